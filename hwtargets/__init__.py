@@ -1,0 +1,1 @@
+"""Chips and toolchains that snndeploy finds through entry points."""

@@ -1,0 +1,1 @@
+"""The integer network: populations, projections, programs, and the reference that runs them."""

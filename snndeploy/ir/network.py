@@ -1,0 +1,161 @@
+"""The integer network: what the chip executes, and the only thing anything is measured on.
+
+Sources inject integers, populations run a neuron program, projections carry weighted spikes from
+one to the other, outputs say what the host reads. Time (architecture: the integer time step): at
+chip step t = 0, 1, … every projection delivers
+
+    a = shift(sum w * s_src[t - 1 - delay], weight_exp)   as int32, summed over projections,
+
+then every population's program runs and decides s[t]. A population with wave offset w computes
+model step k of sample n at chip step n * steps + w + k and is reset at the start of each of its
+windows (k = 0), so that samples stream every `steps` chip steps with no gap.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from types import MappingProxyType
+from typing import Literal
+
+from snndeploy.ir.neurons import Params, Program
+from snndeploy.ir.synapses import SignMode, Synapse
+
+Encoding = Literal["spikes", "graded", "rate"]
+Readout = Literal["spikes", "potential", "increment"]
+Decode = Literal["sum", "mean", "max", "last"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Source:
+    """An input port: integers in [low, high] per neuron and step, injected by the host.
+
+    Attributes:
+        shape: without time and batch.
+        encoding: how the host makes integers of the user's array: `spikes` takes 0/1 as they are;
+            `graded` rounds x / scale and clips to [low, high]; `rate` draws a spike with
+            probability x / scale, seeded.
+        scale: real value of one integer unit (graded), or the value that fires always (rate).
+        repeat: the user's array has one frame, shown at every model step.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    low: int = 0
+    high: int = 1
+    encoding: Encoding = "spikes"
+    scale: float = 1.0
+    repeat: bool = False
+    wave: int = 0
+
+    @property
+    def n(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def is_graded(self) -> bool:
+        return (self.low, self.high) != (0, 1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Population:
+    """Neurons that run one program with shared scalar parameters (arrays: [1] or [n])."""
+
+    name: str
+    shape: tuple[int, ...]
+    program: Program
+    params: Params
+    wave: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+        assert set(self.params) == set(self.program.params)
+        assert all(len(value) in (1, self.n) for value in self.params.values())
+
+    @property
+    def n(self) -> int:
+        return prod(self.shape)
+
+    def scalar(self, name: str) -> int:
+        """Return a parameter that is one value for the population."""
+        return int(self.params[name][0])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Projection:
+    """Synapses from a source or population to a population.
+
+    Attributes:
+        weight_exp: the summed input is shifted left by this much (right, flooring, if negative).
+        weight_bits: 1..8, bits per stored weight; with mixed signs the grid has step 2.
+        sign_mode: Loihi's sign mode: mixed -256..254 even, excitatory 0..255, inhibitory -255..0.
+        delay: extra chip steps beyond the one every projection costs.
+    """
+
+    name: str
+    source: str
+    target: str
+    synapse: Synapse
+    sign_mode: SignMode = "mixed"
+    weight_bits: int = 8
+    weight_exp: int = 0
+    delay: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """What the host reads of one population, and how it becomes the model's answer.
+
+    Attributes:
+        readout: `spikes`; `potential` = scale * v after each step; `increment` = scale times the
+            change of v in each step (what a non-firing integrator received).
+        decode: reduction over the window that gives the answer; argmax over neurons decides.
+    """
+
+    name: str
+    population: str
+    shape: tuple[int, ...]
+    readout: Readout
+    decode: Decode
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Network:
+    """An integer network; `steps` is the number of model steps per sample (P)."""
+
+    name: str
+    steps: int
+    sources: tuple[Source, ...]
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    outputs: tuple[Output, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def nodes(self) -> Mapping[str, Source | Population]:
+        """Sources and populations by name."""
+        nodes: tuple[Source | Population, ...] = (*self.sources, *self.populations)
+        return {node.name: node for node in nodes}
+
+    @cached_property
+    def population(self) -> Mapping[str, Population]:
+        """Populations by name."""
+        return {population.name: population for population in self.populations}
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections that end in a population."""
+        return tuple(p for p in self.projections if p.target == name)
+
+    def out_of(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections that start in a source or population."""
+        return tuple(p for p in self.projections if p.source == name)
+
+    @property
+    def depth(self) -> int:
+        """The largest wave offset: chip steps between a sample's first input and last window."""
+        return max((population.wave for population in self.populations), default=0)
+
+    def chip_steps(self, n_samples: int) -> int:
+        """Return the chip steps that stream `n_samples` samples, pipeline drain included."""
+        return n_samples * self.steps + self.depth

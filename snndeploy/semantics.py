@@ -1,0 +1,132 @@
+"""What NIR leaves open: how its differential equations become time steps, per neuron node.
+
+A `Semantics` record says for one neuron how a step is taken; a model has one default and any node
+may carry its own in `metadata["snndeploy"]`. Presets reproduce a framework's arithmetic exactly.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any, Literal, get_args
+
+from snndeploy.errors import UsageError
+
+Leak = Literal["euler", "exp"]
+Gain = Literal["nir", "unit"]
+Reset = Literal["zero", "subtract", "subtract-delayed", "none"]
+Compare = Literal["gt", "ge"]
+Order = Literal["synapse-first", "jump-use-decay"]
+V0 = Literal["zero", "reset"]
+Feedback = Literal["spike", "output"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Semantics:
+    """One neuron's time step.
+
+    Attributes:
+        dt: seconds per model step.
+        leak: `euler`: v keeps 1 - dt / tau; `exp`: v keeps exp(-dt / tau).
+        gain: `nir`: the input is scaled as the equation says (r * dt / tau; IF: r * dt);
+            `unit`: the input is added as it is.
+        reset: `zero`: v becomes v_reset in the step of the spike; `subtract`: v loses v_threshold;
+            `subtract-delayed`: it does so in the next step; `none`.
+        compare: a spike is v > v_threshold (`gt`) or v >= v_threshold (`ge`).
+        order: of a current-based neuron: `synapse-first` uses the updated current,
+            `jump-use-decay` adds the input, uses the current, then decays it.
+        multi_spike: several spikes per step, the integer part of v / v_threshold.
+        v_min: lower clamp of v in units of v_threshold; None for no clamp.
+        v0: state before the first step: 0 or v_reset.
+        feedback: what a recurrent affine map sees before the first step: `spike` zeros (its bias
+            acts), `output` nothing.
+    """
+
+    dt: float = 1e-4
+    leak: Leak = "euler"
+    gain: Gain = "nir"
+    reset: Reset = "zero"
+    compare: Compare = "gt"
+    order: Order = "synapse-first"
+    multi_spike: bool = False
+    v_min: float | None = None
+    v0: V0 = "zero"
+    feedback: Feedback = "output"
+
+
+PRESETS: dict[str, Semantics] = {
+    "nir": Semantics(),
+    "snntorch": Semantics(feedback="spike"),
+    "spikingjelly": Semantics(compare="ge", v0="reset"),
+    "sinabs": Semantics(
+        dt=1.0,
+        leak="exp",
+        gain="unit",
+        reset="subtract",
+        compare="ge",
+        multi_spike=True,
+        v_min=-1.0,
+    ),
+}
+"""Semantics of `.nir` files by the framework that wrote them (facts and their tests: docs)."""
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "leak": get_args(Leak),
+    "gain": get_args(Gain),
+    "reset": get_args(Reset),
+    "compare": get_args(Compare),
+    "order": get_args(Order),
+    "v0": get_args(V0),
+    "feedback": get_args(Feedback),
+}
+
+
+def parse_semantics(text: str) -> Semantics:
+    """Return the semantics that `PRESET[,key=value…]` names, e.g. `snntorch,reset=zero,dt=1e-3`.
+
+    Raises:
+        UsageError: E5010, an unknown preset, key or value, with the nearest valid one.
+    """
+    name, *overrides = [part.strip() for part in text.split(",")]
+    if name not in PRESETS:
+        raise _unknown("preset", name, tuple(PRESETS))
+    changes: dict[str, Any] = {}
+    for override in overrides:
+        key, _, value = override.partition("=")
+        changes[key] = _parse_field(key, value)
+    return replace(PRESETS[name], **changes)
+
+
+def from_record(record: dict[str, Any]) -> Semantics:
+    """Return the semantics of a plain record, as `to_record` writes it; unknown keys are errors."""
+    changes = {key: _parse_field(key, str(value)) for key, value in record.items()}
+    return replace(Semantics(), **changes)
+
+
+def to_record(semantics: Semantics) -> dict[str, Any]:
+    """Return a plain record (str, float and bool values) that survives NIR metadata and JSON."""
+    return {key: "none" if value is None else value for key, value in asdict(semantics).items()}
+
+
+def _parse_field(key: str, value: str) -> Any:
+    names = tuple(field.name for field in fields(Semantics))
+    if key not in names:
+        raise _unknown("key", key, names)
+    if key in CHOICES:
+        if value not in CHOICES[key]:
+            raise _unknown(f"value of {key}", value, CHOICES[key])
+        return value
+    if key == "multi_spike":
+        if value.lower() not in ("true", "false"):
+            raise _unknown("value of multi_spike", value, ("true", "false"))
+        return value.lower() == "true"
+    if key == "v_min" and value == "none":
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise _unknown(f"value of {key}", value, ("a number",)) from None
+
+
+def _unknown(what: str, had: str, allowed: tuple[str, ...]) -> UsageError:
+    near = get_close_matches(had, allowed, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(allowed)}"
+    return UsageError("E5010", f"unknown {what} {had!r}", where="--semantics", remedy=remedy)
