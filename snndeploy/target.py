@@ -10,6 +10,7 @@ from snndeploy.errors import Violation
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
+from snndeploy.ir.trace import PopulationTrace
 
 Grade = Literal["measured", "published", "fitted", "assumed"]
 
@@ -83,14 +84,6 @@ class ChipSpec:
         """Return a limit as an integer, None where no public figure exists."""
         found = self.limits.get(name)
         return None if found is None else int(found.value)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class PopulationTrace:
-    """One population in model time: spikes [P, B, n], and states [P, B, n] where recorded."""
-
-    spikes: IntArray
-    states: Mapping[str, IntArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

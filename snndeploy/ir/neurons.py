@@ -89,7 +89,7 @@ class Program:
 U_LIMIT = 1 << 23
 V_LIMIT = (1 << 23) - 1
 ACT_SHIFT = 6
-"""Synaptic input and threshold are shifted left by this much to the state grid (Lava: act_shift)."""
+"""Synaptic input and threshold are shifted left by this to the state grid (Lava: act_shift)."""
 NEVER = 1 << 17
 """A threshold register no clipped voltage can exceed: the population never fires."""
 

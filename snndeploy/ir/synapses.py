@@ -79,7 +79,7 @@ class Conv:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Pool:
-    """Sum pool with one weight: acc = weight * (sum over the window); as a depthwise Conv of ones."""
+    """Sum pool with one weight: acc = weight * (sum over the window), channel by channel."""
 
     in_shape: Shape3
     kernel: Pair
