@@ -33,7 +33,7 @@ def encode(source: Source, x: FloatArray, *, steps: int, rng: np.random.Generato
     if x.shape[2:] != source.shape:
         raise ModelError(
             "E1021",
-            f"array has shape [T, B, {_dims(x.shape[2:])}], input needs [T, B, {_dims(source.shape)}]",
+            f"array is [T, B, {_dims(x.shape[2:])}], input takes [T, B, {_dims(source.shape)}]",
             where=source.name,
             remedy="reshape the array; time is the first axis, samples the second",
         )

@@ -71,7 +71,8 @@ def run_reference(
             states[population.name] = {s.name: words[s.name] for s in population.program.states}
             sent[population.name].append(words[population.program.emits])
             if population.name in logs:
-                logs[population.name].append(words)
+                kept = (population.program.emits, *states[population.name])
+                logs[population.name].append({word: words[word] for word in kept})
     return {name: in_windows(network, network.population[name], logs[name]) for name in record}
 
 
@@ -114,7 +115,7 @@ def deliver(
     at = t - 1 - projection.delay
     if at >= 0:
         np.add.at(total, targets, weights * sent[at][sources])
-    return wrap(OPS["shift"](wrap(total, 32), np.int64(projection.weight_exp)), 32)
+    return wrap(_shift(wrap(total, 32), np.asarray(projection.weight_exp)), 32)
 
 
 def step(
@@ -129,7 +130,7 @@ def step(
     """Run one update of a program; return every word, states included."""
     words: Words = {**state, **params, "a": arriving}
     for statement in program.body:
-        args = [words[a] if isinstance(a, str) else np.int64(a) for a in statement.args]
+        args = [words[a] if isinstance(a, str) else np.asarray(a) for a in statement.args]
         result = OPS[statement.op](*args)
         if overflows is not None:
             count_overflow(overflows, f"{name}.{statement.target}", statement.op, args, result)
@@ -157,6 +158,10 @@ def _shift(a: IntArray, b: IntArray) -> IntArray:
     return np.where(b >= 0, a << np.maximum(b, 0), a >> np.maximum(-b, 0))
 
 
+def _select(a: IntArray, b: IntArray, c: IntArray) -> IntArray:
+    return np.where(a != 0, b, c)
+
+
 OPS: Mapping[Op, Callable[..., IntArray]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -165,7 +170,7 @@ OPS: Mapping[Op, Callable[..., IntArray]] = {
     "shz": lambda a, b: np.sign(a) * (np.abs(a) >> b),
     "gt": lambda a, b: (a > b).astype(np.int64),
     "le": lambda a, b: (a <= b).astype(np.int64),
-    "select": lambda a, b, c: np.where(a != 0, b, c),
+    "select": _select,
     "clip": lambda a, low, high: np.minimum(np.maximum(a, low), high),
     "wrap": wrap,
 }
@@ -209,7 +214,7 @@ def _conv_triples(conv: Conv) -> tuple[IntArray, IntArray, IntArray]:
     in_x = x * conv.stride[1] - conv.padding[1] + kw * conv.dilation[1]
     channel = o // (c_out // conv.groups) * c_in_group + i
     weight = conv.weight[o, i, kh, kw]
-    real = (0 <= in_y) & (in_y < height) & (0 <= in_x) & (in_x < width) & (weight != 0)
+    real = (in_y >= 0) & (in_y < height) & (in_x >= 0) & (in_x < width) & (weight != 0)
     targets = ((o * out_h + y) * out_w + x)[real]
     sources = ((channel * height + in_y) * width + in_x)[real]
     return targets, sources, weight[real]
