@@ -1,0 +1,94 @@
+"""Finding targets and executors: entry points of installed packages, loaded when they are named.
+
+Ours come through the same door as everybody's. Nothing is imported until its name is asked for;
+two packages that claim one name are an error that names both.
+"""
+
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, cast
+
+from snndeploy.errors import TargetError, UsageError
+from snndeploy.reference import REFERENCE
+from snndeploy.target import Executor, Target
+
+Group = Literal["snndeploy.targets", "snndeploy.executors"]
+TARGETS: Group = "snndeploy.targets"
+EXECUTORS: Group = "snndeploy.executors"
+ALIASES = {"loihi": "loihi2"}
+"""What people type -> the chip that is meant: the one Lava models and Intel still hands out."""
+
+
+def target_names() -> tuple[str, ...]:
+    """Return the names of all installed targets, sorted."""
+    return tuple(sorted(_found(TARGETS)))
+
+
+def executor_names() -> tuple[str, ...]:
+    """Return the names of all executors, the reference first."""
+    return (REFERENCE.name, *sorted(_found(EXECUTORS)))
+
+
+def find_target(name: str) -> Target:
+    """Return a target by name or alias.
+
+    Raises:
+        UsageError: E5001, no installed package offers it.
+        TargetError: E4020, two packages claim the name; E4021, its package cannot be imported.
+    """
+    return cast("Target", _load(TARGETS, ALIASES.get(name, name), target_names()))
+
+
+def find_executor(name: str) -> Executor:
+    """Return an executor by name.
+
+    Raises:
+        UsageError: E5001, no installed package offers it.
+        TargetError: E4020, two packages claim the name; E4021, its package cannot be imported.
+    """
+    if name == REFERENCE.name:
+        return REFERENCE
+    return cast("Executor", _load(EXECUTORS, name, executor_names()))
+
+
+def unknown_name(what: str, name: str, allowed: tuple[str, ...]) -> UsageError:
+    """Return E5001 with the nearest allowed name, or all of them."""
+    near = get_close_matches(name, allowed, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(allowed)}"
+    return UsageError("E5001", f"unknown {what} {name!r}", remedy=remedy)
+
+
+@cache
+def _found(group: Group) -> dict[str, tuple[EntryPoint, ...]]:
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for entry in entry_points(group=group):
+        others = found.get(entry.name, ())
+        if entry.value not in {other.value for other in others}:
+            found[entry.name] = (*others, entry)
+    return found
+
+
+def _load(group: Group, name: str, allowed: tuple[str, ...]) -> object:
+    kind = "target" if group == TARGETS else "backend"
+    entries = _found(group).get(name, ())
+    if not entries:
+        raise unknown_name(kind, name, (*allowed, *(ALIASES if group == TARGETS else ())))
+    if len(entries) > 1:
+        packages = " and ".join(sorted(e.dist.name if e.dist else e.value for e in entries))
+        raise TargetError(
+            "E4020",
+            f"{kind} {name!r} is offered by {packages}",
+            where=name,
+            remedy="uninstall one of them",
+        )
+    try:
+        return entries[0].load()
+    except (ImportError, AttributeError) as error:
+        package = entries[0].dist.name if entries[0].dist else entries[0].value
+        raise TargetError(
+            "E4021",
+            f"{kind} {name!r} of package {package} cannot be loaded: {error}",
+            where=name,
+            remedy="reinstall that package",
+        ) from error
