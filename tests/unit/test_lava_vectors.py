@@ -85,12 +85,13 @@ def test_projections_deliver_what_lava_delivers(index):
 
 
 def magnitude(projections, sent, t):
-    """Largest possible |sum| of a step's terms, per target."""
-    return sum(
-        np.abs(p.synapse.weight) @ np.abs(sent[t - 1 - p.delay])
+    """Largest |sum| of one delay's terms, per target."""
+    sums = [
+        np.abs(p.synapse.weight @ sent[t - 1 - p.delay])
         for p in projections
         if t - 1 - p.delay >= 0
-    ) + np.zeros(projections[0].synapse.n_out, dtype=np.int64)
+    ]
+    return np.max(sums, axis=0) if sums else np.zeros(projections[0].synapse.n_out)
 
 
 def recorded_net(index):
@@ -99,7 +100,7 @@ def recorded_net(index):
     w1, w2, b1, b2, s = (
         NET_ARRAYS[key + k].astype(np.int64) for k in ("w1", "w2", "b1", "b2", "s")
     )
-    layers = [("h", w1, b1, "1", case["e1"]), ("y", w2, b2, "2", 0)]
+    layers = [("h", w1, b1, "1", case["e1"], 2), ("y", w2, b2, "2", 0, 0)]
     network = Network(
         name="recorded",
         steps=s.shape[1],
@@ -114,11 +115,11 @@ def recorded_net(index):
                     dv=case[f"dv{n}"],
                     vth=case[f"vth{n}"],
                     bias_mant=bias,
-                    bias_exp=2,
+                    bias_exp=bias_exp,
                 ),
                 wave=0,
             )
-            for name, _, bias, n, _ in layers
+            for name, _, bias, n, _, bias_exp in layers
         ),
         projections=tuple(
             Projection(
@@ -128,7 +129,7 @@ def recorded_net(index):
                 synapse=Dense(weight=stored_weight(weight, 8, "mixed")),
                 weight_exp=exp,
             )
-            for source, (name, weight, _, n, exp) in zip(("x", "h"), layers, strict=True)
+            for source, (name, weight, _, n, exp, _) in zip(("x", "h"), layers, strict=True)
         ),
         outputs=(Output(name="y", population="y", shape=b2.shape, readout="spikes", decode="sum"),),
     )
