@@ -1,0 +1,142 @@
+"""The user's data: arrays [T, B, …] per input and labels, from an .npz file or from memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from snndeploy.errors import ModelError
+from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray, frozen_float, frozen_int
+from snndeploy.npz import load_npz, read_bytes
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shape of every input, without time and batch."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Samples:
+    """Samples to run.
+
+    Attributes:
+        x: [T, B, *shape] per input; a static image has T = 1.
+        label: right class per sample [B], None if unknown.
+    """
+
+    x: Mapping[str, FloatArray]
+    label: IntArray | None = None
+
+    @property
+    def n(self) -> int:
+        return int(next(iter(self.x.values())).shape[1])
+
+    def first(self, n: int) -> "Samples":
+        """Return the first n samples."""
+        label = None if self.label is None else self.label[:n]
+        return Samples(x={name: x[:, :n] for name, x in self.x.items()}, label=label)
+
+
+def read_samples(path: Path, shapes: Shapes) -> Samples:
+    """Read `x` (one input) or `x.<input>` (several), and `label` if it is there.
+
+    Args:
+        path: an .npz file.
+        shapes: the inputs that the model has.
+
+    Raises:
+        UsageError: E5002, no such file.
+        ModelError: E1201–E1212; see `snndeploy explain`.
+    """
+    where = str(path)
+    arrays = load_npz(read_bytes(path), where)
+    if len(shapes) == 1:
+        only = next(iter(shapes))
+        arrays = {f"x.{only}" if name == "x" else name: a for name, a in arrays.items()}
+    given = {name.removeprefix("x."): a for name, a in arrays.items() if name.startswith("x.")}
+    unknown = sorted({name for name in arrays if not name.startswith("x.")} - {"label"})
+    if unknown or set(given) != set(shapes):
+        raise _wrong_names(where, tuple(arrays), shapes)
+    return check_samples(given, shapes, label=arrays.get("label"), where=where)
+
+
+def check_samples(
+    x: Mapping[str, AnyArray], shapes: Shapes, *, label: AnyArray | None = None, where: str = "data"
+) -> Samples:
+    """Return arrays as samples once their kind, shape and values are what the model takes.
+
+    Raises:
+        ModelError: E1205 an input is missing, E1206 wrong shape, E1207 not numbers, E1208 not
+            finite, E1209 empty, E1210 labels do not match.
+    """
+    if set(x) != set(shapes):
+        raise _wrong_names(where, tuple(f"x.{name}" for name in x), shapes)
+    checked = {
+        name: _checked(x[name], shape, f"{where}: x ({name})") for name, shape in shapes.items()
+    }
+    sizes = {name: array.shape[1] for name, array in checked.items()}
+    if len(set(sizes.values())) > 1:
+        raise ModelError(
+            "E1206",
+            f"inputs have different numbers of samples: {sizes}",
+            where=where,
+            remedy="give the same samples to every input",
+        )
+    n_samples = next(iter(sizes.values()))
+    return Samples(x=checked, label=None if label is None else _labels(label, n_samples, where))
+
+
+def _checked(x: AnyArray, shape: tuple[int, ...], where: str) -> FloatArray:
+    if x.dtype.kind not in "biuf":
+        raise ModelError(
+            "E1207",
+            f"dtype {x.dtype} is not a kind of real number",
+            where=where,
+            remedy="save uint8 spikes, integers or floats",
+        )
+    if x.ndim != 2 + len(shape) or x.shape[2:] != shape:
+        want = ", ".join(["T", "B", *map(str, shape)])
+        raise ModelError(
+            "E1206",
+            f"shape {list(x.shape)}, the input takes [{want}]",
+            where=where,
+            remedy="put time first and samples second; a static image has T = 1",
+        )
+    if not x.size:
+        raise ModelError(
+            "E1209", f"shape {list(x.shape)} is empty", where=where, remedy="add samples"
+        )
+    n_bad = int(x.size - np.count_nonzero(np.isfinite(x)))
+    if n_bad:
+        raise ModelError(
+            "E1208",
+            f"{n_bad:,} of {x.size:,} values are NaN or infinite",
+            where=where,
+            remedy="remove them before saving",
+        )
+    return frozen_float(x)
+
+
+def _labels(label: AnyArray, n_samples: int, where: str) -> IntArray:
+    if label.dtype.kind not in "iu" or label.shape != (n_samples,) or label.min() < 0:
+        raise ModelError(
+            "E1210",
+            f"label has dtype {label.dtype} and shape {list(label.shape)}",
+            where=where,
+            remedy=f"give one class number per sample: integers of shape [{n_samples}], 0 and up",
+        )
+    return frozen_int(label)
+
+
+def _wrong_names(where: str, had: tuple[str, ...], shapes: Shapes) -> ModelError:
+    allowed = ["x"] if len(shapes) == 1 else [f"x.{name}" for name in shapes]
+    near = [
+        near for name in had if name not in allowed for near in get_close_matches(name, allowed)
+    ]
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return ModelError(
+        "E1205",
+        f"holds {', '.join(map(repr, sorted(had))) or 'nothing'}{hint}",
+        where=where,
+        remedy=f"save {', '.join(map(repr, allowed))} and, if you like, 'label'",
+    )
