@@ -1,0 +1,221 @@
+"""Running samples: the float model, or what was compiled from it on any executor.
+
+The host's part is the same for every executor: leading float layers if there are any, encoding to
+integers, and reading the outputs. Executors differ only in who runs the integer network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from snndeploy.errors import ModelError, UsageError
+from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.ir.encode import encode
+from snndeploy.ir.network import Decode, Network
+from snndeploy.ir.placement import Placement
+from snndeploy.ir.readout import decide, read_output
+from snndeploy.model import Model
+from snndeploy.nirgraph.interpret import run_float
+from snndeploy.pipeline import CompileOptions
+from snndeploy.registry import find_executor
+from snndeploy.samples import Samples, Shapes
+from snndeploy.target import Progress, RunResult, Target, no_progress
+
+
+class Deployed(Protocol):
+    """What can be run: a `Compiled` in memory or a `Bundle` on disk."""
+
+    @property
+    def network(self) -> Network:
+        """The integer network."""
+        ...
+
+    @property
+    def host(self) -> Model | None:
+        """Leading layers that the host computes in float."""
+        ...
+
+    @property
+    def placement(self) -> Placement | None:
+        """Neurons on cores; None if it does not fit."""
+        ...
+
+    @property
+    def options(self) -> CompileOptions:
+        """What the user chose."""
+        ...
+
+    @property
+    def target(self) -> Target:
+        """The chip it was compiled for."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Answer:
+    """What a run answered.
+
+    Attributes:
+        y: [P, B, *shape] per output, in the model's units.
+        decision: class per sample [B] of each output.
+        accuracy: share of samples whose first output decides for the label; None without labels.
+        clipped: input values beyond the integer range, per source.
+        result: traces, counts and timing; None for the float model.
+    """
+
+    backend: str
+    y: Mapping[str, FloatArray]
+    decision: Mapping[str, IntArray]
+    accuracy: float | None
+    clipped: Mapping[str, int] = field(default_factory=dict)
+    result: RunResult | None = None
+
+
+def model_shapes(model: Model) -> Shapes:
+    """Return the shape of every input of a model."""
+    return {port.name: port.shape for port in model.inputs}
+
+
+def input_shapes(deployed: Deployed) -> Shapes:
+    """Return the shape of every array the user gives: the host part's inputs, else the sources."""
+    if deployed.host is not None:
+        return model_shapes(deployed.host)
+    return {source.name: source.shape for source in deployed.network.sources}
+
+
+def run_model(model: Model, samples: Samples, *, steps: int | None = None) -> Answer:
+    """Run the float model.
+
+    Args:
+        model: the model.
+        samples: the user's arrays.
+        steps: model steps per sample; None takes the model's own, else as many as the data has.
+
+    Raises:
+        ModelError: E1211, more frames than steps.
+        UsageError: E5022, a static image, and nothing says for how many steps.
+    """
+    longest = max(len(x) for x in samples.x.values())
+    steps = steps or model.steps or longest
+    if steps == 1 and any(port.repeat for port in model.inputs):
+        raise UsageError(
+            "E5022",
+            "a static image, and neither the model nor the data says for how many steps",
+            where=model.origin,
+            remedy="give --steps P",
+        )
+    y = run_float(model, _frames(model, samples, steps))
+    decision = {
+        port.name: _reduce(port.decode, y[port.name]).reshape(samples.n, -1).argmax(axis=1)
+        for port in model.outputs
+    }
+    return Answer(
+        backend="float", y=y, decision=decision, accuracy=_accuracy(decision, samples.label)
+    )
+
+
+def run_deployed(
+    deployed: Deployed,
+    samples: Samples,
+    backend: str,
+    *,
+    record: tuple[str, ...] = (),
+    progress: Progress = no_progress,
+) -> Answer:
+    """Run samples on an executor.
+
+    Args:
+        deployed: what to run.
+        samples: the user's arrays.
+        backend: name of an executor.
+        record: populations to return traces of, beyond the outputs.
+        progress: called with samples done and total.
+
+    Raises:
+        ModelError: arrays that do not fit the inputs.
+        TargetError: the executor is missing or failed.
+    """
+    inputs, clipped = encode_samples(deployed, samples)
+    outputs = deployed.network.outputs
+    wanted = dict.fromkeys((*(output.population for output in outputs), *record))
+    result = find_executor(backend).run(
+        deployed.network,
+        inputs,
+        record=tuple(wanted),
+        placement=deployed.placement,
+        chip=deployed.target.chip,
+        progress=progress,
+    )
+    y = {output.name: read_output(output, result.traces[output.population]) for output in outputs}
+    decision = {output.name: decide(output, y[output.name]) for output in outputs}
+    return Answer(
+        backend=backend,
+        y=y,
+        decision=decision,
+        accuracy=_accuracy(decision, samples.label),
+        clipped=clipped,
+        result=result,
+    )
+
+
+def encode_samples(
+    deployed: Deployed, samples: Samples
+) -> tuple[dict[str, IntArray], dict[str, int]]:
+    """Return what the host injects, [P, B, *shape] per source, and the values it clipped."""
+    network = deployed.network
+    arrays: Mapping[str, FloatArray] = samples.x
+    if deployed.host is not None:
+        arrays = run_float(deployed.host, _frames(deployed.host, samples, network.steps))
+    encoded = {
+        source.name: encode(
+            source,
+            arrays[source.name],
+            steps=network.steps,
+            rng=np.random.default_rng([deployed.options.seed, index]),
+        )
+        for index, source in enumerate(network.sources)
+    }
+    return (
+        {name: e.values for name, e in encoded.items()},
+        {name: e.clipped for name, e in encoded.items()},
+    )
+
+
+def _frames(model: Model, samples: Samples, steps: int) -> dict[str, FloatArray]:
+    """Show a static image at every step; pad a shorter recording with zeros."""
+    frames = {}
+    for port in model.inputs:
+        x = samples.x[port.name]
+        if len(x) > steps:
+            raise ModelError(
+                "E1211",
+                f"{len(x)} frames, the model runs {steps} steps per sample",
+                where=port.name,
+                remedy=f"give --steps {len(x)} or cut the array",
+            )
+        if len(x) == 1 and port.repeat:
+            frames[port.name] = np.broadcast_to(x, (steps, *x.shape[1:]))
+        else:
+            padding = np.zeros((steps - len(x), *x.shape[1:]))
+            frames[port.name] = np.concatenate([x, padding])
+    return frames
+
+
+def _reduce(decode: Decode, y: FloatArray) -> FloatArray:
+    match decode:
+        case "sum":
+            return np.asarray(y.sum(axis=0))
+        case "mean":
+            return np.asarray(y.mean(axis=0))
+        case "max":
+            return np.asarray(y.max(axis=0))
+        case "last":
+            return np.asarray(y[-1])
+
+
+def _accuracy(decision: Mapping[str, IntArray], label: IntArray | None) -> float | None:
+    if label is None:
+        return None
+    return float(np.mean(next(iter(decision.values())) == label))

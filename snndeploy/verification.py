@@ -1,0 +1,209 @@
+"""The certificate: every executor reruns the network and must say what the reference says.
+
+Spikes and states of every population are compared cell by cell inside the windows. A comparison
+that could not have failed (a population that never or always fires) is named.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from snndeploy.bundle.publish import write_file
+from snndeploy.bundle.read import CERTIFICATE, Bundle
+from snndeploy.divergence import BackendResult, Traces, compare_traces, merge
+from snndeploy.errors import TargetError
+from snndeploy.inference import encode_samples
+from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.network import Network
+from snndeploy.ir.neurons import NEVER
+from snndeploy.ir.trace import PopulationTrace
+from snndeploy.reference import REFERENCE
+from snndeploy.registry import find_executor
+from snndeploy.samples import Samples
+from snndeploy.target import Progress, no_progress
+
+Given = Callable[[str, Network], Network]
+"""Returns the network that a backend is given; tests tamper with it."""
+
+SCHEMA = 1
+BACKENDS = ("reference", "sim", "lava")
+CHUNK_BYTES = 256 << 20
+"""Traces held per executor at a time."""
+STORED = "stored"
+"""The answers that the bundle carries, checked as if they were an executor's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activity:
+    """How often a population fires: cells are neurons x steps x samples.
+
+    Attributes:
+        warning: what makes the comparison of its spikes empty; empty if nothing does.
+    """
+
+    population: str
+    cells: int
+    fired: int
+    warning: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Certificate:
+    """What was compared, and that it is equal or where it is not.
+
+    Attributes:
+        bundle: digest of the bundle's manifest.
+        steps: model steps per sample.
+        inputs: what it was run on, one name per sample.
+        backends: one row per executor, the reference (the yardstick) left out.
+    """
+
+    bundle: str
+    tool: str
+    target: str
+    steps: int
+    inputs: tuple[str, ...]
+    backends: tuple[BackendResult, ...]
+    activity: tuple[Activity, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every compared cell of everything that ran is equal to the reference."""
+        return all(not result.different for result in self.backends)
+
+    def record(self) -> dict[str, object]:
+        """Return it as plain data for JSON."""
+        return {**asdict(self), "schema_version": SCHEMA, "is_equal": self.is_equal}
+
+
+def as_is(backend: str, network: Network) -> Network:  # noqa: ARG001 - the shape of `Given`
+    """Give every backend the network as it is."""
+    return network
+
+
+def verify(
+    bundle: Bundle,
+    backends: tuple[str, ...] = BACKENDS,
+    samples: Samples | None = None,
+    *,
+    require_all: bool = False,
+    given: Given = as_is,
+    progress: Progress = no_progress,
+) -> Certificate:
+    """Rerun a bundle on several executors, compare, and write `certificate.json` into it.
+
+    Args:
+        bundle: what to check.
+        backends: executors; the reference always runs.
+        samples: inputs; None takes the bundle's own probes, and its stored answers are checked too.
+        require_all: a missing executor is an error instead of a line in the certificate.
+        given: hook that returns the network a backend is given.
+        progress: called with (runs done, runs in all).
+
+    Raises:
+        UsageError: E5001, a backend nobody offers.
+        TargetError: E4022, a backend is missing and all are required; or one failed.
+    """
+    others = [name for name in dict.fromkeys(backends) if name != REFERENCE.name]
+    missing = {name: find_executor(name).missing() or "" for name in others}
+    for name, reason in missing.items():
+        if reason and require_all:
+            raise TargetError("E4022", f"backend cannot run here: {reason}", where=name)
+    own = samples is None
+    inputs = bundle.probes if samples is None else encode_samples(bundle, samples)[0]
+    present = [name for name in others if not missing[name]]
+    results: dict[str, BackendResult] = {}
+    fired = dict.fromkeys(bundle.network.population, 0)
+    for start, answers in _answers(bundle, present, inputs, given, progress):
+        reference = answers.pop(REFERENCE.name)
+        if own:
+            size = next(iter(reference.values())).spikes.shape[1]
+            answers[STORED] = _cut(bundle.expected, start, start + size)
+        for name, trace in reference.items():
+            fired[name] += int(np.count_nonzero(trace.spikes))
+        for name, traces in answers.items():
+            result = compare_traces(
+                bundle.network, reference, traces, backend=name, first_sample=start
+            )
+            results[name] = merge(results[name], result) if name in results else result
+    absent = (BackendResult(backend=n, missing=reason) for n, reason in missing.items() if reason)
+    n_samples = _n_samples(inputs)
+    certificate = Certificate(
+        bundle=bundle.digest,
+        tool=bundle.manifest.tool,
+        target=bundle.manifest.target,
+        steps=bundle.network.steps,
+        inputs=bundle.manifest.probes if own else tuple(f"input {i}" for i in range(n_samples)),
+        backends=(*results.values(), *absent),
+        activity=_activity(bundle.network, fired, n_samples),
+    )
+    text = json.dumps(certificate.record(), indent=1, sort_keys=True) + "\n"
+    write_file(bundle.path / CERTIFICATE, text.encode())
+    return certificate
+
+
+def _answers(
+    bundle: Bundle,
+    backends: list[str],
+    inputs: Mapping[str, IntArray],
+    given: Given,
+    progress: Progress,
+) -> Iterator[tuple[int, dict[str, Traces]]]:
+    """Yield the traces of every backend, a few samples at a time so that they fit in memory."""
+    network = bundle.network
+    record = tuple(network.population)
+    words = sum(p.n * (1 + len(p.program.states)) for p in network.populations)
+    size = max(1, CHUNK_BYTES // max(1, 8 * network.steps * words))
+    starts = range(0, _n_samples(inputs), size)
+    names = [REFERENCE.name, *backends]
+    for i, start in enumerate(starts):
+        part = {name: x[:, start : start + size] for name, x in inputs.items()}
+        answers: dict[str, Traces] = {}
+        for j, name in enumerate(names):
+            answers[name] = (
+                find_executor(name)
+                .run(
+                    given(name, network),
+                    part,
+                    record=record,
+                    placement=bundle.placement,
+                    chip=bundle.target.chip,
+                )
+                .traces
+            )
+            progress(i * len(names) + j + 1, len(starts) * len(names))
+        yield start, answers
+
+
+def _cut(traces: Traces, start: int, stop: int) -> Traces:
+    return {
+        name: PopulationTrace(
+            spikes=trace.spikes[:, start:stop],
+            states={word: values[:, start:stop] for word, values in trace.states.items()},
+        )
+        for name, trace in traces.items()
+    }
+
+
+def _activity(network: Network, fired: Mapping[str, int], n_samples: int) -> tuple[Activity, ...]:
+    rows = []
+    for population in network.populations:
+        cells = population.n * network.steps * n_samples
+        n_fired = fired[population.name]
+        never = bool(np.min(population.params.get("vth", np.zeros(1))) >= NEVER)
+        warning = "never fires" if not n_fired else "always fires" if n_fired == cells else ""
+        rows.append(
+            Activity(
+                population=population.name,
+                cells=cells,
+                fired=n_fired,
+                warning="" if never else warning,
+            )
+        )
+    return tuple(rows)
+
+
+def _n_samples(inputs: Mapping[str, IntArray]) -> int:
+    return int(next(iter(inputs.values())).shape[1])
