@@ -1,0 +1,111 @@
+"""Ranges proven from the weights alone: what can arrive, accumulate, wrap or clip."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.network import Network, Population
+from snndeploy.ir.neurons import ACT_SHIFT, U_LIMIT, V_LIMIT
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
+
+MANT_LIMIT, BIAS_EXP_LIMIT = 4095, 7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranges:
+    """Proven bounds of one population over one window, in state units unless said otherwise.
+
+    Attributes:
+        arriving: largest |sum w * s| << weight_exp over all projections, in weight units.
+        current: largest |u|; wraps beyond 2^23.
+        potential: largest |v| that leak and window length allow; clips beyond 2^23 - 1.
+    """
+
+    arriving: int
+    current: int
+    potential: int
+
+    @property
+    def u_wraps(self) -> bool:
+        return self.current >= U_LIMIT
+
+    @property
+    def v_clips(self) -> bool:
+        return self.potential > V_LIMIT
+
+
+def arriving_bounds(synapse: Synapse, low: int, high: int) -> tuple[IntArray, IntArray]:
+    """Return per target the smallest and largest sum for sources in [low, high].
+
+    A convolution's border pixels take the bound of its full kernel. Arrays are [n_out], or one
+    per output channel for convolutions.
+    """
+    match synapse:
+        case Dense(weight=weight):
+            return _interval(weight, low, high)
+        case Conv(weight=weight):
+            return _interval(weight.reshape(len(weight), -1), low, high)
+        case Pool(kernel=kernel, weight=one):
+            return _interval(np.full((1, kernel[0] * kernel[1]), one), low, high)
+        case OneToOne(weight=weight):
+            return _interval(weight[:, None], low, high)
+        case Sparse(weight=weight):
+            floor, ceiling = (
+                np.minimum(weight * low, weight * high),
+                np.maximum(weight * low, weight * high),
+            )
+            sums = np.zeros((2, synapse.n_out), dtype=np.int64)
+            np.add.at(sums[0], synapse.rows, np.minimum(floor, 0))
+            np.add.at(sums[1], synapse.rows, np.maximum(ceiling, 0))
+            return sums[0], sums[1]
+        case _:
+            assert_never(synapse)
+
+
+def _interval(weight: IntArray, low: int, high: int) -> tuple[IntArray, IntArray]:
+    ends = np.stack([weight * low, weight * high])
+    floor = np.minimum(ends.min(axis=0), 0).sum(axis=1)
+    ceiling = np.maximum(ends.max(axis=0), 0).sum(axis=1)
+    return floor, ceiling
+
+
+def prove_ranges(network: Network) -> dict[str, Ranges]:
+    """Bound every `lif` population's input, current and potential over one window."""
+    return {p.name: population_ranges(network, p) for p in network.populations}
+
+
+def population_ranges(network: Network, population: Population) -> Ranges:
+    """Bound one population; interval arithmetic over the weights, no data."""
+    arriving = 0
+    for projection in network.into(population.name):
+        source = network.nodes[projection.source]
+        low, high = (0, 1) if isinstance(source, Population) else (source.low, source.high)
+        floor, ceiling = arriving_bounds(projection.synapse, low, high)
+        largest = int(max(-floor.min(initial=0), ceiling.max(initial=0)))
+        arriving += shifted(largest, projection.weight_exp)
+    return lif_ranges(population, arriving, network.steps)
+
+
+def shifted(largest: int, exponent: int) -> int:
+    """Bound |sum| after the exponent; a right shift floors, so one is added."""
+    return largest << exponent if exponent >= 0 else (largest >> -exponent) + 1
+
+
+def lif_ranges(population: Population, arriving: int, steps: int) -> Ranges:
+    """Bound u and v of a `lif` population over `steps` steps from a reset."""
+    mant = int(np.abs(population.params["bias_mant"]).max())
+    bias = mant << int(population.params["bias_exp"].max())
+    keep_u = (4095 - population.scalar("du")) / 4096
+    keep_v = (4096 - population.scalar("dv")) / 4096
+    current = (arriving << ACT_SHIFT) * geometric(keep_u, steps)
+    potential = (current + bias) * geometric(keep_v, steps)
+    return Ranges(
+        arriving=arriving, current=int(np.ceil(current)), potential=int(np.ceil(potential))
+    )
+
+
+def geometric(factor: float, steps: int) -> float:
+    """Return 1 + factor + … + factor^(steps - 1)."""
+    return float(np.sum(np.power(abs(factor), np.arange(steps))))
