@@ -1,0 +1,495 @@
+# /// script
+# requires-python = ">=3.10,<3.11"
+# dependencies = ["lava-nc==0.10.0", "numpy<2"]
+# ///
+"""Run a lowered network in Lava and write what every recorded population did.
+
+This is the only file that imports Lava, and the `run.py` of a bundle. It needs CPython 3.10,
+numpy and lava-nc, nothing else:
+
+    python run.py --program DIR --input X.npz --output Y.npz [--record NAME,NAME]
+
+DIR holds `lava.json` and `lava.npz`. X.npz holds integers [P, B, *shape] as `x`, or `x.SOURCE`
+where there are several sources. Y.npz gets `POPULATION.spikes`, `.u` and `.v`, [P, B, n] each, in
+C, H, W order; u and v are those after the step's reset. Runs on the CPU in Lava's fixed-point
+models; it has not been tested on a Loihi board.
+
+Samples are streamed back to back: step k of sample b enters at chip step b * P + k, and a
+population with wave offset w answers it at chip step b * P + w + k.
+"""
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from multiprocessing import shared_memory
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.lif.models import PyLifResetModelBitAcc
+from lava.proc.lif.process import LIFReset
+from lava.proc.sparse.process import DelaySparse, Sparse
+from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
+
+FORMAT = "snndeploy-lava 1"
+POLL_S = 0.01
+WORDS = ("spikes", "u", "v")
+Process = dict[str, Any]
+"""A process of lava.json: name, kind and settings."""
+
+
+class StreamSource(AbstractProcess):
+    """Sends row t - wave of a file [n_rows, n] at chip step t, zeros before and after.
+
+    Lava's own source keeps its data as a Var, copied into every actor; this one reads a file.
+    """
+
+    def __init__(self, *, n: int, wave: int, path: Path) -> None:
+        super().__init__(n=n, wave=wave, path=path)
+        self.s_out = OutPort(shape=(n,))
+
+
+@implements(proc=StreamSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyStreamSourceModel(PyLoihiProcessModel):
+    """Streams a memory-mapped file."""
+
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.rows = np.load(proc_params["path"], mmap_mode="r")
+        self.wave = proc_params["wave"]
+        self.silence = np.zeros(proc_params["n"], dtype=np.int32)
+
+    def run_spk(self) -> None:
+        """Send this step's row; Lava counts steps from 1."""
+        row = self.time_step - 1 - self.wave
+        self.s_out.send(self.rows[row] if 0 <= row < len(self.rows) else self.silence)
+
+
+class RecordingLIF(LIFReset):
+    """Lava's LIFReset that also writes its spikes, u and v to files.
+
+    Reading a Var back moves one element per message, and a Monitor does that every step.
+    """
+
+    def __init__(self, *, record: "Record", **settings: Any) -> None:
+        super().__init__(**settings)
+        self.proc_params["record"] = record
+
+
+class PyRecordingLifModel(PyLifResetModelBitAcc):
+    """Lava's own model, unchanged; what it computed is copied to disk after each step."""
+
+    implements_process = RecordingLIF  # Lava's decorator refuses models that inherit from models
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.record = proc_params["record"]
+        self.logs = {word: self.record.open_log(word) for word in WORDS}
+
+    def reset_voltage(self, spike_vector: np.ndarray) -> None:
+        """Keep the spikes that Lava computed, then let Lava go on."""
+        self.logs["spikes"][self.time_step - 1] = spike_vector
+        super().reset_voltage(spike_vector)
+
+    def run_spk(self) -> None:
+        """Run Lava's step, then copy the state it left."""
+        super().run_spk()
+        self.logs["u"][self.time_step - 1] = self.u
+        self.logs["v"][self.time_step - 1] = self.v
+        self.record.progress.update(self.time_step)
+
+
+class Record:
+    """Where one population's words [chip_steps, n] go."""
+
+    def __init__(self, stem: Path, *, shape: "tuple[int, int]", progress: "Progress") -> None:
+        self.stem, self.shape, self.progress = stem, shape, progress
+
+    def path(self, word: str) -> Path:
+        """Return the file of one word."""
+        return self.stem.with_suffix(f".{word}.npy")
+
+    def open_log(self, word: str) -> np.ndarray:
+        """Create the file of one word; rows written to it are on disk at once."""
+        dtype = np.uint8 if word == "spikes" else np.int32
+        return np.lib.format.open_memmap(self.path(word), mode="w+", dtype=dtype, shape=self.shape)
+
+
+class Progress:
+    """Writes `done total`, in samples over all jobs, to a file that a parent may read."""
+
+    def __init__(self, path: "Path | None", *, done: int, total: int, program: "Program") -> None:
+        self.path, self.done, self.total = path, done, total
+        self.steps, self.depth = program.steps, program.depth
+
+    def update(self, time_step: int) -> None:
+        """Write the count when a sample is complete; Lava's steps count from 1."""
+        samples, rest = divmod(time_step - self.depth, self.steps)
+        if self.path and samples > 0 and rest == 0:
+            self.path.write_text(f"{self.done + samples} {self.total}\n")
+
+
+class Program:
+    """A lowered network read from its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.record = json.loads((folder / "lava.json").read_text())
+        if self.record.get("format") != FORMAT:
+            raise ValueError(f"{folder}: not a program of format {FORMAT!r}")
+        with np.load(folder / "lava.npz") as arrays:
+            self.arrays = {name: arrays[name] for name in arrays.files}
+        self.steps, self.depth = self.record["steps"], self.record["depth"]
+        self.processes = {p["name"]: p for p in self.record["processes"]}
+
+    def array(self, process: Process, key: str) -> np.ndarray:
+        """Return one array of a process."""
+        return self.arrays[f"{process['name']}.{key}"].astype(np.int32)
+
+    def of_kind(self, kind: str) -> list[Process]:
+        """Return the processes of a kind: source or population records."""
+        return [p for p in self.record["processes"] if p["kind"] == kind]
+
+    def components(self) -> list[set[str]]:
+        """Return sets of connected process names; Lava runs one connected graph at a time."""
+        groups = {name: {name} for name in self.processes}
+        for wire in self.record["connections"]:
+            merged = groups[wire["source"]] | groups[wire["target"]]
+            for name in merged:
+                groups[name] = merged
+        return list({id(group): group for group in groups.values()}.values())
+
+
+def node_name(process: Process) -> str:
+    """Return a source's or population's own name."""
+    return process["name"].split(":", 1)[1]
+
+
+def synapse_settings(process: Process) -> dict[str, Any]:
+    """Return the settings that all of Lava's matrix synapses take, the sign mode explicit."""
+    return {
+        "sign_mode": SignMode[process["sign_mode"].upper()],
+        "num_weight_bits": process["num_weight_bits"],
+        "weight_exp": process["weight_exp"],
+        "num_message_bits": process["num_message_bits"],
+    }
+
+
+def build_dense(program: Program, process: Process) -> AbstractProcess:
+    """Return Dense, or DelayDense with one delay for all synapses."""
+    settings = {"weights": program.array(process, "weights"), **synapse_settings(process)}
+    if process["kind"] == "dense":
+        return Dense(**settings)
+    return DelayDense(delays=process["delay"], max_delay=process["delay"], **settings)
+
+
+def build_sparse(program: Program, process: Process) -> AbstractProcess:
+    """Return Sparse, or DelaySparse with one delay for all synapses."""
+    shape = (process["n_out"], process["n_in"])
+    indices, indptr = program.array(process, "indices"), program.array(process, "indptr")
+    weights = csr_matrix((program.array(process, "weights"), indices, indptr), shape)
+    if process["kind"] == "sparse":
+        return Sparse(weights=weights, **synapse_settings(process))
+    same = np.full(len(indices), process["delay"], dtype=int)
+    return DelaySparse(
+        weights=weights,
+        delays=csr_matrix((same, indices, indptr), shape),
+        max_delay=process["delay"],
+        **synapse_settings(process),
+    )
+
+
+def build_conv(program: Program, process: Process) -> AbstractProcess:
+    """Return Conv; it knows no sign mode."""
+    return Conv(
+        weight=program.array(process, "weight"),
+        input_shape=tuple(process["input_shape"]),
+        stride=tuple(process["stride"]),
+        padding=tuple(process["padding"]),
+        dilation=tuple(process["dilation"]),
+        groups=process["groups"],
+        weight_exp=process["weight_exp"],
+        num_weight_bits=process["num_weight_bits"],
+        num_message_bits=process["num_message_bits"],
+    )
+
+
+SYNAPSES = {
+    "dense": build_dense,
+    "delay_dense": build_dense,
+    "sparse": build_sparse,
+    "delay_sparse": build_sparse,
+    "conv": build_conv,
+}
+
+
+def build_lif(program: Program, process: Process, record: "Record | None") -> LIFReset:
+    """Return a population, recording if `record` says where to."""
+    n = process["n"]
+    settings = {
+        "shape": (n,),
+        "bias_mant": np.broadcast_to(program.array(process, "bias_mant"), n).copy(),
+        "bias_exp": np.broadcast_to(program.array(process, "bias_exp"), n).copy(),
+        **{k: process[k] for k in ("du", "dv", "vth", "reset_interval", "reset_offset")},
+    }
+    return LIFReset(**settings) if record is None else RecordingLIF(record=record, **settings)
+
+
+def connect(wire: dict[str, Any], processes: dict[str, AbstractProcess]) -> None:
+    """Wire an out-port to an in-port through the virtual ports that the program lists."""
+    source, target = processes[wire["source"]], processes[wire["target"]]
+    port = source.s_out if hasattr(source, "s_out") else source.a_out
+    for name, numbers in wire["via"]:
+        change = getattr(port, name)
+        port = change(tuple(numbers)) if numbers else change()
+    port.connect(target.s_in if hasattr(target, "s_in") else target.a_in)
+
+
+def write_rows(values: np.ndarray, path: Path) -> None:
+    """Write [P, B, *shape] as rows in time order [B * P, n]."""
+    steps, samples = values.shape[:2]
+    rows = values.reshape(steps, samples, -1).swapaxes(0, 1).reshape(steps * samples, -1)
+    np.save(path, np.ascontiguousarray(rows, dtype=np.int32))
+
+
+def in_windows(rows: np.ndarray, *, wave: int, steps: int, samples: int) -> np.ndarray:
+    """Cut rows [chip_steps, n] into a population's windows [P, B, n]."""
+    window = rows[wave : wave + samples * steps]
+    return window.reshape(samples, steps, -1).swapaxes(0, 1)
+
+
+def run_job(job: dict[str, Any], scratch: Path, *, progress: "tuple[Path | None, int, int]") -> int:
+    """Run one program on one input file, write its output file, return how many samples it had.
+
+    Args:
+        job: program, input, output, record; no record means the program's outputs.
+        scratch: an empty folder.
+        progress: file or None, samples done by earlier jobs, samples of all jobs.
+    """
+    program = Program(Path(job["program"]))
+    inputs = read_inputs(program, job["input"])
+    samples = next(iter(inputs.values())).shape[1]
+    chip_steps = samples * program.steps + program.depth
+    path, done, total = progress
+    places, records = {}, {}
+    for index, process in enumerate(program.of_kind("stream")):
+        places[process["name"]] = scratch / f"source{index}.npy"
+        write_rows(inputs[node_name(process)], places[process["name"]])
+    for index, process in enumerate(program.of_kind("lif")):
+        if node_name(process) in (job["record"] or program.record["outputs"]):
+            teller = Progress(None if records else path, done=done, total=total, program=program)
+            shape = (chip_steps, process["n"])
+            stem = scratch / f"population{index}"
+            records[process["name"]] = Record(stem, shape=shape, progress=teller)
+    for component in program.components():
+        if any(program.processes[name]["kind"] == "lif" for name in component):
+            run_component(build(program, component, places, records), program, chip_steps)
+    write_outputs(Path(job["output"]), program, records, samples)
+    return samples
+
+
+def read_inputs(program: Program, path: str) -> dict[str, np.ndarray]:
+    """Return integers [P, B, *shape] by source; a single source may be called `x`."""
+    sources = [node_name(process) for process in program.of_kind("stream")]
+    with np.load(path) as arrays:
+        if len(sources) == 1 and "x" in arrays.files:
+            inputs = {sources[0]: arrays["x"]}
+        else:
+            inputs = {name: arrays[f"x.{name}"] for name in sources}
+    for process in program.of_kind("stream"):
+        values = inputs[node_name(process)]
+        if values.dtype.kind not in "iub":
+            raise ValueError(f"{path}: input {node_name(process)} does not hold integers")
+        if values.shape[0] != program.steps or values[:1, :1].size != process["n"]:
+            raise ValueError(
+                f"{path}: input {node_name(process)} has shape {list(values.shape)}, "
+                f"the program takes {program.steps} steps of {process['n']} values"
+            )
+    return inputs
+
+
+def build(
+    program: Program, component: set[str], places: dict[str, Path], records: dict[str, Record]
+) -> dict[str, AbstractProcess]:
+    """Return the wired Lava processes of one connected component by name."""
+    processes: dict[str, AbstractProcess] = {}
+    for name in sorted(component):
+        process = program.processes[name]
+        if process["kind"] == "stream":
+            processes[name] = StreamSource(n=process["n"], wave=process["wave"], path=places[name])
+        elif process["kind"] == "lif":
+            processes[name] = build_lif(program, process, records.get(name))
+        else:
+            processes[name] = SYNAPSES[process["kind"]](program, process)
+    for wire in program.record["connections"]:
+        if wire["source"] in component:
+            connect(wire, processes)
+    return processes
+
+
+def run_component(processes: dict[str, AbstractProcess], program: Program, chip_steps: int) -> None:
+    """Run connected processes for all chip steps."""
+    first = next(iter(processes.values()))
+    began = time.monotonic()
+    # Without the tag Lava would take its first-listed model, which computes in floating point.
+    config = Loihi2SimCfg(select_tag="fixed_pt")
+    first.run(condition=RunSteps(num_steps=chip_steps, blocking=False), run_cfg=config)
+    started = time.monotonic()
+    wait_for_steps(first.runtime)
+    ended = time.monotonic()
+    first.stop()
+    sys.stderr.write(
+        f"{program.record['name']}: {len(processes)} processes, {chip_steps} steps; "
+        f"start {started - began:.2f} s, run {ended - started:.2f} s\n"
+    )
+
+
+def wait_for_steps(runtime: Any) -> None:
+    """Wait for the run to end; raise as soon as any actor has died.
+
+    A blocking run would hang: Lava joins every actor, and the others wait for the dead one.
+    """
+    while not all(port.probe() for port in runtime.service_to_runtime):
+        for actor in runtime._messaging_infrastructure.actors:
+            raised = actor.exception
+            if raised:
+                sys.stderr.write(raised[1])
+                raise RuntimeError(f"an actor failed: {raised[0]!r}")
+            if not actor.is_alive():
+                raise RuntimeError(f"an actor ended with status {actor.exitcode}")
+        time.sleep(POLL_S)
+    runtime.wait()
+
+
+def write_outputs(path: Path, program: Program, records: dict[str, Record], samples: int) -> None:
+    """Write each recorded population's windows; the file appears complete or not at all."""
+    arrays = {}
+    for name, record in records.items():
+        process = program.processes[name]
+        for word in WORDS:
+            rows = np.load(record.path(word), mmap_mode="r")
+            arrays[f"{node_name(process)}.{word}"] = in_windows(
+                rows, wave=process["wave"], steps=program.steps, samples=samples
+            )
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)
+    partial.replace(path)
+
+
+def obey_owner(owner: Path) -> None:
+    """End this process group, shared memory and the owner's folder when stdin closes.
+
+    The owner keeps the other end of stdin open for as long as it lives, so this holds even when
+    it is killed. The guard is a process of its own because Lava's main thread may be stuck.
+    """
+    prefix = f"{owner.name}-"
+    shared_memory._make_filename = lambda: f"/{prefix}{secrets.token_hex(5)}"
+    group = os.getpid()
+    if os.fork():
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        return
+    os.setsid()
+    while os.read(0, 4096):
+        pass
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    for leftover in Path("/dev/shm").glob(f"{prefix}*"):
+        leftover.unlink(missing_ok=True)
+    shutil.rmtree(owner, ignore_errors=True)
+    os._exit(0)
+
+
+def hide_neighbours(scratch: Path) -> None:
+    """Keep Lava from executing every script beside this one when it searches for models."""
+    sys.modules["__main__"].__file__ = str(scratch / "run.py")
+
+
+def parse(argv: "list[str] | None") -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--program", default=".", help="folder with lava.json and lava.npz")
+    parser.add_argument("--input", help="integers [P, B, *shape] as x or x.SOURCE (.npz)")
+    parser.add_argument("--output", help="file to write (.npz)")
+    parser.add_argument("--record", help="populations, comma-separated; default: the outputs")
+    parser.add_argument("--jobs", help="JSON list of program, input, output, record; for tools")
+    parser.add_argument("--progress", type=Path, help="file that gets `done total` in samples")
+    parser.add_argument("--owner", type=Path, help="when stdin closes, end and remove this folder")
+    args = parser.parse_args(argv)
+    if not args.jobs and not (args.input and args.output):
+        parser.error("--input and --output are needed")
+    return args
+
+
+def read_jobs(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the list of jobs: from a file, or the one on the command line."""
+    if args.jobs:
+        return json.loads(Path(args.jobs).read_text())
+    record = args.record.split(",") if args.record else []
+    return [{"program": args.program, "input": args.input, "output": args.output, "record": record}]
+
+
+def count_samples(job: dict[str, Any]) -> int:
+    """Return the samples in a job's input file."""
+    with np.load(job["input"]) as arrays:
+        return arrays[arrays.files[0]].shape[1]
+
+
+def run_jobs(args: argparse.Namespace, scratch: Path) -> None:
+    """Run all jobs, one after the other."""
+    jobs = read_jobs(args)
+    done, total = 0, sum(map(count_samples, jobs))
+    for index, job in enumerate(jobs):
+        place = scratch / str(index)
+        place.mkdir()
+        done += run_job(job, place, progress=(args.progress, done, total))
+        shutil.rmtree(place)
+
+
+def main(argv: "list[str] | None" = None) -> int:
+    """Run all jobs; return the exit status."""
+    args = parse(argv)
+    if args.owner:
+        obey_owner(args.owner.resolve())
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    scratch = Path(tempfile.mkdtemp(prefix="run-"))
+    try:
+        hide_neighbours(scratch)
+        run_jobs(args, scratch)
+    except Exception:  # noqa: BLE001 - whatever Lava raises, its actors must not outlive it
+        traceback.print_exc()
+        return 1
+    finally:
+        for child in multiprocessing.active_children():
+            child.kill()  # Python's resource tracker then frees the shared memory
+        shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

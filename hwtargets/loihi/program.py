@@ -1,0 +1,127 @@
+"""A network as Lava processes and connections: plain data, written without importing Lava.
+
+`lower` makes it, `program_files` turns it into the two files (`lava.json`, `lava.npz`) that
+`run.py` reads in Lava's own interpreter. The same program always gives the same bytes.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from snndeploy.ir.arrays import AnyArray, IntArray
+
+FORMAT = "snndeploy-lava 1"
+LAVA_VERSION = "0.10.0"
+JSON_NAME = "lava.json"
+NPZ_NAME = "lava.npz"
+
+ProcessKind = Literal["stream", "lif", "dense", "sparse", "delay_dense", "delay_sparse", "conv"]
+Setting = int | str | tuple[int, ...]
+Via = tuple[tuple[Literal["reshape", "transpose", "flatten"], tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LavaProcess:
+    """One Lava process: its kind, its scalar settings by Lava's own names, its arrays."""
+
+    name: str
+    kind: ProcessKind
+    settings: Mapping[str, Setting]
+    arrays: Mapping[str, IntArray]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LavaConnection:
+    """An out-port wired to an in-port; `via` are the virtual ports between them, in order."""
+
+    source: str
+    target: str
+    via: Via = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LavaProgram:
+    """A lowered network.
+
+    Attributes:
+        steps: model steps per sample (P).
+        depth: chip steps from a sample's first input to the last population's first window.
+        outputs: populations the host reads.
+        processes: sources, synapses and populations.
+        connections: the wiring.
+    """
+
+    name: str
+    steps: int
+    depth: int
+    outputs: tuple[str, ...]
+    processes: tuple[LavaProcess, ...]
+    connections: tuple[LavaConnection, ...]
+
+    def process(self, name: str) -> LavaProcess:
+        """Return a process by name."""
+        return next(process for process in self.processes if process.name == name)
+
+
+def node_name(name: str) -> str:
+    """Return the process name of a source or population."""
+    return f"node:{name}"
+
+
+def synapse_name(name: str) -> str:
+    """Return the process name of a projection."""
+    return f"synapse:{name}"
+
+
+def program_files(program: LavaProgram) -> dict[str, bytes]:
+    """Return `lava.json` and `lava.npz` of a program; equal programs give equal bytes."""
+    arrays = {
+        f"{process.name}.{key}": compact(value)
+        for process in program.processes
+        for key, value in process.arrays.items()
+    }
+    record = {
+        "format": FORMAT,
+        "lava": LAVA_VERSION,
+        "name": program.name,
+        "steps": program.steps,
+        "depth": program.depth,
+        "outputs": program.outputs,
+        "processes": [
+            {"name": p.name, "kind": p.kind, "arrays": sorted(p.arrays), **p.settings}
+            for p in program.processes
+        ],
+        "connections": [
+            {"source": c.source, "target": c.target, "via": c.via} for c in program.connections
+        ],
+    }
+    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    return {JSON_NAME: text.encode(), NPZ_NAME: npz_bytes(arrays)}
+
+
+def compact(values: IntArray) -> AnyArray:
+    """Return the same integers in the smallest signed word that holds them all."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    fits = (
+        word
+        for word in (np.int8, np.int16, np.int32, np.int64)
+        if np.iinfo(word).min <= low and high <= np.iinfo(word).max
+    )
+    return values.astype(next(fits))
+
+
+def npz_bytes(arrays: Mapping[str, AnyArray]) -> bytes:
+    """Return an uncompressed .npz in name order with a fixed date: equal arrays, equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]))
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(info, member.getvalue())
+    return buffer.getvalue()
