@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from snndeploy.errors import Violation
-from snndeploy.ir.network import Network
+from snndeploy.errors import UnsupportedError, UsageError, Violation
+from snndeploy.ir.network import Network, Source
 from snndeploy.ir.placement import Placement
-from snndeploy.model import Model
-from snndeploy.passes.discretize import LayerReport
-from snndeploy.target import Target
+from snndeploy.ir.verify_network import range_problems, verify_network
+from snndeploy.mapping.place import place
+from snndeploy.model import InputPort, Model
+from snndeploy.nirgraph.split import split_after
+from snndeploy.passes.discretize import LayerReport, discretize
+from snndeploy.passes.layers import layers_of
+from snndeploy.passes.waves import assign_waves
+from snndeploy.target import Numerics, Target
 
 Encode = Literal["auto", "spikes", "graded", "rate"]
 
@@ -66,4 +71,138 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         ModelError: values that no integer network can hold.
         UsageError: options that contradict the model.
     """
-    raise NotImplementedError
+    numerics = target.chip.numerics
+    steps = _steps(model, options)
+    host, on_chip = _split(model, options.host_layers)
+    source = choose_source(_only_input(on_chip), options, numerics)
+    layers = layers_of(on_chip)
+    if not layers:
+        raise UnsupportedError(
+            "E2107",
+            "nothing is left for the chip",
+            where="--host-layers",
+            remedy="leave at least one layer to the chip",
+        )
+    network, reports = discretize(
+        on_chip, layers, source, numerics, steps=steps, weight_bits=_weight_bits(options, numerics)
+    )
+    network = assign_waves(network, numerics)
+    verify_network(network)
+    assert not list(range_problems(network)), "discretize left a range unproven"
+    placed = place(network, target.chip)
+    fits = isinstance(placed, Placement)
+    broken = target.check(network) + (() if fits else placed)
+    return Compiled(
+        options=options,
+        target=target,
+        model=on_chip,
+        host=host,
+        network=network,
+        layers=reports,
+        placement=placed if fits and not broken else None,
+        violations=broken,
+    )
+
+
+def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) -> Source:
+    """Choose how the host makes integers of the user's input.
+
+    Graded inputs use a symmetric scale without zero point: the largest declared magnitude is the
+    largest integer of `input_bits` bits.
+
+    Raises:
+        UnsupportedError: E2110, the chip carries binary spikes only.
+        UsageError: E5011, the encoding does not suit the input; E5012, bits out of range.
+    """
+    encode = options.encode
+    if encode == "auto":
+        encode = "spikes" if port.values == "spikes" else "graded"
+    if encode == "spikes":
+        if port.values == "real":
+            raise UsageError(
+                "E5011",
+                "the model's input is real numbers, not spikes",
+                where="--encode spikes",
+                remedy="use --encode graded or --encode rate",
+            )
+        return Source(name=port.name, shape=port.shape, repeat=port.repeat)
+    largest = max(abs(port.low), abs(port.high))
+    if encode == "rate":
+        if port.low < 0:
+            raise UsageError(
+                "E5011",
+                f"the input goes down to {port.low:g}; a rate cannot be negative",
+                where="--encode rate",
+                remedy="use --encode graded, or shift the input before training",
+            )
+        return Source(
+            name=port.name, shape=port.shape, encoding="rate", scale=largest, repeat=port.repeat
+        )
+    if numerics.message_bits == 0:
+        raise UnsupportedError(
+            "E2110",
+            "real inputs need payloads; this chip's spikes are binary",
+            where=port.name,
+            remedy="use --encode rate, or --host-layers 1",
+        )
+    if not 2 <= options.input_bits <= min(numerics.message_bits, 16):
+        raise UsageError(
+            "E5012",
+            f"{options.input_bits} input bits, allowed 2 to {min(numerics.message_bits, 16)}",
+            where="--input-bits",
+            remedy="use 8",
+        )
+    high = (1 << (options.input_bits - 1)) - 1
+    return Source(
+        name=port.name,
+        shape=port.shape,
+        low=-high if port.low < 0 else 0,
+        high=high,
+        encoding="graded",
+        scale=largest / high,
+        repeat=port.repeat,
+    )
+
+
+def _steps(model: Model, options: CompileOptions) -> int:
+    steps = model.steps if options.steps is None else options.steps
+    if steps is None:
+        raise UsageError(
+            "E5013",
+            "the model does not say how many steps a sample takes",
+            where="--steps",
+            remedy="give --steps P, the number of time steps the model was trained with",
+        )
+    if steps < 1:
+        raise UsageError("E5013", f"{steps} steps", where="--steps", remedy="use at least 1")
+    return steps
+
+
+def _weight_bits(options: CompileOptions, numerics: Numerics) -> int:
+    if not 2 <= options.weight_bits <= numerics.weight_bits:
+        raise UsageError(
+            "E5014",
+            f"{options.weight_bits} weight bits, allowed 2 to {numerics.weight_bits}",
+            where="--weight-bits",
+            remedy=f"use {numerics.weight_bits}",
+        )
+    return options.weight_bits
+
+
+def _split(model: Model, host_layers: int) -> tuple[Model | None, Model]:
+    if host_layers < 0:
+        raise UsageError(
+            "E5015", f"{host_layers} layers", where="--host-layers", remedy="use 0 or more"
+        )
+    return split_after(model, host_layers) if host_layers else (None, model)
+
+
+def _only_input(model: Model) -> InputPort:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedError(
+            "E2101",
+            f"the graph is not a chain: {len(model.inputs)} inputs, {len(model.outputs)} outputs",
+            where=model.origin,
+            remedy="deploy the branch-free part; several inputs or outputs are not lowered yet",
+        )
+    return model.inputs[0]

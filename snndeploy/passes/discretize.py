@@ -129,7 +129,7 @@ def discretize(
         The network, all wave offsets still 0, and one report per population.
 
     Raises:
-        ModelError: E1043, no step is large enough to prove a range.
+        ModelError: E1053, no step is large enough to prove a range.
         UnsupportedError: E2106 a gate beyond the memoryless range, E2128 a chip without this `lif`.
     """
     if (numerics.act_shift, numerics.state_bits, numerics.decay_bits) != (ACT_SHIFT, 24, 12):
@@ -227,6 +227,8 @@ class _Task:
         while True:
             rounded = round_weights(self.weight, unit, self.bits)
             bias = encode_bias(self.layer.bias, unit, self.numerics)
+            if self._vanishes(rounded):
+                raise self._hopeless()
             if bias is None:
                 unit *= 2.0
                 continue
@@ -236,7 +238,6 @@ class _Task:
             if not ranges.u_wraps and not ranges.v_clips:
                 errors = self._bias_error(choice) + rounded.rounded
                 return replace(choice, exact=errors == 0, enlarged=unit / first)
-            self._stop_if_hopeless(unit / first)
             unit *= max(ranges.potential / V_LIMIT, ranges.current / V_LIMIT, 1.001)
 
     def _choose_exact(self, neuron: Recurrence) -> Choice | None:
@@ -287,36 +288,48 @@ class _Task:
     def _choose_rounded(self, neuron: Recurrence) -> Choice:
         """The finest unit whose ranges hold; a leak is given spare exponent bits to round in."""
         theta = float(neuron.threshold[0])
-        best = best_unit(self.weight, self.bits)
+        best = self._finest_unit(neuron)
         for exponent in reversed(self._exponents()):
             if theta / best * (1 << exponent) > self.numerics.vth_max:
                 continue
             vth = vth_of(theta, best / (1 << exponent), neuron.compare, self.numerics)
-            choice = self._rounded_at(neuron, vth, exponent)
+            choice = self._rounded_at(neuron, vth, exponent, best)
             if choice is not None:
                 return choice
         vth = vth_of(theta, best, neuron.compare, self.numerics)
-        first = unit_of(theta, vth, neuron.compare)
         while vth > 1:
-            vth = max(min(vth - 1, int(vth * 0.99)), 1)
-            choice = self._rounded_at(neuron, vth, 0)
+            choice = self._rounded_at(neuron, vth, 0, best)
             if choice is not None:
-                return replace(choice, enlarged=choice.unit / first)
+                return choice
+            vth = min(vth - 1, int(vth * 0.99))
         raise self._hopeless()
 
-    def _rounded_at(self, neuron: Recurrence, vth: int, exponent: int) -> Choice | None:
+    def _finest_unit(self, neuron: Recurrence) -> float:
+        """Return the unit the weights ask for: their own grid's if they have one."""
+        theta = float(neuron.threshold[0])
+        grid = grid_unit(self.weight, self.layer.bias, theta, self.bits, self.numerics)
+        return best_unit(self.weight, self.bits) if grid is None else theta / grid
+
+    def _rounded_at(
+        self, neuron: Recurrence, vth: int, exponent: int, best: float
+    ) -> Choice | None:
         """Return the choice at one register, None if a range does not hold there."""
         unit = unit_of(float(neuron.threshold[0]), vth, neuron.compare)
         bias = encode_bias(self.layer.bias, unit, self.numerics)
-        if bias is None:
+        rounded = round_weights(self.weight, unit * (1 << exponent), self.bits)
+        if bias is None or self._vanishes(rounded):
             return None
         choice = Choice(
-            rounded=round_weights(self.weight, unit * (1 << exponent), self.bits),
+            rounded=rounded,
             unit=unit,
             exponent=exponent,
             params=self._lif(neuron, vth, bias),
+            enlarged=max(unit * (1 << exponent) / best, 1.0),
         )
         return None if self._ranges(choice).u_wraps else choice
+
+    def _vanishes(self, rounded: Rounded) -> bool:
+        return bool(self.weight.any() and not rounded.weight.any())
 
     # ---- pieces --------------------------------------------------------------------------
 
@@ -356,13 +369,9 @@ class _Task:
         error = float(np.abs(real - self.layer.bias).max(initial=0.0)) / reference
         return 0.0 if error < 1e-9 else error
 
-    def _stop_if_hopeless(self, enlarged: float) -> None:
-        if enlarged > 1 << self.bits:
-            raise self._hopeless()
-
     def _hopeless(self) -> ModelError:
         return ModelError(
-            "E1043",
+            "E1053",
             "no weight step keeps this layer's sums inside the chip's words: all weights would "
             "round to 0",
             where=self.layer.name,

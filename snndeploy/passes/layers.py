@@ -53,7 +53,7 @@ def layers_of(model: Model) -> tuple[Layer, ...]:
         UnsupportedError: E2101 the graph is not a chain, E2102 a node that has no lowering, E2103
             weights after weights, E2104 a pool between weights and neuron, and those of
             `recurrence`.
-        ModelError: E1042 shapes that do not follow from each other.
+        ModelError: E1052 shapes that do not follow from each other.
     """
     layers: list[Layer] = []
     shape = model.inputs[0].shape
@@ -145,8 +145,9 @@ def _extend(pending: _Pending, name: str, node: Any) -> _Pending:
 
 
 def _flattened(node: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    start = max(int(node.start_dim) - 1, 0) if int(node.start_dim) > 0 else 0
-    return (*shape[:start], prod(shape[start:]))
+    """Return the flattened shape; NIR counts dimensions without the batch."""
+    start, end = int(node.start_dim) % len(shape), int(node.end_dim) % len(shape)
+    return (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
 
 
 def _with_pool(pending: _Pending, name: str, node: Any) -> _Pending:
@@ -247,7 +248,7 @@ def _out_shape(name: str, build: Callable[[IntArray], Synapse], weight: FloatArr
         synapse = build(np.zeros(weight.shape, dtype=np.int64))
     except AssertionError:
         raise ModelError(
-            "E1042", "the kernel is larger than its input", where=name, remedy="check the shapes"
+            "E1052", "the kernel is larger than its input", where=name, remedy="check the shapes"
         ) from None
     assert isinstance(synapse, Conv)
     return synapse.out_shape
@@ -399,7 +400,7 @@ def _padding(
 
 def _bad_shape(name: str, weight: tuple[Any, ...] | AnyArray, shape: tuple[int, ...]) -> ModelError:
     return ModelError(
-        "E1042",
+        "E1052",
         f"weights of shape {tuple(weight)} do not follow from an input of shape {shape}",
         where=name,
         remedy="check the layer's sizes and the input shape",

@@ -49,7 +49,7 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
         UnsupportedError: E2121 a reset, E2122 several spikes per step, E2123 a lower clamp, E2124
             decays that differ between neurons, E2125 an initial state the chip cannot start from,
             E2126 the jump-use-decay order.
-        ModelError: E1041 a time constant or threshold out of range.
+        ModelError: E1051 a time constant or threshold out of range.
     """
     if isinstance(node, nir.Threshold):
         threshold = np.asarray(node.threshold, dtype=np.float64).reshape(-1)
@@ -62,7 +62,7 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
     threshold = _flat(node.v_threshold) - v_reset
     if np.any(threshold <= 0):
         raise ModelError(
-            "E1041", "v_threshold must lie above v_reset", where=name, remedy="check the thresholds"
+            "E1051", "v_threshold must lie above v_reset", where=name, remedy="check the thresholds"
         )
     if semantics.v0 == "zero" and np.any(v_reset != 0):
         raise UnsupportedError(
@@ -139,7 +139,7 @@ def _synapse(name: str, node: Any, semantics: Semantics) -> tuple[float, FloatAr
 def _decay(name: str, tau: FloatArray, semantics: Semantics) -> tuple[float, float]:
     """Return what is kept per step and the share of the input that enters (Euler or exact)."""
     if np.any(~(tau > 0)):
-        raise ModelError("E1041", "a time constant is not > 0", where=name, remedy="check tau")
+        raise ModelError("E1051", "a time constant is not > 0", where=name, remedy="check tau")
     if np.ptp(tau) > 0:
         raise UnsupportedError(
             "E2124",
@@ -152,7 +152,7 @@ def _decay(name: str, tau: FloatArray, semantics: Semantics) -> tuple[float, flo
     keep = float(np.exp(-ratio)) if semantics.leak == "exp" else 1.0 - ratio
     if not 0 <= keep < 1:
         raise ModelError(
-            "E1041",
+            "E1051",
             f"time constant {tau[0]:.4g} s is below the step of {semantics.dt:.4g} s",
             where=name,
             remedy="give the model's step with --semantics …,dt=SECONDS",

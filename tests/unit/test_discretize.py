@@ -1,0 +1,337 @@
+"""From float chains to integers: what is exact, what is rounded, what is proven or refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.ir.arrays import frozen_int
+from snndeploy.ir.interpret import run_reference
+from snndeploy.ir.network import Source
+from snndeploy.ir.ranges import prove_ranges
+from snndeploy.ir.readout import read_output
+from snndeploy.ir.synapses import Conv, Dense, Sparse
+from snndeploy.ir.verify_network import range_problems, verify_network
+from snndeploy.nirgraph.interpret import run_float
+from snndeploy.passes.discretize import discretize
+from snndeploy.passes.layers import layers_of
+from snndeploy.passes.waves import assign_waves
+from snndeploy.target import load_chip
+from tests.chains import chain_model, conv, cuba, integrate_and_fire, lif, pool
+
+CHIPS = Path(__file__).parents[2] / "hwtargets" / "chips"
+NUMERICS = load_chip(CHIPS / "loihi2.toml").numerics
+
+
+def to_network(model, *, source=None, weight_bits=8):
+    port = model.inputs[0]
+    source = source or Source(name=port.name, shape=port.shape, repeat=port.repeat)
+    network, reports = discretize(
+        model, layers_of(model), source, NUMERICS, steps=model.steps, weight_bits=weight_bits
+    )
+    network = assign_waves(network, NUMERICS)
+    verify_network(network)
+    assert not list(range_problems(network))
+    return network, reports
+
+
+def spikes(rng, model, n_samples=6, rate=0.3):
+    shape = (model.steps, n_samples, *model.inputs[0].shape)
+    return (rng.random(shape) < rate).astype(np.int64)
+
+
+def compare(model, network, x, names):
+    """Return per population the share of differing spikes and the float firing rate."""
+    traces = run_reference(network, {"input": x}, record=tuple(names.values()))
+    floats = run_float(model, {"input": x.astype(float)}, record=tuple(names))
+    result = {}
+    for node, population in names.items():
+        want = floats[node].reshape(traces[population].spikes.shape)
+        result[node] = np.mean(want != traces[population].spikes), want.mean()
+    return result
+
+
+GRID_NEURONS = {
+    "if >=": (lambda n: integrate_and_fire(n), "ge", 12),
+    "if >": (lambda n: integrate_and_fire(n), "gt", 12),
+    "half leak > within 6 bits": (lambda n: lif(n, keep=0.5), "gt", 7),
+    "half leak > with exponent": (lambda n: lif(n, keep=0.5), "gt", 10),
+    "half leak >= with exponent": (lambda n: lif(n, keep=0.5), "ge", 4),
+}
+
+
+@pytest.mark.parametrize("case", GRID_NEURONS)
+def test_weights_on_a_grid_give_every_spike_of_the_float_model(case):
+    neuron, compare_rule, steps = GRID_NEURONS[case]
+    rng = np.random.default_rng(1)
+    w1, w2 = rng.integers(-6, 7, (30, 20)) / 16, rng.integers(-6, 7, (9, 30)) / 16
+    model = chain_model(
+        nir.Affine(weight=w1, bias=rng.integers(-2, 3, 30) / 16), neuron((30,)),
+        nir.Linear(weight=w2), neuron((9,)),
+        shape=(20,), out_shape=(9,), steps=steps, compare=compare_rule,
+    )  # fmt: skip
+    network, reports = to_network(model)
+    assert all(report.exact and not report.why for report in reports)
+    for differing, rate in compare(
+        model, network, spikes(rng, model), {"n1": "n1", "n3": "n3"}
+    ).values():
+        assert differing == 0
+        assert 0.01 < rate < 0.6
+
+
+def test_a_leak_that_drops_bits_is_not_called_exact():
+    rng = np.random.default_rng(2)
+    kernel = rng.integers(-6, 7, (4, 1, 3, 3)) / 8
+    model = chain_model(
+        conv(kernel, (8, 8)), lif((4, 6, 6), keep=0.5),
+        shape=(1, 8, 8), out_shape=(4, 6, 6), steps=40, compare="gt",
+    )  # fmt: skip
+    _, (report,) = to_network(model)
+    assert not report.exact
+    assert report.why == ("the leak drops fraction bits within the window",)
+
+
+def test_ties_at_the_threshold_with_a_leak_are_reported():
+    rng = np.random.default_rng(2)
+    kernel = rng.integers(-6, 7, (4, 1, 3, 3)) / 8
+    model = chain_model(
+        conv(kernel, (8, 8)), lif((4, 6, 6), keep=0.5),
+        shape=(1, 8, 8), out_shape=(4, 6, 6), steps=20, compare="ge",
+    )  # fmt: skip
+    _, (report,) = to_network(model)
+    assert not report.exact
+
+
+@pytest.mark.parametrize("compare_rule", ["ge", "gt"])
+def test_rounded_networks_stay_close(compare_rule):
+    rng = np.random.default_rng(3)
+    model = chain_model(
+        nir.Affine(weight=rng.normal(0, 0.3, (40, 20)), bias=rng.normal(0, 0.05, 40)),
+        lif((40,), keep=0.75),
+        nir.Linear(weight=rng.normal(0, 0.3, (12, 40))),
+        cuba((12,), keep_u=0.5, keep_v=0.8, threshold=1.5),
+        nir.Linear(weight=rng.normal(0, 0.3, (5, 12))),
+        shape=(20,), out_shape=(5,), steps=16, compare=compare_rule,
+    )  # fmt: skip
+    network, reports = to_network(model)
+    x = spikes(rng, model, 40)
+    shares = compare(model, network, x, {"n1": "n1", "n3": "n3"})
+    for differing, rate in shares.values():
+        assert differing < 0.04
+        assert 0.01 < rate < 0.6
+    traces = run_reference(network, {"input": x}, record=("n3", "n4"))
+    got = read_output(network.outputs[0], traces["n4"])
+    want = traces["n3"].spikes @ model.graph.nodes["n4"].weight.T
+    assert np.abs(got - want).max() < 0.02 * np.abs(want).max()
+    assert reports[0].weight_exp > 0  # a leak gets spare bits to round in
+    assert all(0 < report.rounded <= report.n_weights for report in reports)
+
+
+def test_threshold_sits_one_state_unit_above_the_register_for_ge():
+    model = chain_model(
+        nir.Linear(weight=np.array([[0.31234, -0.7]])), integrate_and_fire((1,), threshold=0.9),
+        shape=(2,), out_shape=(1,), compare="ge",
+    )  # fmt: skip
+    network, (report,) = to_network(model)
+    assert report.unit * (network.population["n1"].scalar("vth") + 1 / 64) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_average_pool_folds_into_the_next_convolution(padding):
+    rng = np.random.default_rng(4)
+    w1, w2 = rng.normal(0, 0.5, (3, 2, 3, 3)), rng.normal(0, 0.6, (4, 3, 3, 3))
+    size = 4 + 2 * padding
+    model = chain_model(
+        conv(w1, (14, 14)), lif((3, 12, 12), keep=0.5),
+        pool(nir.AvgPool2d, 2),
+        conv(w2, (6, 6), padding=padding), integrate_and_fire((4, size, size), threshold=0.5),
+        shape=(2, 14, 14), out_shape=(4, size, size), compare="gt",
+    )  # fmt: skip
+    network, _ = to_network(model)
+    assert [p.name for p in network.populations] == ["n1", "n4"]
+    assert network.projections[1].synapse.stride == (2, 2)
+    for differing, rate in compare(
+        model, network, spikes(rng, model), {"n1": "n1", "n4": "n4"}
+    ).values():
+        assert differing < 0.04
+        assert 0.01 < rate < 0.6
+
+
+def test_average_pool_folds_into_a_dense_layer_and_crops_odd_images():
+    rng = np.random.default_rng(5)
+    model = chain_model(
+        conv(rng.normal(0, 0.5, (3, 1, 3, 3)), (9, 9)), integrate_and_fire((3, 7, 7)),
+        pool(nir.AvgPool2d, 2),
+        nir.Flatten(start_dim=0, end_dim=-1, input_type={"input": np.array([3, 3, 3])}),
+        nir.Linear(weight=rng.normal(0, 0.8, (6, 27))), integrate_and_fire((6,), threshold=0.4),
+        shape=(1, 9, 9), out_shape=(6,), compare="gt",
+    )  # fmt: skip
+    network, _ = to_network(model)
+    dense = network.projections[1].synapse
+    assert isinstance(dense, Dense)
+    cropped = dense.weight.reshape(6, 3, 7, 7)
+    assert not cropped[:, :, 6].any()
+    for differing, rate in compare(
+        model, network, spikes(rng, model, 12), {"n1": "n1", "n5": "n5"}
+    ).values():
+        assert differing < 0.045
+        assert 0.01 < rate < 0.6
+
+
+def test_pool_of_spikes_with_a_threshold_is_an_exact_or():
+    rng = np.random.default_rng(6)
+    model = chain_model(
+        conv(rng.integers(-4, 5, (3, 1, 3, 3)) / 8, (12, 12)), integrate_and_fire((3, 10, 10)),
+        pool(nir.SumPool2d, 3, stride=2, padding=1),
+        nir.Threshold(threshold=np.full((3, 5, 5), 0.5)),
+        shape=(1, 12, 12), out_shape=(3, 5, 5), compare="ge",
+    )  # fmt: skip
+    network, reports = to_network(model)
+    assert [report.exact for report in reports] == [True, True]
+    shares = compare(model, network, spikes(rng, model), {"n1": "n1", "n3": "n3"})
+    assert {differing for differing, _ in shares.values()} == {0}
+
+
+def test_nonzero_reset_is_a_shift_of_coordinates():
+    rng = np.random.default_rng(7)
+    model = chain_model(
+        nir.Linear(weight=rng.integers(-6, 7, (30, 20)) / 16),
+        lif((30,), keep=0.5, v_reset=-0.5, threshold=0.5),
+        shape=(20,), out_shape=(30,), steps=6, compare="gt",
+    )  # fmt: skip
+    network, (report,) = to_network(model)
+    ((differing, rate),) = compare(model, network, spikes(rng, model), {"n1": "n1"}).values()
+    assert report.exact
+    assert differing == 0
+    assert 0.01 < rate < 0.6
+
+
+def test_few_weights_become_a_list():
+    weight = np.zeros((10, 40))
+    weight[np.arange(10), np.arange(10)] = 0.7
+    model = chain_model(
+        nir.Linear(weight=weight), integrate_and_fire((10,)), shape=(40,), out_shape=(10,)
+    )
+    network, (report,) = to_network(model)
+    assert isinstance(network.projections[0].synapse, Sparse)
+    assert report.synapse == "sparse"
+
+
+def big_readout(steps=64):
+    rng = np.random.default_rng(8)
+    return chain_model(
+        nir.Linear(weight=rng.uniform(0.5, 1.0, (4, 400))),
+        shape=(400,),
+        out_shape=(4,),
+        steps=steps,
+    )
+
+
+def test_readout_that_could_clip_gets_a_larger_step():
+    network, (report,) = to_network(big_readout())
+    assert report.enlarged > 1
+    assert report.headroom_bits >= 0
+    x = np.ones((64, 1, 400), dtype=np.int64)
+    overflows = {}
+    run_reference(network, {"input": x}, record=("n0",), overflows=overflows)
+    assert overflows["n0.y.clip"] == overflows["n0.u.select"] == 0
+
+
+def test_unguarded_readout_is_caught():
+    network, (report,) = to_network(big_readout())
+    projection = network.projections[0]
+    finer = np.minimum(projection.synapse.weight * int(np.ceil(report.enlarged * 1.05)), 255)
+    unguarded = replace(network, projections=(replace(projection, synapse=Dense(weight=finer)),))
+    assert any("clips" in problem for problem in range_problems(unguarded))
+
+
+def test_graded_input_whose_sum_would_wrap_gets_a_larger_step():
+    rng = np.random.default_rng(9)
+    model = chain_model(
+        conv(rng.uniform(0.8, 1.0, (2, 1, 7, 7)) / 49, (10, 10)), lif((2, 4, 4), keep=0.5),
+        shape=(1, 10, 10), out_shape=(2, 4, 4), values="real",
+    )  # fmt: skip
+    source = Source(
+        name="input", shape=(1, 10, 10), low=0, high=127, encoding="graded", scale=1 / 127
+    )
+    network, (report,) = to_network(model, source=source)
+    assert report.enlarged > 1
+    projection = network.projections[0]
+    assert prove_ranges(network)["n1"].current < 2**23
+    natural = np.full_like(projection.synapse.weight, 255)
+    unguarded = replace(
+        network,
+        projections=(
+            replace(
+                projection,
+                synapse=replace(projection.synapse, weight=frozen_int(natural)),
+            ),
+        ),
+    )
+    assert any("wraps" in problem for problem in range_problems(unguarded))
+
+
+def test_weights_that_no_step_can_hold_are_refused():
+    model = chain_model(
+        nir.Linear(weight=np.ones((1, 60_000))), integrate_and_fire((1,), threshold=1e-4),
+        shape=(60_000,), out_shape=(1,), steps=8, values="real",
+    )  # fmt: skip
+    source = Source(
+        name="input", shape=(60_000,), low=0, high=32767, encoding="graded", scale=1 / 32767
+    )
+    with pytest.raises(ModelError, match=r"^error\[E1053\] n1: no weight step keeps"):
+        to_network(model, source=source)
+
+
+EYE = nir.Linear(weight=np.eye(4))
+ONE, ZERO = np.ones(4), np.zeros(4)
+UNEVEN = nir.LIF(tau=np.arange(2, 6) * 1e-4, r=ONE, v_leak=ZERO, v_threshold=ONE, v_reset=ZERO)
+REFUSED = {
+    "E2103": [EYE, EYE, integrate_and_fire((4,))],
+    "E2102": [EYE, nir.LI(tau=ONE, r=ONE, v_leak=ZERO)],
+    "E2124": [EYE, UNEVEN],
+    "E2127": [nir.Affine(weight=np.eye(4), bias=ONE), cuba((4,), keep_u=0.5, keep_v=0.5)],
+}
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_what_cannot_be_deployed_exactly_is_refused_by_name(code):
+    model = chain_model(*REFUSED[code], shape=(4,), out_shape=(4,))
+    with pytest.raises(UnsupportedError, match=rf"^error\[{code}\] n\d: .*; help: "):
+        to_network(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"reset": "subtract"}, "E2121"),
+        ({"multi_spike": True}, "E2122"),
+        ({"v_min": -1.0}, "E2123"),
+    ],
+)
+def test_semantics_without_a_chip_form_are_refused(change, code):
+    model = chain_model(
+        nir.Linear(weight=np.eye(4)), integrate_and_fire((4,)), shape=(4,), out_shape=(4,)
+    )
+    model = replace(model, semantics=replace(model.semantics, **change))
+    with pytest.raises(UnsupportedError, match=code):
+        to_network(model)
+
+
+def test_thresholds_that_differ_by_channel_are_scaled_into_the_weights():
+    rng = np.random.default_rng(10)
+    threshold = np.repeat([0.5, 1.0, 2.0], 36).reshape(3, 6, 6)
+    one = np.ones((3, 6, 6))
+    model = chain_model(
+        conv(rng.normal(0, 0.6, (3, 1, 3, 3)), (8, 8)),
+        nir.IF(r=one / 1e-4, v_threshold=threshold, v_reset=0 * one),
+        shape=(1, 8, 8), out_shape=(3, 6, 6), compare="gt",
+    )  # fmt: skip
+    network, _ = to_network(model)
+    assert isinstance(network.projections[0].synapse, Conv)
+    ((differing, rate),) = compare(model, network, spikes(rng, model, 12), {"n1": "n1"}).values()
+    assert differing < 0.02
+    assert 0.01 < rate < 0.6
