@@ -5,16 +5,21 @@ rows sum to its total exactly (decimal arithmetic, no rounding). A missing price
 taken as zero.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
+from decimal import Context, Decimal, Inexact, localcontext
+from typing import Literal, get_args
 
+import numpy as np
+
+from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.quantity import Grade, weakest
 
 EventKind = Literal[
     "synaptic_op",  # one stored synapse touched by one spike
-    "synaptic_word",  # 64-bit words of synaptic memory read
+    "synaptic_word",  # 64-bit words of packed weights read, per spike and destination core
     "neuron_idle",  # neuron visited, nothing arrived
     "neuron_active",  # neuron visited, at least one synaptic operation arrived
     "spike",
@@ -22,11 +27,19 @@ EventKind = Literal[
     "hop_x",
     "hop_y",
     "barrier",  # one core taking part in one step's synchronisation
-    "host_in",  # spikes or payloads injected by the host
-    "host_out",  # values read by the host
+    "host_in",  # nonzero spikes or payloads injected by the host
+    "host_out",  # values read by the host: every neuron of an output, every step of its windows
 ]
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 Phase = Literal["work", "fill", "drain"]
 PHASES: tuple[Phase, ...] = ("work", "fill", "drain")
+SAME_WORK: Mapping[EventKind, EventKind] = {
+    "synaptic_op": "synaptic_word",
+    "synaptic_word": "synaptic_op",
+}
+"""Two counts of the same work: a table that prices one of them lacks nothing."""
+HOST = -1
+"""Core number of the rows that hold what the host does for a source."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +50,7 @@ class Price:
     nominal: Decimal
     high: Decimal
     source: str
-    grade: str
+    grade: Grade
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +67,8 @@ class EventCounts:
     """Exact event counts per core and chip step.
 
     Attributes:
-        cores: core numbers, the rows.
-        populations: population of each row.
+        cores: core numbers, the rows; `HOST` for the row of a source.
+        populations: population or source of each row.
         events: [n_cores, n_chip_steps] by kind.
         phase: [n_cores, n_chip_steps], 0 work, 1 fill, 2 drain (index into `PHASES`).
         n_samples: samples streamed.
@@ -88,4 +101,168 @@ class Timing:
     critical_core: IntArray
     core_s: FloatArray
     barrier_s: float
-    grade: str
+    grade: Grade
+
+    @property
+    def total_s(self) -> float:
+        """Time of all chip steps [s]."""
+        return float(self.step_s.sum())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Energy:
+    """An energy [J] and the range that its prices leave."""
+
+    low: Decimal
+    nominal: Decimal
+    high: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnergyRow:
+    """One line of a ledger: energy = count x price, exactly.
+
+    Attributes:
+        kind: event kind, or `static`.
+        phase: phase of the chip steps; `all` for static energy.
+        population: population or source; empty where all are added up.
+        count: events; seconds for static energy, whose price is in watts.
+    """
+
+    kind: EventKind | Literal["static"]
+    phase: Phase | Literal["all"]
+    population: str
+    count: int | Decimal
+    price: Price
+    energy: Energy
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class EnergyLedger:
+    """What a run costs, and what of it is not known.
+
+    Attributes:
+        table: name of the price table.
+        rows: kind x phase that happened, then static energy; they sum to `total`.
+        by_population: the same events by population; they and the static row sum to `total`.
+        total: exact sum of `rows`.
+        missing: events without a price and their counts; `static` (chip steps) if its power or
+            the time is not known. They are not in the total.
+        grade: weakest grade of a price used (and of the time, for static energy).
+        n_samples: samples streamed.
+    """
+
+    table: str
+    rows: tuple[EnergyRow, ...]
+    by_population: tuple[EnergyRow, ...]
+    total: Energy
+    missing: Mapping[str, int]
+    grade: Grade
+    n_samples: int
+
+    @property
+    def per_sample(self) -> Energy:
+        """The total, pipeline fill and drain included, divided by the number of samples."""
+        total, n = self.total, self.n_samples
+        return Energy(low=total.low / n, nominal=total.nominal / n, high=total.high / n)
+
+
+def price(counts: EventCounts | None, table: PriceTable, timing: Timing | None) -> EnergyLedger:
+    """Multiply counts by prices.
+
+    Args:
+        counts: of a run; there is no default spike rate.
+        table: prices; what it lacks is listed in `missing`.
+        timing: needed for static energy.
+
+    Raises:
+        ModelError: E3005, no counts, or counts of no sample.
+    """
+    if counts is None or counts.n_samples < 1:
+        raise ModelError(
+            "E3005",
+            "an energy needs counts of a run, none were made",
+            remedy="run the simulator on data first (--data)",
+        )
+    with localcontext(Context(prec=200, traps=[Inexact])):
+        by_population = tuple(_price_events(counts, table))
+        static = _static_row(table, timing)
+        rows = (*_add_up(by_population), *((static,) if static else ()))
+        total = _sum(row.energy for row in rows)
+    grades = [row.price.grade for row in rows]
+    if static and timing:
+        grades.append(timing.grade)
+    return EnergyLedger(
+        table=table.name,
+        rows=rows,
+        by_population=by_population,
+        total=total,
+        missing=_missing(counts, table, static),
+        grade=weakest(grades),
+        n_samples=counts.n_samples,
+    )
+
+
+def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]:
+    names = np.array(counts.populations)
+    for population in dict.fromkeys(counts.populations):
+        rows = names == population
+        for kind in (
+            kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events
+        ):
+            events = counts.events[kind][rows]
+            for index, phase in enumerate(PHASES):
+                count = int(events[counts.phase[rows] == index].sum())
+                if count:
+                    yield _row(kind, phase, population, count, table.prices[kind])
+
+
+def _add_up(rows: Iterable[EnergyRow]) -> Iterator[EnergyRow]:
+    """Add rows of all populations, kind by kind and phase by phase."""
+    totals: Counter[tuple[EventKind, Phase]] = Counter()
+    prices: dict[str, Price] = {}
+    for row in rows:
+        totals[row.kind, row.phase] += row.count  # type: ignore[index, assignment]
+        prices[row.kind] = row.price
+    for (kind, phase), count in totals.items():
+        yield _row(kind, phase, "", count, prices[kind])
+
+
+def _static_row(table: PriceTable, timing: Timing | None) -> EnergyRow | None:
+    if table.static_w is None or timing is None:
+        return None
+    seconds = Decimal(repr(timing.total_s))
+    return _row("static", "all", "", seconds, table.static_w)
+
+
+def _row(
+    kind: EventKind | Literal["static"],
+    phase: Phase | Literal["all"],
+    population: str,
+    count: int | Decimal,
+    unit_price: Price,
+) -> EnergyRow:
+    energy = Energy(
+        low=count * unit_price.low, nominal=count * unit_price.nominal, high=count * unit_price.high
+    )
+    return EnergyRow(
+        kind=kind, phase=phase, population=population, count=count, price=unit_price, energy=energy
+    )
+
+
+def _sum(energies: Iterable[Energy]) -> Energy:
+    low = nominal = high = Decimal(0)
+    for energy in energies:
+        low, nominal, high = low + energy.low, nominal + energy.nominal, high + energy.high
+    return Energy(low=low, nominal=nominal, high=high)
+
+
+def _missing(counts: EventCounts, table: PriceTable, static: EnergyRow | None) -> dict[str, int]:
+    """Return the events that happened and have no price."""
+    priced = {*table.prices, *(SAME_WORK[kind] for kind in SAME_WORK if kind in table.prices)}
+    found: dict[str, int] = {
+        kind: counts.total(kind)
+        for kind in EVENT_KINDS
+        if kind in counts.events and kind not in priced and counts.total(kind)
+    }
+    return found if static else {**found, "static": counts.phase.shape[1]}

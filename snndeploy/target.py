@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
-from snndeploy.energy import EventCounts, EventKind, Price, PriceTable, Timing
+from snndeploy.energy import EVENT_KINDS, EventCounts, Price, PriceTable, Timing
 from snndeploy.errors import ModelError, Violation
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
@@ -104,7 +104,6 @@ NUMERICS_UNITS: Mapping[str, str] = {
     "delay_max_sparse": "steps",
     "delay_max_conv": "steps",
 }
-EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 _FACTS = ("unit", "source", "grade")
 _TABLES = ("name", "title", "default_prices", "sources", "mesh", "limits", "numerics")
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from hwtargets.simulator.counts import counter
 from hwtargets.simulator.engine import schedule_of, simulate
 from hwtargets.simulator.record import recorder
+from hwtargets.simulator.timing import time_steps
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -38,8 +40,19 @@ class SimulatorExecutor:
         """
         schedule = schedule_of(network, inputs)
         kept = recorder(network, record, schedule.n_samples)
+        counted = counter(network, placement, schedule) if placement else None
         for chunk in simulate(network, inputs, record=record):
             kept.add(chunk)
+            if counted:
+                counted.add(chunk)
             done = min(max(int(chunk.windows[-1]) + 1, 0), schedule.n_samples)
             progress(done, schedule.n_samples)
-        return RunResult(executor=self.name, traces=kept.traces(), overflows=kept.overflows)
+        counts = counted.result() if counted else None
+        timing = time_steps(counts, placement, chip) if counts and placement and chip else None
+        return RunResult(
+            executor=self.name,
+            traces=kept.traces(),
+            counts=counts,
+            timing=timing,
+            overflows=kept.overflows,
+        )

@@ -1,0 +1,193 @@
+"""Exact event counts per core and chip step, from what every node sent.
+
+Everything is linear in the spikes of one step: a spike of neuron i costs its fan-out into each
+core's slice, one message per core it reaches, and the hops of those messages. Synaptic operations
+and updates belong to the chip step in which the target neuron takes the input, spikes, messages
+and hops to the step of the spike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwtargets.simulator.engine import Chunk
+from hwtargets.simulator.fanout import fan_out, tally, touched
+from hwtargets.simulator.windows import Schedule
+from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.network import Network, Projection
+from snndeploy.ir.placement import CoreSlice, Placement
+
+WORD_BITS = 64
+TRAVEL: tuple[EventKind, ...] = ("message", "hop_x", "hop_y")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class CoreRow:
+    """One row of the table: a slice on its core, or a source on the host.
+
+    Attributes:
+        routes: per neuron of the slice its messages and their hops along x and y, [n, 3].
+        reads: values the host reads of it per step.
+    """
+
+    row: int
+    core: int
+    node: str
+    start: int
+    stop: int
+    routes: IntArray
+    reads: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Counter:
+    """Adds up chunks; made by `counter`, filled while the simulation runs.
+
+    Attributes:
+        rows: by node, in neuron order.
+        synaptic: per projection the operations, then the words, of each slice, [n_in, 2 * rows].
+        events: [n_rows, n_chip_steps] by kind.
+    """
+
+    network: Network
+    schedule: Schedule
+    rows: dict[str, tuple[CoreRow, ...]]
+    synaptic: dict[str, IntArray]
+    events: dict[EventKind, IntArray]
+
+    def add(self, chunk: Chunk) -> None:
+        """Count the windows of a chunk."""
+        n_frames = len(chunk.windows) * self.schedule.steps
+        sent = {name: values.reshape(n_frames, -1) for name, values in chunk.sent.items()}
+        for source in self.network.sources:
+            injected = np.count_nonzero(sent[source.name], axis=1)
+            self._write("host_in", self.rows[source.name][0], chunk.windows, injected)
+        for population in self.network.populations:
+            self._add_input(population.name, chunk.windows, sent)
+            self._add_output(population.name, chunk.windows, sent[population.name])
+
+    def result(self) -> EventCounts:
+        """Return the counts of everything added."""
+        rows = sorted((row for rows in self.rows.values() for row in rows), key=lambda r: r.row)
+        for row in rows:
+            if row.core != HOST:
+                self.events["barrier"][row.row] = 1
+        phase = np.stack([_phase(self.schedule, self.network.nodes[r.node].wave) for r in rows])
+        for row in rows:
+            self.events["host_out"][row.row] = row.reads * (phase[row.row] == 0)
+        return EventCounts(
+            cores=tuple(row.core for row in rows),
+            populations=tuple(row.node for row in rows),
+            events=self.events,
+            phase=phase,
+            n_samples=self.schedule.n_samples,
+        )
+
+    def _add_input(self, name: str, windows: IntArray, sent: dict[str, AnyArray]) -> None:
+        """Count synaptic operations and words, and the neurons that took part."""
+        rows = self.rows[name]
+        n_frames = len(windows) * self.schedule.steps
+        reached = np.zeros((n_frames, self.network.population[name].n), dtype=np.bool_)
+        work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
+        for projection in self.network.into(name):
+            active = sent[projection.source] != 0
+            work += tally(active, self.synaptic[projection.name])
+            reached |= touched(projection.synapse, active)
+        for k, row in enumerate(rows):
+            n_active = np.count_nonzero(reached[:, row.start : row.stop], axis=1)
+            self._write("synaptic_op", row, windows, work[:, k])
+            self._write("synaptic_word", row, windows, work[:, len(rows) + k])
+            self._write("neuron_active", row, windows, n_active)
+            self._write("neuron_idle", row, windows, row.stop - row.start - n_active)
+
+    def _add_output(self, name: str, windows: IntArray, sent: AnyArray) -> None:
+        """Count spikes, messages and hops."""
+        for row in self.rows[name]:
+            spikes = sent[:, row.start : row.stop] != 0
+            self._write("spike", row, windows, np.count_nonzero(spikes, axis=1))
+            travel = tally(spikes, row.routes)
+            for column, kind in enumerate(TRAVEL):
+                self._write(kind, row, windows, travel[:, column])
+
+    def _write(self, kind: EventKind, row: CoreRow, windows: IntArray, values: IntArray) -> None:
+        """Store values [n_windows * P] at the chip steps that exist."""
+        wave = self.network.nodes[row.node].wave
+        exists = self.schedule.exists(windows, wave)
+        steps = self.schedule.chip_step(windows, wave)
+        self.events[kind][row.row, steps[exists]] = values.reshape(steps.shape)[exists]
+
+
+def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:
+    """Return an empty counter: fan-outs and routes of every slice, all counts zero."""
+    rows = _rows(network, placement)
+    n_rows = sum(len(found) for found in rows.values())
+    shape = (n_rows, schedule.n_chip_steps)
+    return Counter(
+        network=network,
+        schedule=schedule,
+        rows=rows,
+        synaptic={p.name: _synaptic(p, rows[p.target]) for p in network.projections},
+        events={kind: np.zeros(shape, dtype=np.int64) for kind in EVENT_KINDS},
+    )
+
+
+def _rows(network: Network, placement: Placement) -> dict[str, tuple[CoreRow, ...]]:
+    """Number the rows: slices in the order of the network, then the sources."""
+    rows: dict[str, tuple[CoreRow, ...]] = {}
+    for population in network.populations:
+        reached = _reached(network, placement, population.name)
+        outputs = sum(output.population == population.name for output in network.outputs)
+        first = sum(map(len, rows.values()))
+        rows[population.name] = tuple(
+            CoreRow(
+                row=first + k, core=piece.core, node=population.name,
+                start=piece.start, stop=piece.stop,
+                routes=_routes(placement, piece, reached), reads=outputs * piece.n,
+            )
+            for k, piece in enumerate(placement.by_population[population.name])
+        )  # fmt: skip
+    for source in network.sources:
+        here, nowhere = sum(map(len, rows.values())), np.zeros((source.n, 3), dtype=np.int64)
+        rows[source.name] = (
+            CoreRow(
+                row=here, core=HOST, node=source.name, start=0, stop=source.n,
+                routes=nowhere, reads=0,
+            ),
+        )  # fmt: skip
+    return rows
+
+
+def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> IntArray:
+    """Return stored synapses, then 64-bit words of packed weights, per source neuron and slice."""
+    reach = np.stack([fan_out(projection.synapse, row.start, row.stop) for row in rows], axis=1)
+    words = -(-reach * projection.weight_bits // WORD_BITS)
+    return np.concatenate([reach, words], axis=1)
+
+
+def _reached(network: Network, placement: Placement, name: str) -> dict[int, BoolArray]:
+    """Return, by destination core, which neurons of a population have a synapse there [n]."""
+    found: dict[int, BoolArray] = {}
+    for projection in network.out_of(name):
+        for goal in placement.by_population[projection.target]:
+            here = fan_out(projection.synapse, goal.start, goal.stop) > 0
+            found[goal.core] = found[goal.core] | here if goal.core in found else here
+    return found
+
+
+def _routes(placement: Placement, piece: CoreSlice, reached: Mapping[int, BoolArray]) -> IntArray:
+    """Return messages and hops along x and y of one spike of each neuron of a slice [n, 3]."""
+    total = np.zeros((piece.n, 3), dtype=np.int64)
+    x, y = placement.tile(piece.core)
+    for core, neurons in reached.items():
+        there = placement.tile(core)
+        hops = (1, abs(there[0] - x), abs(there[1] - y))
+        total += np.outer(neurons[piece.start : piece.stop], hops)
+    return total
+
+
+def _phase(schedule: Schedule, wave: int) -> IntArray:
+    """Return the phase of every chip step for a node: 0 work, 1 fill, 2 drain."""
+    age = np.arange(schedule.n_chip_steps) - wave
+    return np.where(age < 0, 1, np.where(age < schedule.n_samples * schedule.steps, 0, 2))

@@ -1,0 +1,105 @@
+"""Who touches whom: stored synapses per source neuron, and neurons that a frame reaches.
+
+Counts are exact at the borders of images; a zero weight inside a dense or convolution block is
+stored and counts, listed synapses count as listed.
+"""
+
+from typing import assert_never
+
+import numpy as np
+
+from hwtargets.simulator.deliver import exact_dtype, patches
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
+
+
+def fan_out(synapse: Synapse, start: int, stop: int) -> IntArray:
+    """Return how many stored synapses each source neuron [n_in] has into targets [start, stop)."""
+    match synapse:
+        case Dense():
+            return np.full(synapse.n_in, stop - start)
+        case Sparse():
+            listed = synapse.indices[synapse.indptr[start] : synapse.indptr[stop]]
+            return np.bincount(listed, minlength=synapse.n_in)
+        case OneToOne():
+            neurons = np.arange(synapse.n_in)
+            return ((neurons >= start) & (neurons < stop)).astype(np.int64)
+        case Conv() | Pool():
+            return _image_fan_out(synapse, start, stop)
+        case _:
+            assert_never(synapse)
+
+
+def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
+    """Return which targets [F, n_out] active sources [F, n_in] reach with a stored synapse."""
+    match synapse:
+        case Dense():
+            reached = active.any(axis=1, keepdims=True)
+            return np.broadcast_to(reached, (len(active), synapse.n_out))
+        case Sparse():
+            return _listed_touched(synapse, active)
+        case OneToOne():
+            return active
+        case Conv() | Pool():
+            return _image_touched(synapse, active)
+        case _:
+            assert_never(synapse)
+
+
+def _geometry(synapse: Conv | Pool) -> tuple[int, tuple[int, int], tuple[int, int]]:
+    """Return (groups, kernel size, dilation); a pool is a convolution of one group per channel."""
+    if isinstance(synapse, Pool):
+        return synapse.in_shape[0], synapse.kernel, (1, 1)
+    kernel = (int(synapse.weight.shape[2]), int(synapse.weight.shape[3]))
+    return synapse.groups, kernel, synapse.dilation
+
+
+def _image_fan_out(synapse: Conv | Pool, start: int, stop: int) -> IntArray:
+    """Add up, tap by tap, the targets that a source pixel reaches in its group's channels."""
+    groups, kernel, dilation = _geometry(synapse)
+    channels, height, width = synapse.in_shape
+    _, out_h, out_w = synapse.out_shape
+    wanted = np.zeros(synapse.n_out, dtype=np.int64)
+    wanted[start:stop] = 1
+    per_place = wanted.reshape(groups, -1, out_h, out_w).sum(axis=1)
+    (p_h, p_w), (s_h, s_w) = synapse.padding, synapse.stride
+    total = np.zeros((groups, height + 2 * p_h + s_h, width + 2 * p_w + s_w), dtype=np.int64)
+    for i, j in np.ndindex(kernel):
+        y, x = i * dilation[0], j * dilation[1]
+        total[:, y : y + s_h * out_h : s_h, x : x + s_w * out_w : s_w] += per_place
+    inside = total[:, p_h : p_h + height, p_w : p_w + width]
+    return np.repeat(inside, channels // groups, axis=0).reshape(-1)
+
+
+def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
+    """Mark the places of each group whose window holds an active source, in all its channels."""
+    groups, kernel, dilation = _geometry(synapse)
+    channels, height, width = synapse.in_shape
+    c_out, out_h, out_w = synapse.out_shape
+    grouped = active.reshape(len(active), groups, channels // groups, height, width)
+    pixels: BoolArray = np.logical_or.reduce(grouped, axis=2)
+    views = patches(
+        pixels, (groups, height, width), kernel, synapse.stride, synapse.padding, dilation
+    )
+    places = np.zeros((len(active), groups, 1, out_h, out_w), dtype=np.bool_)
+    for i, j in np.ndindex(kernel):
+        places[:, :, 0] |= views[:, :, i, j]
+    everyone = np.broadcast_to(places, (len(active), groups, c_out // groups, out_h, out_w))
+    return everyone.reshape(len(active), synapse.n_out)
+
+
+def _listed_touched(synapse: Sparse, active: BoolArray) -> BoolArray:
+    """Gather the active flags of every row's sources."""
+    reached = np.zeros((len(active), synapse.n_out), dtype=np.bool_)
+    filled = np.flatnonzero(np.diff(synapse.indptr))
+    if len(filled):
+        flags = active[:, synapse.indices]
+        reached[:, filled] = np.logical_or.reduceat(flags, synapse.indptr[filled], axis=1)
+    return reached
+
+
+def tally(active: AnyArray, columns: IntArray) -> IntArray:
+    """Return the exact sums active @ columns: [F, n] of 0 and 1 times counts [n, k], as int64."""
+    dtype = exact_dtype(float(columns.sum(axis=0).max(initial=0)))
+    product: AnyArray = active.astype(dtype) @ columns.astype(dtype)
+    return product.astype(np.int64)
