@@ -307,8 +307,12 @@ class _Task:
     def _finest_unit(self, neuron: Recurrence) -> float:
         """Return the unit the weights ask for: their own grid's if they have one."""
         theta = float(neuron.threshold[0])
+        best = best_unit(self.weight, self.bits)
         grid = grid_unit(self.weight, self.layer.bias, theta, self.bits, self.numerics)
-        return best_unit(self.weight, self.bits) if grid is None else theta / grid
+        if grid is None:
+            return best
+        spare_bits = max(int(np.log2(theta / grid / best)), 0)
+        return theta / (grid << spare_bits)
 
     def _rounded_at(
         self, neuron: Recurrence, vth: int, exponent: int, best: float
