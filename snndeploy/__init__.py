@@ -1,1 +1,48 @@
-"""Compile trained spiking neural networks to neuromorphic hardware, and prove what was done."""
+"""Compile trained spiking neural networks to neuromorphic hardware, and prove what was done.
+
+    import snndeploy
+
+    model = snndeploy.load("model.pt")
+    compiled = snndeploy.compile(model, "loihi")
+    bundle = snndeploy.write_bundle(compiled, "model.loihi")
+    print(snndeploy.verify(bundle).is_equal)
+
+Names are loaded when they are used: importing this package imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snndeploy.api import compile as compile
+    from snndeploy.api import estimate as estimate
+    from snndeploy.api import load as load
+    from snndeploy.api import run as run
+    from snndeploy.bundle import read_bundle as read_bundle
+    from snndeploy.bundle import write_bundle as write_bundle
+    from snndeploy.errors import SnnDeployError as SnnDeployError
+    from snndeploy.frontends.checkpoint import save as save
+    from snndeploy.verification import verify as verify
+
+HOMES = {
+    "SnnDeployError": "snndeploy.errors",
+    "compile": "snndeploy.api",
+    "estimate": "snndeploy.api",
+    "load": "snndeploy.api",
+    "read_bundle": "snndeploy.bundle",
+    "run": "snndeploy.api",
+    "save": "snndeploy.frontends.checkpoint",
+    "verify": "snndeploy.verification",
+    "write_bundle": "snndeploy.bundle",
+}
+"""Public names and the modules they live in."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(HOMES)

@@ -10,9 +10,10 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -24,6 +25,7 @@ MAX_BYTES = 4 << 30
 BOMB_BYTES, BOMB_RATIO = 64 << 20, 500
 """Beyond this size a higher ratio is refused: deflate ends at 1,032, real spikes stay below 200."""
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+HEAD_BYTES = 512
 MAGIC = {
     b"PK": "a zip archive",
     b"\x89HDF": "an HDF5 or NIR file",
@@ -42,25 +44,44 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         UsageError: E5002, there is no such file.
         ModelError: E1212, it is no regular file or cannot be read; E1204, larger than `limit`.
     """
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise _too_large(str(path), size, limit)
+        return file.read()
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a regular file, enough to say what it is.
+
+    Raises:
+        UsageError: E5002, there is no such file.
+        ModelError: E1212, it is no regular file or cannot be read.
+    """
+    with _opened(path) as file:
+        return file.read(HEAD_BYTES)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file; a FIFO or a device is refused without waiting for it."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            info = os.fstat(file.fileno())
-            if not stat.S_ISREG(info.st_mode):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ModelError(
                     "E1212", "not a regular file", where=str(path), remedy="give a file"
                 )
-            if info.st_size > limit:
-                raise _too_large(str(path), info.st_size, limit)
-            return file.read()
+            yield file
     except FileNotFoundError:
-        raise UsageError(
-            "E5002", "no such file", where=str(path), remedy="check the path"
-        ) from None
+        remedy = "check the path"
+        raise UsageError("E5002", "no such file", where=str(path), remedy=remedy) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        remedy = "check the path and its permissions"
         raise ModelError(
-            "E1212", f"cannot be read: {reason}", where=str(path), remedy=remedy
+            "E1212",
+            f"cannot be read: {reason}",
+            where=str(path),
+            remedy="check the path and its permissions",
         ) from None
 
 
@@ -71,7 +92,7 @@ def looks_like(data: bytes) -> str:
     for magic, what in MAGIC.items():
         if data.startswith(magic):
             return what
-    head = data[:512]
+    head = data[:HEAD_BYTES]
     return "text" if all(byte >= 32 or byte in b"\t\n\r" for byte in head) else "unknown data"
 
 

@@ -52,6 +52,20 @@ def find_executor(name: str) -> Executor:
     return cast("Executor", _load(EXECUTORS, name, executor_names()))
 
 
+def usable_executor(name: str) -> Executor:
+    """Return an executor that can run here.
+
+    Raises:
+        UsageError: E5001, no installed package offers it.
+        TargetError: E4022, a tool it needs is missing.
+    """
+    executor = find_executor(name)
+    reason = executor.missing()
+    if reason:
+        raise TargetError("E4022", f"backend cannot run here: {reason}", where=name)
+    return executor
+
+
 def unknown_name(what: str, name: str, allowed: tuple[str, ...]) -> UsageError:
     """Return E5001 with the nearest allowed name, or all of them."""
     near = get_close_matches(name, allowed, n=1)

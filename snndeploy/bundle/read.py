@@ -113,19 +113,28 @@ def _assemble(path: Path, digest: str, manifest: Manifest, files: Mapping[str, b
         network=network,
         placement=load_placement(files["placement.json"]) if held else None,
         host=nir_file.read(path / "host.nir") if "host.nir" in files else None,
-        probes={name.removeprefix("x."): x for name, x in arrays("probes.npz").items()},
+        probes=_probes(network, arrays("probes.npz")),
         expected=_traces(arrays("expected.npz")),
         files=files,
     )
 
 
+def _probes(network: Network, arrays: Mapping[str, IntArray]) -> dict[str, IntArray]:
+    sources = [source.name for source in network.sources]
+    probes = {name: arrays["x" if len(sources) == 1 else f"x.{name}"] for name in sources}
+    n_samples = {x.shape[1] for x in probes.values()}
+    if len(n_samples) != 1 or any(len(x) != network.steps for x in probes.values()):
+        raise ValueError("probes have other steps or samples than the network")
+    return probes
+
+
 def _traces(arrays: Mapping[str, IntArray]) -> dict[str, PopulationTrace]:
-    """Group `spikes.<population>` and `<state>.<population>` by population."""
+    """Group `<population>.spikes` and `<population>.v`."""
     traces = {}
     for key, spikes in arrays.items():
-        kind, _, name = key.partition(".")
+        name, _, kind = key.rpartition(".")
         if kind == "spikes":
-            states = {"v": arrays[f"v.{name}"]} if f"v.{name}" in arrays else {}
+            states = {"v": arrays[f"{name}.v"]} if f"{name}.v" in arrays else {}
             traces[name] = PopulationTrace(spikes=spikes, states=states)
     return traces
 

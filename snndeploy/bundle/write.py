@@ -92,7 +92,7 @@ def bundle_files(
         "network.txt": text.encode(),
         "weights.npz": dump_npz({name: smallest_int(a) for name, a in arrays.items()}),
         "placement.json": dump_placement(compiled.placement),
-        "probes.npz": dump_npz({f"x.{name}": smallest_int(x) for name, x in probes.items()}),
+        "probes.npz": dump_npz(name_probes(probes)),
         "expected.npz": dump_npz(_expected(compiled, probes, progress)),
     }
     if compiled.host is not None:
@@ -104,6 +104,13 @@ def bundle_files(
         files[name] = data
     manifest = _manifest(compiled, names, files)
     return {**files, NAME: dump_manifest(manifest)}
+
+
+def name_probes(probes: Mapping[str, IntArray]) -> dict[str, AnyArray]:
+    """Name the probes as user arrays are named: `x` for one source, `x.<source>` for several."""
+    if len(probes) == 1:
+        return {"x": smallest_int(next(iter(probes.values())))}
+    return {f"x.{name}": smallest_int(x) for name, x in probes.items()}
 
 
 def _expected(
@@ -120,12 +127,12 @@ def _expected(
         progress=progress,
     )
     arrays: dict[str, AnyArray] = {
-        f"spikes.{name}": smallest_int(result.traces[name].spikes) for name in populations
+        f"{name}.spikes": smallest_int(result.traces[name].spikes) for name in populations
     }
     for output in compiled.network.outputs:
         states = result.traces[output.population].states
         if "v" in states:
-            arrays[f"v.{output.population}"] = states["v"].astype(np.int32)
+            arrays[f"{output.population}.v"] = states["v"].astype(np.int32)
     return arrays
 
 

@@ -1,0 +1,118 @@
+"""The public functions: the command line's steps with Python values in and out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snndeploy.errors import ModelError, UsageError
+from snndeploy.estimation import Estimate
+from snndeploy.estimation import estimate as estimate_deployed
+from snndeploy.frontends import checkpoint, nir_file
+from snndeploy.inference import (
+    Answer,
+    Deployed,
+    input_shapes,
+    model_shapes,
+    run_deployed,
+    run_model,
+)
+from snndeploy.ir.arrays import AnyArray
+from snndeploy.model import Model
+from snndeploy.npz import looks_like, read_head
+from snndeploy.pipeline import Compiled, CompileOptions, compile_model
+from snndeploy.registry import find_target, usable_executor
+from snndeploy.samples import Samples, Shapes, check_samples, read_samples
+from snndeploy.semantics import parse_semantics
+
+HDF5, ZIP = b"\x89HDF", b"PK"
+Data = Samples | AnyArray | Mapping[str, AnyArray] | Path | str
+"""Samples, an array [T, B, …], one array per input, or the path of an .npz file."""
+
+
+def load(path: Path | str, *, semantics: str | None = None) -> Model:
+    """Read a trained model: a `.pt` that `save` wrote, or a `.nir` file. Nothing is unpickled.
+
+    Args:
+        path: the file; its first bytes say what it is, not its name.
+        semantics: `PRESET[,key=value…]` of a `.nir` file, which leaves them open.
+
+    Raises:
+        ModelError: E1214, neither kind of file; or it is damaged or unsafe.
+        UsageError: E5002 no such file, E5023 semantics for a file that has its own.
+    """
+    path = Path(path)
+    head = read_head(path)
+    if head.startswith(HDF5):
+        return nir_file.read(path, parse_semantics(semantics) if semantics else None)
+    if not head.startswith(ZIP):
+        raise ModelError(
+            "E1214",
+            f"not a model file (looks like {looks_like(head)})",
+            where=str(path),
+            remedy="give a .pt that snndeploy.save wrote, or a .nir file",
+        )
+    if semantics:
+        raise UsageError(
+            "E5023",
+            "the model was saved with its semantics",
+            where="--semantics",
+            remedy="drop the option; it is for .nir files",
+        )
+    return checkpoint.load(path)
+
+
+def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:
+    """Compile a model for a target; `violations` of the answer says why it does not fit.
+
+    Args:
+        model: what `load` or `read_nir` returned.
+        target: name of an installed target.
+        options: fields of `CompileOptions`.
+
+    Raises:
+        UnsupportedError: a construct that cannot be deployed exactly.
+        UsageError: an unknown target, or options that contradict the model.
+    """
+    return compile_model(model, find_target(target), CompileOptions(**options))
+
+
+def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = None) -> Answer:
+    """Run samples.
+
+    Args:
+        what: a model (float), a compiled network or a bundle.
+        data: samples.
+        backend: an executor; default: the simulator.
+        label: right classes [B], for the accuracy.
+
+    Raises:
+        ModelError: arrays that do not fit the inputs.
+        TargetError: the executor is missing or failed.
+    """
+    if isinstance(what, Model):
+        return run_model(what, _samples(data, model_shapes(what), label))
+    executor = usable_executor(backend or "sim")
+    return run_deployed(what, _samples(data, input_shapes(what), label), executor.name)
+
+
+def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
+    """Simulate samples on a compiled network or a bundle, and price and time what happened.
+
+    Raises:
+        ModelError: arrays that do not fit the inputs.
+        CapacityError: the network does not fit its chip.
+    """
+    return estimate_deployed(what, _samples(data, input_shapes(what), label))
+
+
+def _samples(data: Data, shapes: Shapes, label: Any) -> Samples:
+    if isinstance(data, Samples):
+        return data
+    if isinstance(data, Path | str):
+        return read_samples(Path(data), shapes)
+    if not isinstance(data, Mapping):
+        data = {next(iter(shapes)): np.asarray(data)}
+    given = None if label is None else np.asarray(label)
+    return check_samples(data, shapes, label=given)

@@ -1,0 +1,57 @@
+"""`snndeploy doctor`: what is installed here, what is missing and how to get it."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from snndeploy.cli.options import output_options
+from snndeploy.errors import EXIT_OK, SnnDeployError, TargetError
+
+PACKAGES = ("snndeploy", "numpy", "nir", "h5py", "torch", "snntorch", "spikingjelly", "mlxtend")
+OPTIONAL = ("snntorch", "spikingjelly", "mlxtend")
+
+
+@click.command("doctor")
+@output_options
+def doctor_command(*, as_json: bool) -> int:
+    """Check this installation; exit 8 if something that every command needs is missing."""
+    from snndeploy.report.record import print_json
+    from snndeploy.report.terminal import print_facts
+
+    rows = [("python", platform.python_version(), "")]
+    rows += [_package(name) for name in PACKAGES]
+    rows += _plugins()
+    broken = [name for name, have, _ in rows if not have and name not in OPTIONAL]
+    if as_json:
+        facts = [{"name": n, "found": have, "note": note} for n, have, note in rows]
+        print_json({"facts": facts, "is_complete": not broken})
+    else:
+        print_facts(rows)
+    return TargetError.exit_code if broken else EXIT_OK
+
+
+def _package(name: str) -> tuple[str, str, str]:
+    try:
+        return name, version(name), ""
+    except PackageNotFoundError:
+        what = "optional" if name in OPTIONAL else "needed"
+        return name, "", f"{what}: pip install {name}"
+
+
+def _plugins() -> list[tuple[str, str, str]]:
+    from snndeploy.registry import executor_names, find_executor, find_target, target_names
+
+    rows = []
+    for name in target_names():
+        try:
+            rows.append((f"target {name}", find_target(name).chip.title, ""))
+        except SnnDeployError as error:
+            rows.append((f"target {name}", "", error.line()))
+    for name in executor_names():
+        try:
+            missing = find_executor(name).missing()
+            rows.append((f"backend {name}", "not here" if missing else "ready", missing or ""))
+        except SnnDeployError as error:
+            rows.append((f"backend {name}", "", error.line()))
+    return rows

@@ -1,0 +1,157 @@
+"""Options that several commands share, and how a user's words become a model or a bundle."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from snndeploy.bundle import Bundle
+    from snndeploy.inference import Deployed
+    from snndeploy.model import Model
+    from snndeploy.pipeline import Compiled, CompileOptions
+    from snndeploy.samples import Samples, Shapes
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_TARGET = "loihi"
+
+
+def path_type() -> click.Path:
+    """Return a path that is not looked at here: what reads it says what is wrong with it."""
+    return click.Path(path_type=Path)
+
+
+def output_options(command: F) -> F:
+    """Add `--json` and `--debug`."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema.")(
+        command
+    )
+    return click.option(
+        "--debug", is_flag=True, expose_value=False, help="Print a traceback with an error."
+    )(command)
+
+
+def compile_options(command: F) -> F:
+    """Add what `CompileOptions` holds, and `--semantics`."""
+    for decorate in (
+        click.option("--seed", default=0, show_default=True, help="Seed of rate coding."),
+        click.option(
+            "--encode",
+            type=click.Choice(("auto", "spikes", "graded", "rate")),
+            default="auto",
+            show_default=True,
+            help="How real inputs become integers.",
+        ),
+        click.option(
+            "--host-layers",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Leading weight layers that the host computes in float.",
+        ),
+        click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
+        click.option(
+            "--weight-bits",
+            type=click.IntRange(2, 8),
+            default=8,
+            show_default=True,
+            help="Stored bits per weight.",
+        ),
+        click.option(
+            "--steps", type=click.IntRange(min=1), help="Model steps per sample; default: its own."
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def options_from(chosen: dict[str, Any]) -> "CompileOptions":
+    """Return the compile options among a command's parameters."""
+    from snndeploy.pipeline import CompileOptions
+
+    return CompileOptions(
+        steps=chosen["steps"],
+        weight_bits=chosen["weight_bits"],
+        host_layers=chosen["host_layers"],
+        encode=chosen["encode"],
+        seed=chosen["seed"],
+    )
+
+
+def is_bundle(path: Path) -> bool:
+    """Return whether a path is taken for a bundle: bundles are folders, models are files."""
+    return path.is_dir()
+
+
+def open_bundle(path: Path) -> "Bundle":
+    """Read a bundle."""
+    from snndeploy.bundle import read_bundle
+
+    return read_bundle(path)
+
+
+def open_model(path: Path, semantics: str | None) -> "Model":
+    """Read a model file."""
+    from snndeploy.api import load
+
+    return load(path, semantics=semantics)
+
+
+def compile_for(model: "Model", target: str, chosen: dict[str, Any]) -> "Compiled":
+    """Compile a model for a target by name."""
+    from snndeploy.pipeline import compile_model
+    from snndeploy.registry import find_target
+
+    return compile_model(model, find_target(target), options_from(chosen))
+
+
+def open_deployed(path: Path, target: str | None, chosen: dict[str, Any]) -> "Deployed":
+    """Read a bundle, or compile a model; options that a bundle has fixed are refused.
+
+    Raises:
+        UsageError: E5021, a compile option together with a bundle.
+    """
+    if not is_bundle(path):
+        model = open_model(path, chosen["semantics"])
+        return compile_for(model, target or DEFAULT_TARGET, chosen)
+    refuse_compile_options()
+    bundle = open_bundle(path)
+    check_same_target(bundle, target)
+    return bundle
+
+
+def check_same_target(bundle: "Bundle", target: str | None) -> None:
+    """Raise UsageError E5021 if a bundle was compiled for another target than is asked for."""
+    from snndeploy.errors import UsageError
+    from snndeploy.registry import ALIASES
+
+    if target is not None and ALIASES.get(target, target) != bundle.manifest.target:
+        raise UsageError(
+            "E5021",
+            f"the bundle was compiled for {bundle.manifest.target}, not for {target}",
+            where="--target",
+            remedy="give the model instead of the bundle",
+        )
+
+
+def refuse_compile_options() -> None:
+    """Raise UsageError E5021 if a compile option was given on the command line."""
+    from snndeploy.errors import UsageError
+
+    ctx = click.get_current_context()
+    for name in ("steps", "weight_bits", "semantics", "host_layers", "encode", "seed"):
+        if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(
+                "E5021",
+                "a bundle is compiled already",
+                where=f"--{name.replace('_', '-')}",
+                remedy="drop the option, or give the model instead of the bundle",
+            )
+
+
+def open_samples(path: Path, shapes: "Shapes") -> "Samples":
+    """Read the user's arrays."""
+    from snndeploy.samples import read_samples
+
+    return read_samples(path, shapes)

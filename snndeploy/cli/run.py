@@ -1,0 +1,88 @@
+"""`snndeploy run`: samples in, answers out, on the float model or any executor."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snndeploy.cli.options import (
+    compile_options,
+    is_bundle,
+    open_deployed,
+    open_model,
+    open_samples,
+    output_options,
+    path_type,
+)
+from snndeploy.cli.progress import progress_bar
+from snndeploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from snndeploy.inference import Answer
+
+
+@click.command("run")
+@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
+@click.option("--backend", required=True, help="float, reference, sim, lava or another executor.")
+@click.option("--input", "data", type=path_type(), required=True, help="Arrays to run (.npz).")
+@click.option("--output", type=path_type(), help="Where the answers go (.npz).")
+@click.option("--target", help="Chip a model is compiled for; default: loihi.")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@compile_options
+@output_options
+def run_command(
+    model: Path,
+    backend: str,
+    data: Path,
+    output: Path | None,
+    target: str | None,
+    *,
+    force: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Run samples and say what was decided."""
+    from snndeploy.bundle.publish import write_file
+    from snndeploy.npz import dump_npz
+    from snndeploy.report.record import answer_arrays, answer_record, print_json
+    from snndeploy.report.terminal import print_answer
+
+    if output is not None and output.exists() and not force:
+        raise UsageError("E5003", "exists", where=str(output), remedy="give --force to replace it")
+    if backend == "float":
+        answer = _run_float(model, data, chosen)
+    else:
+        answer = _run_deployed(model, data, backend, target, chosen)
+    if output is not None:
+        write_file(output, dump_npz(answer_arrays(answer)))
+    if as_json:
+        print_json(answer_record(answer))
+    else:
+        print_answer(answer, output)
+
+
+def _run_float(path: Path, data: Path, chosen: dict[str, Any]) -> "Answer":
+    from snndeploy.inference import model_shapes, run_model
+
+    if is_bundle(path):
+        raise UsageError(
+            "E5021",
+            "a bundle holds integers, not the float model",
+            where="--backend",
+            remedy="give the model, or --backend reference",
+        )
+    model = open_model(path, chosen["semantics"])
+    return run_model(model, open_samples(data, model_shapes(model)), steps=chosen["steps"])
+
+
+def _run_deployed(
+    path: Path, data: Path, backend: str, target: str | None, chosen: dict[str, Any]
+) -> "Answer":
+    from snndeploy.inference import input_shapes, run_deployed
+    from snndeploy.registry import usable_executor
+
+    usable_executor(backend)
+    deployed = open_deployed(path, target, chosen)
+    samples = open_samples(data, input_shapes(deployed))
+    with progress_bar(f"running on {backend}") as progress:
+        return run_deployed(deployed, samples, backend, progress=progress)

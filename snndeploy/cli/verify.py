@@ -1,0 +1,38 @@
+"""`snndeploy verify`: rerun every executor, compare spike for spike, write the certificate."""
+
+import os
+from pathlib import Path
+
+import click
+
+from snndeploy.cli.options import open_bundle, open_samples, output_options, path_type
+from snndeploy.cli.progress import progress_bar
+from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
+
+
+@click.command("verify")
+@click.argument("bundle", type=path_type())
+@click.option(
+    "--backends", default="reference,sim,lava", show_default=True, help="Executors to compare."
+)
+@click.option("--input", "data", type=path_type(), help="Arrays to run instead of the probes.")
+@output_options
+def verify_command(bundle: Path, backends: str, data: Path | None, *, as_json: bool) -> int:
+    """Rerun BUNDLE on several executors; exit 7 if they differ in one spike or state."""
+    from snndeploy.inference import input_shapes
+    from snndeploy.report.record import print_json
+    from snndeploy.report.terminal import print_certificate
+    from snndeploy.verification import verify
+
+    opened = open_bundle(bundle)
+    samples = open_samples(data, input_shapes(opened)) if data else None
+    names = tuple(name.strip() for name in backends.split(",") if name.strip())
+    with progress_bar("verifying") as progress:
+        certificate = verify(
+            opened, names, samples, require_all=bool(os.environ.get("CI")), progress=progress
+        )
+    if as_json:
+        print_json(certificate.record())
+    else:
+        print_certificate(certificate, opened.path)
+    return EXIT_OK if certificate.is_equal else EXIT_DIVERGENCE

@@ -1,0 +1,242 @@
+"""The estimate: simulate the user's samples, price what happened, time every chip step.
+
+Nothing is assumed about rates: without data there is no estimate. All numbers are per sample,
+pipeline fill and drain included.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from snndeploy.energy import HOST, EnergyLedger, EnergyRow, EventCounts, Timing, price
+from snndeploy.errors import CapacityError
+from snndeploy.inference import Deployed, run_deployed
+from snndeploy.ir.network import Network
+from snndeploy.samples import Samples
+from snndeploy.target import Progress, no_progress
+from snndeploy.verdict import Verdict, judge
+
+SIMULATOR = "sim"
+Range = tuple[float, float, float]
+"""Low, nominal, high."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerEstimate:
+    """What one population did, per sample.
+
+    Attributes:
+        rate: spikes per neuron and model step.
+        energy_j: nominal dynamic energy of its events.
+    """
+
+    population: str
+    n_neurons: int
+    spikes_per_sample: float
+    rate: float
+    synaptic_ops_per_sample: float
+    energy_j: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerLine:
+    """One kind of event in one phase: its count in all, and joules per sample.
+
+    Attributes:
+        count: events in the whole run, exact; count * price summed over lines is the exact total.
+        price_j: nominal joules per event.
+        energy_j: per sample.
+    """
+
+    kind: str
+    phase: str
+    count: int
+    per_sample: float
+    price_j: float
+    energy_j: Range
+    grade: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Static:
+    """Energy per sample of a chip that does nothing, for as long as the samples take."""
+
+    power_w: float
+    energy_j: Range
+    grade: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """Time, from the slowest core of every chip step.
+
+    Attributes:
+        step_s: mean time of a chip step; `slowest_s`: of the slowest one.
+        decision_s: (steps + depth) mean chip steps, from a sample's first input to its answer.
+        throughput_hz: samples per second, back to back.
+        critical: population of the core that decided most steps' time.
+    """
+
+    step_s: float
+    slowest_s: float
+    decision_s: float
+    throughput_hz: float
+    critical: str
+    grade: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """Energy, time and activity of one network on one chip, measured on samples.
+
+    Attributes:
+        steps: model steps per sample; `depth`: chip steps of the pipeline.
+        accuracy: of the integer network; None without labels.
+        clipped: input values beyond the integer range.
+        prices: name of the price table.
+        dynamic_j: energy per sample, the sum of the ledger.
+        static: None where the chip's static power is not public.
+        missing: events that happened and have no public price, with their counts.
+        grade: weakest grade of a price used.
+        latency: None where the chip's latencies are not public.
+    """
+
+    target: str
+    title: str
+    verdict: Verdict
+    n_samples: int
+    steps: int
+    depth: int
+    accuracy: float | None
+    clipped: int
+    layers: tuple[LayerEstimate, ...]
+    prices: str
+    ledger: tuple[LedgerLine, ...]
+    dynamic_j: Range
+    static: Static | None
+    missing: tuple[tuple[str, int], ...]
+    grade: str
+    latency: Latency | None
+
+
+def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_progress) -> Estimate:
+    """Simulate samples, price the events and time the steps.
+
+    Args:
+        deployed: a network that fits its chip.
+        samples: what it is measured on.
+        progress: called with samples done and total.
+
+    Raises:
+        CapacityError: it does not fit.
+        ModelError: arrays that do not fit the inputs; E3006, the chip has no latencies.
+    """
+    chip, network = deployed.target.chip, deployed.network
+    if deployed.placement is None:
+        violations = getattr(deployed, "violations", ())
+        raise CapacityError(deployed.target.name, violations)
+    answer = run_deployed(deployed, samples, SIMULATOR, progress=progress)
+    assert answer.result is not None
+    assert answer.result.counts is not None
+    counts, timing = answer.result.counts, answer.result.timing
+    ledger = price(counts, chip.prices[chip.default_prices], timing)
+    lines = tuple(_line(row, counts.n_samples) for row in ledger.rows if row.kind != "static")
+    low, nominal, high = (sum(line.energy_j[i] for line in lines) for i in range(3))
+    return Estimate(
+        target=deployed.target.name,
+        title=chip.title,
+        verdict=judge(chip, deployed.placement, ()),
+        n_samples=counts.n_samples,
+        steps=network.steps,
+        depth=network.depth,
+        accuracy=answer.accuracy,
+        clipped=sum(answer.clipped.values()),
+        layers=_layers(network, counts, ledger),
+        prices=ledger.table,
+        ledger=lines,
+        dynamic_j=(low, nominal, high),
+        static=_static(ledger),
+        missing=tuple(sorted(ledger.missing.items())),
+        grade=ledger.grade,
+        latency=_latency(network, counts, timing) if timing else None,
+    )
+
+
+def _line(row: EnergyRow, n_samples: int) -> LedgerLine:
+    return LedgerLine(
+        kind=row.kind,
+        phase=row.phase,
+        count=int(row.count),
+        per_sample=int(row.count) / n_samples,
+        price_j=float(row.price.nominal),
+        energy_j=_per_sample(row, n_samples),
+        grade=row.price.grade,
+        source=row.price.source,
+    )
+
+
+def _per_sample(row: EnergyRow, n_samples: int) -> Range:
+    energy = row.energy
+    low, nominal, high = (
+        float(value) / n_samples for value in (energy.low, energy.nominal, energy.high)
+    )
+    return low, nominal, high
+
+
+def _static(ledger: EnergyLedger) -> Static | None:
+    for row in ledger.rows:
+        if row.kind == "static":
+            return Static(
+                power_w=float(row.price.nominal),
+                energy_j=_per_sample(row, ledger.n_samples),
+                grade=row.price.grade,
+                source=row.price.source,
+            )
+    return None
+
+
+def _layers(
+    network: Network, counts: EventCounts, ledger: EnergyLedger
+) -> tuple[LayerEstimate, ...]:
+    energy: defaultdict[str, float] = defaultdict(float)
+    for row in ledger.by_population:
+        energy[row.population] += float(row.energy.nominal)
+    names = np.array(counts.populations)
+    layers = []
+    for population in network.populations:
+        rows = names == population.name
+        spikes = int(counts.events["spike"][rows].sum())
+        cells = population.n * network.steps * counts.n_samples
+        layers.append(
+            LayerEstimate(
+                population=population.name,
+                n_neurons=population.n,
+                spikes_per_sample=spikes / counts.n_samples,
+                rate=spikes / cells,
+                synaptic_ops_per_sample=int(counts.events["synaptic_op"][rows].sum())
+                / counts.n_samples,
+                energy_j=energy[population.name] / counts.n_samples,
+            )
+        )
+    return tuple(layers)
+
+
+def _latency(network: Network, counts: EventCounts, timing: Timing) -> Latency:
+    step_s = float(timing.step_s.mean())
+    on = {
+        core: name
+        for core, name in zip(counts.cores, counts.populations, strict=True)
+        if core != HOST
+    }
+    busiest, _ = Counter(timing.critical_core.tolist()).most_common(1)[0]
+    return Latency(
+        step_s=step_s,
+        slowest_s=float(timing.step_s.max()),
+        decision_s=(network.steps + network.depth) * step_s,
+        throughput_hz=1 / (network.steps * step_s),
+        critical=on[busiest],
+        grade=timing.grade,
+    )

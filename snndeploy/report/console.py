@@ -1,0 +1,35 @@
+"""The terminal: one console, plain tables, and cells that no name from a file can break out of."""
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snndeploy.report.plain import plain
+
+PIPE_WIDTH = 160
+"""Columns where stdout is no terminal: wide enough that no table is cut."""
+
+
+def console() -> Console:
+    """Return a console on stdout; colours on a terminal only."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False)
+
+
+def table(*headers: str, title: str | None = None) -> Table:
+    """Return a table; a header that starts with `>` is a column of numbers, flush right."""
+    grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for header in headers:
+        right = header.startswith(">")
+        grid.add_column(
+            header.removeprefix(">"), justify="right" if right else "left", no_wrap=right
+        )
+    return grid
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return text from a file as a cell: control characters written out, no markup."""
+    return Text(plain(text), style=style)

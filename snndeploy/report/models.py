@@ -1,0 +1,90 @@
+"""A float model on the terminal and as JSON: ports, nodes, semantics, what the import changed."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from snndeploy.model import Model
+from snndeploy.report.console import cell, console, table
+from snndeploy.report.plain import plain
+from snndeploy.semantics import to_record
+
+PORTS = ("Input", "Output")
+
+
+def model_record(model: Model) -> dict[str, Any]:
+    """Return a model as plain data, without its arrays."""
+    return {
+        "origin": model.origin,
+        "steps": model.steps,
+        "semantics": to_record(model.semantics),
+        "inputs": [asdict(port) for port in model.inputs],
+        "outputs": [asdict(port) for port in model.outputs],
+        "nodes": [
+            {"name": name, "type": type(node).__name__, "fields": dict(_fields(node))}
+            for name, node in model.graph.nodes.items()
+        ],
+        "edges": [list(edge) for edge in model.graph.edges],
+        "notes": [asdict(note) for note in model.notes],
+    }
+
+
+def print_model(model: Model) -> None:
+    """Print what was imported."""
+    out = console()
+    out.print(cell(f"{model.origin}: {len(model.graph.nodes)} nodes", "bold"))
+    ports = table("port", "shape", "values")
+    for port in model.inputs:
+        shown = f"{port.values} in [{port.low:g}, {port.high:g}]"
+        ports.add_row(
+            cell(f"in {port.name}"),
+            _dims(port.shape),
+            shown + (", repeated" if port.repeat else ""),
+        )
+    for answer in model.outputs:
+        ports.add_row(
+            cell(f"out {answer.name}"), _dims(answer.shape), f"{answer.decode} over steps"
+        )
+    out.print(ports)
+    nodes = table("node", "type", "parameters")
+    for name, node in model.graph.nodes.items():
+        if type(node).__name__ not in PORTS:
+            facts = " ".join(f"{key}={value}" for key, value in _fields(node))
+            nodes.add_row(cell(name), type(node).__name__, cell(facts))
+    out.print(nodes)
+    out.print(cell("steps per sample: " + str(model.steps or "not said; give --steps")))
+    out.print(cell("semantics: " + _semantics_line(model)))
+    for note in model.notes:
+        out.print(cell(f"{note.kind} {note.node}: {note.text}"))
+
+
+def print_graph(model: Model) -> None:
+    """Print the NIR graph: one line per node with its shapes, then the edges."""
+    out = console()
+    for name, node in model.graph.nodes.items():
+        facts = " ".join(f"{key}={value}" for key, value in _fields(node))
+        out.print(cell(f"node {name} {type(node).__name__} {facts}"), soft_wrap=True)
+    for source, target in model.graph.edges:
+        out.print(cell(f"edge {source} -> {target}"), soft_wrap=True)
+
+
+def _semantics_line(model: Model) -> str:
+    return ", ".join(f"{key}={value}" for key, value in to_record(model.semantics).items())
+
+
+def _fields(node: Any) -> Iterator[tuple[str, str]]:
+    """Yield a node's parameters: scalars as they are, arrays by shape and range."""
+    for key, value in vars(node).items():
+        if key in ("input_type", "output_type", "metadata", "nodes", "edges") or value is None:
+            continue
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf" and array.size > 1:
+            yield key, f"[{_dims(array.shape)}] {array.min():.4g}..{array.max():.4g}"
+        else:
+            yield key, plain(str(value))
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "1"
