@@ -1,0 +1,171 @@
+"""Event counts equal a loop over chip steps, spikes and listed synapses."""
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from networks import expanded, random_network
+
+from hwtargets.simulator import SIMULATOR, engine, executor
+from snndeploy.energy import HOST, PHASES, price
+from snndeploy.ir.interpret import deliver, step, stream, triples, wrap, zero_state
+from snndeploy.ir.placement import Placement
+from snndeploy.mapping import place
+from snndeploy.target import load_chip
+
+CHIP = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi1.toml")
+seeds = st.integers(0, 2**32 - 1)
+
+
+def placed_network(seed):
+    """Return a random network on as many small cores as it takes, and its inputs."""
+    rng = np.random.default_rng(seed)
+    network, inputs = random_network(rng)
+    limits = {"cores": 128, "neurons_per_core": int(rng.integers(3, 40))}
+    changed = {key: replace(CHIP.limits[key], value=Decimal(n)) for key, n in limits.items()}
+    placement = place(network, replace(CHIP, limits={**CHIP.limits, **changed}))
+    assume(isinstance(placement, Placement))
+    cores = rng.permutation(128)
+    slices = tuple(replace(s, core=int(cores[s.core])) for s in placement.slices)
+    return network, inputs, replace(placement, slices=slices)
+
+
+def sent_log(network, inputs):
+    """Return what every node sends at every chip step: name -> list of [n]."""
+    streams = {source.name: stream(inputs[source.name]) for source in network.sources}
+    n_samples = inputs["in"].shape[1]
+    sent = {name: [] for name in network.nodes}
+    states = {}
+    for t in range(network.chip_steps(n_samples)):
+        for source in network.sources:
+            frames = streams[source.name]
+            sent[source.name].append(frames[t] if t < len(frames) else np.zeros(source.n, int))
+        for population in network.populations:
+            if t == 0 or (t - population.wave) % network.steps == 0:
+                states[population.name] = zero_state(population)
+            a = sum(
+                deliver(p, triples(p.synapse), sent[p.source], t)
+                for p in network.into(population.name)
+            )
+            words = step(
+                population.program, states[population.name], population.params, wrap(a, 32)
+            )
+            states[population.name] = {word: words[word] for word in ("u", "v")}
+            sent[population.name].append(words["s"])
+    return sent
+
+
+def counted_by_hand(network, inputs, placement):
+    """Return (kind, core or HOST, chip step) -> count, spike by spike."""
+    found = Counter()
+    sent = sent_log(network, inputs)
+    stored = {p.name: expanded(p.synapse)[1] for p in network.projections}
+    for source in network.sources:
+        for t, values in enumerate(sent[source.name]):
+            found["host_in", HOST, t] += int((values != 0).sum())
+    for piece in placement.slices:
+        mine = slice(piece.start, piece.stop)
+        for t in range(len(sent[piece.population])):
+            touched = np.zeros(piece.n, dtype=bool)
+            for p in network.into(piece.population):
+                at = t - 1 - p.delay
+                for i in np.flatnonzero(sent[p.source][at]) if at >= 0 else ():
+                    reached = stored[p.name][mine, i]
+                    touched |= reached
+                    found["synaptic_op", piece.core, t] += int(reached.sum())
+                    bits = int(reached.sum()) * p.weight_bits
+                    found["synaptic_word", piece.core, t] += -(-bits // 64)
+            found["neuron_active", piece.core, t] += int(touched.sum())
+            found["neuron_idle", piece.core, t] += int((~touched).sum())
+            found["barrier", piece.core, t] += 1
+            outputs = [o for o in network.outputs if o.population == piece.population]
+            age = t - network.population[piece.population].wave
+            if 0 <= age < inputs["in"].shape[1] * network.steps:
+                found["host_out", piece.core, t] += len(outputs) * piece.n
+            for i in np.flatnonzero(sent[piece.population][t][mine]) + piece.start:
+                found["spike", piece.core, t] += 1
+                add_messages(found, network, placement, stored, piece, i, t)
+    return +found
+
+
+def add_messages(found, network, placement, stored, piece, i, t):
+    goals = {
+        goal.core
+        for p in network.out_of(piece.population)
+        for goal in placement.slices
+        if goal.population == p.target and stored[p.name][goal.start : goal.stop, i].any()
+    }
+    for goal in goals:
+        (x, y), (goal_x, goal_y) = placement.tile(piece.core), placement.tile(goal)
+        found["message", piece.core, t] += 1
+        found["hop_x", piece.core, t] += abs(goal_x - x)
+        found["hop_y", piece.core, t] += abs(goal_y - y)
+
+
+def as_counter(counts):
+    found = Counter()
+    for kind, table in counts.events.items():
+        for row, t in np.argwhere(table):
+            found[kind, counts.cores[row], int(t)] += int(table[row, t])
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_counts_equal_a_loop_over_spikes(seed):
+    network, inputs, placement = placed_network(seed)
+    counts = SIMULATOR.run(network, inputs, record=(), placement=placement).counts
+    assert as_counter(counts) == counted_by_hand(network, inputs, placement)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_counts_do_not_depend_on_chunks(seed):
+    network, inputs, placement = placed_network(seed)
+    whole = SIMULATOR.run(network, inputs, record=(), placement=placement).counts
+    counter = executor.counter(network, placement, engine.schedule_of(network, inputs))
+    for chunk in engine.simulate(network, inputs, record=(), chunk_cells=1):
+        counter.add(chunk)
+    assert as_counter(counter.result()) == as_counter(whole)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_operations_are_spikes_times_fan_out_whatever_the_placement(seed):
+    network, inputs, placement = placed_network(seed)
+    counts = SIMULATOR.run(network, inputs, record=(), placement=placement).counts
+    sent, total = sent_log(network, inputs), 0
+    for p in network.projections:
+        fan_out = expanded(p.synapse)[1].sum(axis=0)
+        arrived = sent[p.source][: len(sent[p.source]) - 1 - p.delay]
+        total += sum(int(fan_out[np.flatnonzero(values)].sum()) for values in arrived)
+    assert counts.total("synaptic_op") == total
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_a_step_is_never_shorter_than_any_core_and_energy_sums_exactly(seed):
+    network, inputs, placement = placed_network(seed)
+    result = SIMULATOR.run(network, inputs, record=(), placement=placement, chip=CHIP)
+    assert (result.timing.step_s >= result.timing.core_s + result.timing.barrier_s - 1e-18).all()
+    for table in CHIP.prices.values():
+        ledger = price(result.counts, table, result.timing)
+        static = [row.energy.nominal for row in ledger.rows if row.kind == "static"]
+        parts = [row.energy.nominal for row in ledger.by_population]
+        assert sum(parts) + sum(static) == ledger.total.nominal
+
+
+def test_random_placements_exercise_what_is_counted():
+    seen = Counter()
+    for seed in range(40):
+        network, inputs, placement = placed_network(seed)
+        counts = SIMULATOR.run(network, inputs, record=(), placement=placement).counts
+        for kind, table in counts.events.items():
+            seen[kind] += bool(table.any())
+        for index, phase in enumerate(PHASES):
+            seen[phase] += bool(counts.events["spike"][counts.phase == index].any())
+    assert all(n >= 10 for n in seen.values()), seen
