@@ -1,0 +1,259 @@
+"""Save and load `model.pt`: a traced model as plain dicts and tensors, safe to load.
+
+The file holds the NIR graph, semantics, ports and import notes, never code; `torch.load` reads it
+with `weights_only=True`. Layout, version 1:
+
+    format, version, origin, notes, model (semantics, steps, inputs, outputs),
+    graph: nodes {name: type, arrays {field: tensor}, integers {field: list}, metadata}, edges
+"""
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import nn
+
+from snndeploy.errors import ModelError
+from snndeploy.frontends.guard import SAVE, check_torch_file
+from snndeploy.frontends.torch_module import ImportOptions, Time, Values, import_module
+from snndeploy.ir.arrays import AnyArray
+from snndeploy.ir.network import Decode
+from snndeploy.model import ImportNote, Model, NoteKind
+from snndeploy.nirgraph import metadata, plain
+from snndeploy.nirgraph.rebuild import build_graph
+from snndeploy.nirgraph.shapes import normalize_graph
+from snndeploy.nirgraph.values import check_finite
+
+FORMAT = "snndeploy-model"
+VERSION = 1
+FIELDS = {"format", "version", "origin", "notes", "model", "graph"}
+
+
+def save(
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    example_input: torch.Tensor,
+    *,
+    name: str | None = None,
+    time: Time | None = None,
+    steps: int | None = None,
+    values: Values | None = None,
+    input_range: tuple[float, float] | None = None,
+    repeat: bool = False,
+    decode: Decode = "sum",
+) -> Model:
+    """Trace a trained module and write it as `model.pt`; nothing is written if that fails.
+
+    Args:
+        module: a SpikingJelly or snnTorch network; it is traced as in evaluation mode, and left as
+            it is.
+        path: file to write; an existing one is replaced in one step.
+        example_input: [B, *shape] for a step, [T, B, *shape] for time="module".
+        name: for reports; the class name if not given.
+        time: "outer": one step per call of forward; "module": all steps (step_mode 'm'); guessed
+            from the module's step modes if not given.
+        steps: model steps per sample; T of the example if time is in the module.
+        values: "spikes" or "real"; "spikes" if the example is all 0 and 1.
+        input_range: smallest and largest input value; of the example if not given.
+        repeat: one frame per sample is shown at every step.
+        decode: reduction of the output over steps: sum, mean, max or last.
+
+    Returns:
+        The model, as `load` will read it. What was guessed is in its notes.
+
+    Raises:
+        UnsupportedError: E2001 to E2012, by module path, operation or option.
+        ModelError: E1001 (cannot write), E1012 (NaN weights), E1021 (shapes), E1045 (example).
+    """
+    options = ImportOptions(
+        name=name, time=time, steps=steps, values=values, input_range=input_range,
+        repeat=repeat, decode=decode,
+    )  # fmt: skip
+    model = import_module(module, example_input, options)
+    write_model(model, path)
+    return model
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a `model.pt` that `save` wrote; no code of the file is run.
+
+    Raises:
+        ModelError: E1001 to E1012: missing, empty, damaged, of another kind, a pickle, a
+            state_dict, TorchScript, another version, malformed, NaN; E1020 to E1022: the graph.
+        UnsupportedError: E2020, an unknown node type.
+    """
+    file = Path(path)
+    limit = check_torch_file(file)
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise _unreadable(str(file), error) from error
+    _check_format(str(file), content)
+    try:
+        return _model_of(_Budget(limit).arrays_of(content))
+    except ModelError as error:
+        place = f"{file}: {error.where}" if error.where else str(file)
+        raise ModelError(error.code, error.message, where=place, remedy=error.remedy) from error
+
+
+def write_model(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model; the same model gives the same bytes.
+
+    Raises:
+        ModelError: E1001, the file cannot be written.
+    """
+    file = Path(path)
+    buffer = io.BytesIO()
+    torch.save(_content(model), buffer)
+    scratch = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        scratch.write_bytes(buffer.getvalue())
+        scratch.replace(file)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise ModelError(
+            "E1001", f"cannot be written: {error.strerror}", where=str(file)
+        ) from error
+
+
+def _content(model: Model) -> dict[str, Any]:
+    graph = normalize_graph(model.graph)
+    nodes = {name: plain.to_record(node) for name, node in graph.nodes.items()}
+    for record in nodes.values():
+        arrays = record["arrays"].items()
+        record["arrays"] = {field: torch.from_numpy(np.array(array)) for field, array in arrays}
+    notes = [{"kind": note.kind, "node": note.node, "text": note.text} for note in model.notes]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "origin": model.origin,
+        "notes": notes,
+        "model": metadata.model_record(model),
+        "graph": {"nodes": nodes, "edges": [list(edge) for edge in graph.edges]},
+    }
+
+
+def _check_format(where: str, content: Any) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        if _holds_tensors(content):
+            raise ModelError(
+                "E1007", "a state_dict has weights but not the network that uses them", where=where,
+                remedy=SAVE,
+            )  # fmt: skip
+        raise ModelError(
+            "E1009", "a torch file, but not a snndeploy model", where=where, remedy=SAVE
+        )
+    version = content.get("version")
+    if version != VERSION:
+        raise ModelError(
+            "E1009", f"format version {version!r:.20}, this snndeploy reads {VERSION}", where=where,
+            remedy="save the model again with this version, or update snndeploy",
+        )  # fmt: skip
+    if set(content) != FIELDS:
+        raise ModelError("E1010", f"fields {sorted(map(str, content))}", where=where)
+
+
+def _holds_tensors(content: Any, depth: int = 0) -> bool:
+    if isinstance(content, torch.Tensor):
+        return True
+    if not isinstance(content, Mapping) or depth > 2:
+        return False
+    return any(_holds_tensors(value, depth + 1) for value in content.values())
+
+
+def _unreadable(where: str, error: Exception) -> ModelError:
+    text = str(error).split("\n", maxsplit=1)[0]
+    if "weights_only" in str(error).lower() or "WeightsUnpickler" in str(error):
+        return ModelError(
+            "E1006",
+            "holds pickled objects (a whole module?), which could run code; it is refused",
+            where=where,
+            remedy=SAVE,
+        )
+    return ModelError("E1003", f"damaged: {text:.120}", where=where, remedy="save it again")
+
+
+class _Budget:
+    """Turns tensors into arrays, and refuses those whose values are not all in the file."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+
+    def arrays_of(self, content: dict[str, Any]) -> dict[str, Any]:
+        nodes = _record("graph", _record("file", content)["graph"]).get("nodes")
+        for name, node in _record("nodes", nodes).items():
+            arrays = _record(str(name), node).get("arrays")
+            node["arrays"] = {
+                field: self.array(f"{name}.{field}", tensor)
+                for field, tensor in _record(str(name), arrays).items()
+            }
+        return content
+
+    def array(self, where: str, tensor: Any) -> AnyArray:
+        if type(tensor) is not torch.Tensor:
+            raise ModelError("E1010", f"{type(tensor).__name__}, not a tensor", where=where)
+        dtypes = (torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64)
+        if tensor.layout != torch.strided or tensor.device.type != "cpu":
+            raise ModelError("E1011", f"a {tensor.layout} tensor", where=where)
+        if tensor.dtype not in dtypes or not tensor.is_contiguous():
+            shape, stride = tuple(tensor.shape), tensor.stride()
+            raise ModelError(
+                "E1011", f"{tensor.dtype} tensor {shape} with strides {stride}", where=where
+            )
+        self.left -= tensor.numel() * tensor.element_size()
+        if self.left < 0:
+            raise ModelError("E1011", "tensors are larger than the file", where=where)
+        return np.array(tensor.detach().numpy())
+
+
+def _model_of(content: dict[str, Any]) -> Model:
+    stored, record = content["graph"], _record("model", content["model"])
+    nodes = {
+        str(name): plain.from_record(str(name), node) for name, node in stored["nodes"].items()
+    }
+    graph = normalize_graph(build_graph(nodes, _edges(stored.get("edges"))))
+    check_finite(graph)
+    metadata.check_semantics(graph)
+    inputs, outputs = metadata.ports_of_record(graph, record)
+    steps, origin = record.get("steps"), content["origin"]
+    if not (steps is None or (type(steps) is int and steps > 0)) or not isinstance(origin, str):
+        raise ModelError("E1010", f"steps {steps!r:.20}, origin {origin!r:.60}")
+    return Model(
+        graph=graph,
+        semantics=metadata.semantics_of_record("semantics", record.get("semantics")),
+        inputs=inputs,
+        outputs=outputs,
+        steps=metadata.steps_of_record(record),
+        notes=_notes(content["notes"]),
+        origin=origin,
+    )
+
+
+def _edges(edges: Any) -> list[tuple[str, str]]:
+    if not isinstance(edges, list):
+        raise ModelError("E1010", "edges are not a list")
+    for edge in edges:
+        pair = isinstance(edge, list) and len(edge) == 2
+        if not pair or not all(isinstance(end, str) for end in edge):
+            raise ModelError("E1010", f"edge {edge!r:.60} is not a pair of names")
+    return [(source, target) for source, target in edges]
+
+
+def _notes(notes: Any) -> tuple[ImportNote, ...]:
+    if not isinstance(notes, list):
+        raise ModelError("E1010", "notes are not a list")
+    records = [metadata.plain_record(note) for note in notes]
+    for note in records:
+        if set(note) != {"kind", "node", "text"} or note["kind"] not in get_args(NoteKind):
+            raise ModelError("E1010", f"note {note!r:.60}")
+    return tuple(ImportNote(**note) for note in records)
+
+
+def _record(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelError("E1010", f"{type(value).__name__:.20}, not a record", where=where)
+    return value

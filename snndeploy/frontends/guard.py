@@ -1,0 +1,117 @@
+"""Checks on files that nobody vouches for, before any library parses them.
+
+A torch file is a zip archive whose entries are stored, not compressed: anything compressed, larger
+than the file itself or without torch's layout is refused before torch opens it. What a wrong file
+looks like is said, so that the message helps.
+"""
+
+import zipfile
+from pathlib import Path
+
+from snndeploy.errors import ModelError
+
+MAX_ENTRIES = 100_000
+MAX_PICKLE = 1 << 26
+"""Largest pickle in a torch file, 64 MiB: the tensors' values are not in it."""
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+SAVE = "use snndeploy.save(module, 'model.pt', example_input) where the module's code lives"
+
+
+def check_file(path: Path) -> bytes:
+    """Return the first bytes of a regular, non-empty file.
+
+    Raises:
+        ModelError: E1001 (there is no such file, or it cannot be read), E1002 (empty).
+    """
+    try:
+        if not path.is_file():
+            raise ModelError("E1001", "there is no such file", where=str(path))
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise ModelError("E1001", f"cannot be read: {error.strerror}", where=str(path)) from error
+    if not head:
+        raise ModelError("E1002", "the file is empty", where=str(path))
+    return head
+
+
+def looks_like(head: bytes) -> str:
+    """Return what a file is, judged by its first bytes."""
+    if head.startswith(HDF5_MAGIC):
+        return "an HDF5 file (.nir)"
+    if head.startswith(b"PK"):
+        return "a zip archive (torch)"
+    if head.startswith(b"\x93NUMPY"):
+        return "a numpy array"
+    if head.startswith(b"\x80"):
+        return "a pickle"
+    if head.startswith(b"\x08") and b"onnx" in head.lower():
+        return "an ONNX model"
+    if all(byte in b"\t\n\r\f\b" or 32 <= byte < 127 for byte in head):
+        return "text"
+    return "unknown binary data"
+
+
+def check_torch_file(path: Path) -> int:
+    """Check the archive of a torch file; return the number of bytes its tensors may have.
+
+    Raises:
+        ModelError: E1003 (damaged), E1004 (not a torch file), E1005 (zip bomb), E1006 (a bare
+            pickle), E1008 (TorchScript, exported program).
+    """
+    head = check_file(path)
+    where = str(path)
+    if head.startswith(b"\x80"):
+        raise ModelError(
+            "E1006", "a pickle can run code when it is read; it is refused", where=where,
+            remedy=SAVE,
+        )  # fmt: skip
+    if not head.startswith(b"PK"):
+        raise ModelError(
+            "E1004", f"not a torch file, it looks like {looks_like(head)}", where=where, remedy=SAVE
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise ModelError(
+            "E1003", f"the archive is truncated or damaged ({error})", where=where,
+            remedy="copy or save the file again",
+        ) from error  # fmt: skip
+    size = path.stat().st_size
+    _check_entries(where, entries, size)
+    _check_layout(where, [entry.filename for entry in entries])
+    return size
+
+
+def _check_entries(where: str, entries: list[zipfile.ZipInfo], size: int) -> None:
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            ratio = entry.file_size / max(entry.compress_size, 1)
+            raise ModelError(
+                "E1005",
+                f"entry {entry.filename[:60]!r} is compressed {ratio:,.0f} to 1; torch stores "
+                "entries as they are",
+                where=where,
+            )
+    total = sum(entry.file_size for entry in entries)
+    pickles = sum(entry.file_size for entry in entries if entry.filename.endswith(".pkl"))
+    if total > size or len(entries) > MAX_ENTRIES or pickles > MAX_PICKLE:
+        raise ModelError(
+            "E1005",
+            f"{len(entries):,} entries claim {total:,} bytes ({pickles:,} of pickle) in a file of "
+            f"{size:,}",
+            where=where,
+        )
+
+
+def _check_layout(where: str, names: list[str]) -> None:
+    if any("/code/" in name or name.endswith("/constants.pkl") for name in names):
+        raise ModelError("E1008", "a TorchScript archive holds code", where=where, remedy=SAVE)
+    if any(name.endswith(("archive_format", "exported_program.json")) for name in names):
+        raise ModelError(
+            "E1008", "an exported program (.pt2) is not supported yet", where=where, remedy=SAVE
+        )
+    if not any(name.endswith("/data.pkl") for name in names):
+        raise ModelError("E1004", "a zip archive, but not a torch file", where=where, remedy=SAVE)

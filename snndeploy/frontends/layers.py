@@ -1,0 +1,208 @@
+"""Layers without state as NIR nodes: one reader per torch class; SpikingJelly's subclasses too.
+
+Modules are told apart by class name, so that neither torch nor SpikingJelly is imported here. Max
+pooling of spikes is an OR: `SumPool2d`, then `Threshold` 0.5. Batch normalisation of a trained
+network is an affine map and is folded into the weights before it, in float64.
+"""
+
+from typing import Any
+
+import nir
+import numpy as np
+
+from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.draft import Draft, Reader, Signal
+from snndeploy.ir.arrays import AnyArray
+from snndeploy.nirgraph.rebuild import copy_node
+
+Pair = tuple[int, int]
+
+
+def numpy_of(tensor: Any) -> AnyArray:
+    """Return a copy of a tensor's values."""
+    values: AnyArray = np.array(tensor.detach().cpu().numpy())
+    return values
+
+
+def read_linear(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Linear with bias -> `Affine`, without -> `Linear`; weight [out, in]."""
+    if len(source.shape) != 1:
+        raise UnsupportedError(
+            "E2008",
+            f"a linear layer over the last dimension of {source.shape} is not supported",
+            where=path,
+            remedy="flatten before it",
+        )
+    weight = numpy_of(module.weight)
+    if module.bias is None:
+        return draft.append(path, nir.Linear(weight=weight), source, is_spikes=False)
+    node = nir.Affine(weight=weight, bias=numpy_of(module.bias))
+    return draft.append(path, node, source, is_spikes=False)
+
+
+def read_conv(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Conv1d and Conv2d, with stride, padding, dilation and groups; zero padding only."""
+    if module.padding_mode != "zeros":
+        raise _option(path, f"padding_mode={module.padding_mode!r}", "padding_mode='zeros'")
+    weight = numpy_of(module.weight)
+    is_1d = weight.ndim == 3
+    fields = {
+        name: _first(getattr(module, name)) if is_1d else getattr(module, name)
+        for name in ("stride", "padding", "dilation")
+    }
+    bias = np.zeros(len(weight), weight.dtype) if module.bias is None else numpy_of(module.bias)
+    node = (nir.Conv1d if is_1d else nir.Conv2d)(
+        input_shape=None, weight=weight, bias=bias, groups=module.groups, **fields
+    )
+    return draft.append(path, node, source, is_spikes=False)
+
+
+def read_batch_norm(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Fold y = (x - mean) / sqrt(var + eps) * weight + bias into the layer before it."""
+    node = draft.nodes[source.node]
+    if source.is_shared or not isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
+        raise UnsupportedError(
+            "E2005",
+            "batch normalisation can only be folded into a convolution or linear layer right "
+            f"before it; here it follows {type(node).__name__} {source.node}",
+            where=path,
+            remedy="put it right after the layer with weights",
+        )
+    if module.running_mean is None:
+        raise _option(path, "track_running_stats=False", "running statistics")
+    mean, variance = (np.float64(numpy_of(x)) for x in (module.running_mean, module.running_var))
+    scale = 1.0 / np.sqrt(variance + module.eps)
+    shift = -mean * scale
+    if module.affine:
+        gain = np.float64(numpy_of(module.weight))
+        scale, shift = scale * gain, shift * gain + numpy_of(module.bias)
+    weight = node.weight * scale.reshape(-1, *[1] * (node.weight.ndim - 1))
+    if isinstance(node, nir.Linear):
+        folded = nir.Affine(weight=weight, bias=shift)
+    else:
+        folded = copy_node(node, weight=weight, bias=node.bias * scale + shift)
+    draft.note("folded", source.node, f"batch normalisation {path} is in its weights and bias")
+    return draft.replace(source, folded)
+
+
+def read_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Average pooling; padding counts as zeros."""
+    if module.divisor_override is not None:
+        raise _option(path, f"divisor_override={module.divisor_override}", "the window's size")
+    kernel, stride, padding = _window(path, module, source)
+    if any(padding) and not module.count_include_pad:
+        raise _option(path, "count_include_pad=False with padding", "count_include_pad=True")
+    node = nir.AvgPool2d(kernel_size=kernel, stride=stride, padding=padding)
+    return draft.append(path, node, source, is_spikes=False)
+
+
+def read_adaptive_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Adaptive average pooling whose output size divides the input's: windows of one size."""
+    wanted = module.output_size
+    wanted = (wanted, wanted) if isinstance(wanted, int) or wanted is None else wanted
+    sizes = source.shape[1:]
+    if len(sizes) != 2:
+        raise _not_an_image(path, source)
+    target = [size if want is None else want for want, size in zip(wanted, sizes, strict=True)]
+    if any(size % want for size, want in zip(sizes, target, strict=True)):
+        raise _option(path, f"output size {tuple(target)} of {sizes}", "a divisor of the input")
+    kernel = np.array([size // want for size, want in zip(sizes, target, strict=True)])
+    node = nir.AvgPool2d(kernel_size=kernel, stride=kernel, padding=np.zeros(2, dtype=np.int64))
+    return draft.append(path, node, source, is_spikes=False)
+
+
+def read_max_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Max pooling of spikes: fires if any input of the window does."""
+    if not source.is_spikes:
+        raise UnsupportedError(
+            "E2004",
+            f"max pooling of real values (here: of {source.node}): a maximum of real values cannot "
+            "be computed by spiking populations",
+            where=path,
+            remedy="train with the pool after the neuron, or use average pooling",
+        )
+    if set(_pair(module.dilation)) != {1} or module.return_indices:
+        raise _option(path, "dilation or return_indices", "plain windows")
+    kernel, stride, padding = _window(path, module, source)
+    pool = nir.SumPool2d(kernel_size=kernel, stride=stride, padding=padding)
+    counts = draft.append(path, pool, source, is_spikes=False)
+    gate = nir.Threshold(threshold=np.full(counts.shape, 0.5))
+    return draft.append(f"{path}.any", gate, counts, is_spikes=True)
+
+
+def read_nothing(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Dropout and Identity do nothing in a deployed network."""
+    if "Dropout" in type(module).__name__:
+        draft.note("dropped", path, f"{type(module).__name__} acts in training only")
+    return source
+
+
+def append_flatten(
+    draft: Draft, path: str, source: Signal, *, start: int, end: int, leading: int
+) -> Signal:
+    """Add a `Flatten` of torch's dimensions, of which `leading` are time and batch.
+
+    Raises:
+        UnsupportedError: E2008, time or batch would be flattened too.
+    """
+    ndim = leading + len(source.shape)
+    first, last = start % ndim, end % ndim
+    if first < leading:
+        raise _option(path, f"start_dim={start}", f"start_dim={leading}: time and batch stay")
+    if last <= first:
+        return source
+    node = nir.Flatten(
+        input_type={"input": np.array(source.shape)}, start_dim=first - leading,
+        end_dim=-1 if last == ndim - 1 else last - leading,
+    )  # fmt: skip
+    return draft.append(path, node, source, is_spikes=source.is_spikes)
+
+
+LAYERS: dict[str, Reader] = {
+    "Linear": read_linear,
+    "Conv1d": read_conv,
+    "Conv2d": read_conv,
+    "BatchNorm1d": read_batch_norm,
+    "BatchNorm2d": read_batch_norm,
+    "AvgPool2d": read_avg_pool,
+    "AdaptiveAvgPool2d": read_adaptive_avg_pool,
+    "MaxPool2d": read_max_pool,
+    "Dropout": read_nothing,
+    "Dropout1d": read_nothing,
+    "Dropout2d": read_nothing,
+    "Identity": read_nothing,
+}
+"""Readers by class name, of torch.nn and of spikingjelly.activation_based.layer."""
+
+TIME_SAFE = ("Linear", "Dropout", "Identity")
+"""torch.nn classes that do the same with a leading time dimension."""
+
+
+def _window(path: str, module: Any, source: Signal) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """Return kernel, stride and padding; a ceil_mode that adds a window is refused."""
+    if len(source.shape) != 3:
+        raise _not_an_image(path, source)
+    kernel, stride, padding = (
+        np.array(_pair(value))
+        for value in (module.kernel_size, module.stride or module.kernel_size, module.padding)
+    )
+    rest = (np.array(source.shape[1:]) + 2 * padding - kernel) % stride
+    if module.ceil_mode and np.any(rest):
+        raise _option(path, "ceil_mode=True with a partial window", "ceil_mode=False")
+    return kernel, stride, padding
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _option(path: str, had: str, allowed: str) -> UnsupportedError:
+    return UnsupportedError("E2008", f"{had} is not supported", where=path, remedy=f"use {allowed}")
+
+
+def _not_an_image(path: str, source: Signal) -> UnsupportedError:
+    return _option(path, f"2-D pooling of shape {source.shape}", "(channels, height, width)")

@@ -1,0 +1,220 @@
+"""Neurons of each framework as NIR nodes: one table per framework, parameters read from the module.
+
+Every reader returns a node whose step, under the returned `Semantics`, is the framework's own:
+
+SpikingJelly (hard reset), v(0) = v_reset, spike v >= v_threshold:
+    IFNode               v += x
+    LIFNode              v += (x - (v - v_reset)) / tau          decay_input=True
+                         v += x - (v - v_reset) / tau            decay_input=False
+    ParametricLIFNode    the same with 1 / tau = sigmoid(w)
+snnTorch (reset "zero"), spike v > threshold:
+    Leaky                v = beta v + x
+    Synaptic             i = alpha i + x;  v = beta v + i        reset_delay=False
+
+snnTorch resets at the start of the next step ("delayed"): what it calls `mem` is v before the
+reset, and for Leaky the spikes are those of a reset in the same step, because beta * 0 + x is what
+both give next. Synaptic differs: with reset_delay=True (its default) the whole next membrane value
+is zeroed, the current of that step included, so the neuron misses one step of input after each
+spike. No NIR node says that; it is refused.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf, nextafter
+from typing import Any
+
+import nir
+import numpy as np
+
+from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.layers import numpy_of
+from snndeploy.ir.arrays import FloatArray
+from snndeploy.nirgraph.shapes import Shape
+from snndeploy.semantics import PRESETS, Compare, Semantics
+
+_RESETS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
+DT = PRESETS["nir"].dt
+FOREVER = DT * 2.0**60
+"""Time constant of a state that does not decay: 1 - dt / tau is exactly 1."""
+
+Neuron = tuple[Any, Semantics]
+NeuronReader = Callable[[str, Any, Shape, Compare, Any], Neuron]
+
+
+def read_if(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
+    """SpikingJelly IFNode -> `IF` with r = 1 / dt."""
+    threshold, reset = _hard_reset(path, module, dtype)
+    node = nir.IF(
+        r=np.full(shape, 1.0 / DT),
+        v_threshold=np.full(shape, threshold),
+        v_reset=np.full(shape, reset),
+    )
+    return node, _spikingjelly(compare)
+
+
+def read_lif(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
+    """SpikingJelly LIFNode -> `LIF`, tau in steps becomes tau * dt seconds."""
+    return _leaky_node(path, module, shape, float(dtype.type(module.tau)), compare, dtype)
+
+
+def read_plif(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
+    """SpikingJelly ParametricLIFNode -> `LIF` with tau = 1 / sigmoid(w), as trained."""
+    tau = 1.0 / float(module.w.detach().sigmoid())
+    return _leaky_node(path, module, shape, tau, compare, dtype)
+
+
+def _leaky_node(
+    path: str, module: Any, shape: Shape, tau: float, compare: Compare, dtype: Any
+) -> Neuron:
+    threshold, reset = _hard_reset(path, module, dtype)
+    node = nir.LIF(
+        tau=np.full(shape, tau * DT),
+        r=np.full(shape, 1.0 if module.decay_input else tau),
+        v_leak=np.full(shape, reset),
+        v_threshold=np.full(shape, threshold),
+        v_reset=np.full(shape, reset),
+    )
+    return node, _spikingjelly(compare)
+
+
+def read_leaky(path: str, module: Any, shape: Shape, compare: Compare, _dtype: Any) -> Neuron:
+    """Read snnTorch Leaky as `LIF` (`IF` where beta is 1), reset to zero."""
+    _check_snntorch(path, module)
+    threshold = _per_neuron(path, "threshold", module.threshold, shape)
+    beta = np.clip(_per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
+    semantics = _snntorch(module, compare)
+    if np.all(beta == 1.0):
+        node = nir.IF(r=np.full(shape, 1.0 / DT), v_threshold=threshold, v_reset=np.zeros(shape))
+        return node, semantics
+    tau, r = decay_constants(beta)
+    zeros = np.zeros(shape)
+    return nir.LIF(tau=tau, r=r, v_leak=zeros, v_threshold=threshold, v_reset=zeros), semantics
+
+
+def read_synaptic(path: str, module: Any, shape: Shape, compare: Compare, _dtype: Any) -> Neuron:
+    """Read snnTorch Synaptic as `CubaLIF` with unit gains."""
+    _check_snntorch(path, module)
+    if module.reset_delay and module.reset_mechanism == "zero":
+        raise UnsupportedError(
+            "E2003",
+            "Synaptic with reset_delay=True drops one step of input after every spike",
+            where=path,
+            remedy="use Synaptic(…, reset_mechanism='zero', reset_delay=False)",
+        )
+    threshold = _per_neuron(path, "threshold", module.threshold, shape)
+    alpha = np.clip(_per_neuron(path, "alpha", module.alpha, shape), 0.0, 1.0)
+    beta = np.clip(_per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
+    (tau_syn, w_in), (tau_mem, r) = decay_constants(alpha), decay_constants(beta)
+    zeros = np.zeros(shape)
+    node = nir.CubaLIF(
+        tau_syn=tau_syn, tau_mem=tau_mem, r=r, v_leak=zeros,
+        v_threshold=threshold, v_reset=zeros, w_in=w_in,
+    )  # fmt: skip
+    return node, _snntorch(module, compare)
+
+
+SPIKINGJELLY: dict[str, NeuronReader] = {
+    "IFNode": read_if,
+    "LIFNode": read_lif,
+    "ParametricLIFNode": read_plif,
+}
+SNNTORCH: dict[str, NeuronReader] = {"Leaky": read_leaky, "Synaptic": read_synaptic}
+FRAMEWORKS: dict[str, dict[str, NeuronReader]] = {
+    "spikingjelly": SPIKINGJELLY,
+    "snntorch": SNNTORCH,
+}
+
+
+def decay_constants(decay: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return tau [s] and r with 1 - dt / tau = decay (to 1 ulp) and r * dt / tau = 1 exactly.
+
+    An input gain of exactly 1 keeps ties with the threshold on the threshold.
+    """
+    values, where = np.unique(decay, return_inverse=True)
+    pairs = np.array([_decay_pair(float(value)) for value in values])
+    tau, r = pairs[where.reshape(decay.shape)].transpose(-1, *range(decay.ndim))
+    return np.ascontiguousarray(tau), np.ascontiguousarray(r)
+
+
+def _decay_pair(decay: float) -> tuple[float, float]:
+    if decay == 1.0:
+        return FOREVER, FOREVER / DT
+    best = DT / (1.0 - decay)
+    taus = [best]
+    for direction in (0.0, inf):
+        tau = best
+        for _ in range(4):
+            tau = nextafter(tau, direction)
+            taus.append(tau)
+    pairs = [
+        (tau, r)
+        for tau in taus
+        for r in (tau / DT, nextafter(tau / DT, 0.0), nextafter(tau / DT, inf))
+        if r * DT / tau == 1.0
+    ]
+    return min(pairs, key=lambda pair: abs(1.0 - DT / pair[0] - decay))
+
+
+def _hard_reset(path: str, module: Any, dtype: Any) -> tuple[float, float]:
+    if module.v_reset is None:
+        raise UnsupportedError(
+            "E2003",
+            "soft reset (v_reset=None, subtract the threshold) is not supported yet",
+            where=path,
+            remedy="train with a hard reset: v_reset=0.0",
+        )
+    # torch compares and resets in the tensor's own precision.
+    return float(dtype.type(module.v_threshold)), float(dtype.type(module.v_reset))
+
+
+def _check_snntorch(path: str, module: Any) -> None:
+    if _RESETS[module.state_function.__name__] != module.reset_mechanism:
+        raise UnsupportedError(
+            "E2009", "reset_mechanism was changed after the neuron was made, which snnTorch "
+            "follows by halves only", where=path, remedy="give it to the constructor",
+        )  # fmt: skip
+    if module.reset_mechanism == "subtract":
+        raise UnsupportedError(
+            "E2003",
+            "reset by subtraction (snnTorch's default) is not supported yet",
+            where=path,
+            remedy="train with reset_mechanism='zero'",
+        )
+    refused = {
+        "inhibition": module.inhibition,
+        "state_quant": module.state_quant,
+        "graded_spikes_factor": float(module.graded_spikes_factor.detach().max()) != 1.0
+        or float(module.graded_spikes_factor.detach().min()) != 1.0,
+    }
+    for option, is_set in refused.items():
+        if is_set:
+            raise UnsupportedError(
+                "E2009", f"option {option} is not supported", where=path, remedy=f"drop {option}"
+            )
+    if float(module.threshold.detach().min()) <= 0.0:
+        raise UnsupportedError(
+            "E2009", "a threshold that is not positive is not supported", where=path,
+            remedy="use positive thresholds",
+        )  # fmt: skip
+
+
+def _per_neuron(path: str, name: str, tensor: Any, shape: Shape) -> FloatArray:
+    values = numpy_of(tensor).astype(np.float64)
+    while values.ndim > len(shape) and len(values) == 1:
+        values = values[0]
+    try:
+        return np.array(np.broadcast_to(values, shape))
+    except ValueError:
+        raise UnsupportedError(
+            "E2009", f"{name} has shape {values.shape}, the layer {shape}", where=path,
+            remedy=f"give {name} one value, or one per neuron",
+        ) from None  # fmt: skip
+
+
+def _spikingjelly(compare: Compare) -> Semantics:
+    return replace(PRESETS["spikingjelly"], compare=compare)
+
+
+def _snntorch(module: Any, compare: Compare) -> Semantics:
+    reset = module.reset_mechanism
+    return replace(PRESETS["snntorch"], compare=compare, reset=reset)

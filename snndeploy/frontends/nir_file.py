@@ -1,0 +1,156 @@
+"""Read and write `.nir` files: plain NIR graphs, with snndeploy's own facts in the metadata.
+
+NIR says nothing of time steps: what a file leaves open is taken from its metadata if snndeploy
+wrote it, else from the caller, else assumed and noted.
+"""
+
+import os
+from math import inf
+from pathlib import Path
+from typing import Literal
+
+import nir
+
+from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.frontends.guard_hdf5 import check_hdf5_file
+from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
+from snndeploy.nirgraph import metadata
+from snndeploy.nirgraph.rebuild import build_graph
+from snndeploy.nirgraph.shapes import NEURONS, normalize_graph, shape_of
+from snndeploy.nirgraph.values import check_finite
+from snndeploy.semantics import PRESETS, Semantics
+
+Values = Literal["spikes", "real"]
+UNREADABLE = (
+    AssertionError, AttributeError, IndexError, KeyError, NotImplementedError, OSError,
+    RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What nir raises on files it cannot read."""
+
+
+def read(
+    path: str | os.PathLike[str],
+    semantics: Semantics | None = None,
+    *,
+    values: Values = "real",
+    input_range: tuple[float, float] = (-inf, inf),
+) -> Model:
+    """Read a `.nir` file.
+
+    Args:
+        path: file.
+        semantics: of neurons that carry none; preset `nir` is assumed, and noted, if not given.
+        values: what the inputs carry, where the file does not say.
+        input_range: of real inputs, where the file does not say; unbounded if not given.
+
+    Returns:
+        The model; steps are None unless snndeploy wrote the file.
+
+    Raises:
+        ModelError: E1001 to E1004, E1030 to E1034 (file), E1010, E1012, E1020 to E1022 (content).
+        UnsupportedError: E2020, a node type that is not supported, by name.
+    """
+    file = Path(path)
+    check_hdf5_file(file)
+    try:
+        graph = normalize_graph(_read_graph(file))
+        check_finite(graph)
+        metadata.check_semantics(graph)
+        return _model(graph, file.name, semantics, values, input_range)
+    except (ModelError, UnsupportedError) as error:
+        place = f"{file}: {error.where}" if error.where else str(file)
+        raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
+
+
+def write(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model as `.nir`; an existing file is replaced in one step.
+
+    Raises:
+        ModelError: E1001, the file cannot be written.
+        UnsupportedError: E2020, a node type that NIR files do not hold.
+    """
+    file = Path(path)
+    normalized = normalize_graph(model.graph)
+    record = {METADATA_KEY: metadata.model_record(model)}
+    graph = build_graph(normalized.nodes, normalized.edges, {**normalized.metadata, **record})
+    scratch = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        nir.write(str(scratch), graph)
+        scratch.replace(file)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise ModelError("E1001", f"cannot be written: {error}", where=str(file)) from error
+
+
+def _read_graph(file: Path) -> nir.NIRGraph:
+    """Read with nir's type check, which completes old files; without it where it is wrong."""
+    try:
+        return nir.read(str(file), type_check=True)
+    except UNREADABLE:
+        pass
+    try:
+        return nir.read(str(file), type_check=False)
+    except UNREADABLE as error:
+        text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        raise ModelError(
+            "E1034", f"nir {nir.version} cannot read it: {text:.160}",
+            remedy="export the graph again with a current nir",
+        ) from error  # fmt: skip
+
+
+def _model(
+    graph: nir.NIRGraph,
+    origin: str,
+    semantics: Semantics | None,
+    values: Values,
+    input_range: tuple[float, float],
+) -> Model:
+    own = (graph.metadata or {}).get(METADATA_KEY)
+    record = metadata.plain_record(own) if own else None
+    if record is None:
+        inputs, outputs = _ports(graph, values, input_range)
+        default, steps = semantics or PRESETS["nir"], None
+    else:
+        inputs, outputs = metadata.ports_of_record(graph, record)
+        default = metadata.semantics_of_record("semantics", record.get("semantics"))
+        steps = metadata.steps_of_record(record)
+    return Model(
+        graph=graph,
+        semantics=default,
+        inputs=inputs,
+        outputs=outputs,
+        steps=steps,
+        notes=_notes(graph, semantics, is_ours=record is not None),
+        origin=origin,
+    )
+
+
+def _ports(
+    graph: nir.NIRGraph, values: Values, input_range: tuple[float, float]
+) -> tuple[tuple[InputPort, ...], tuple[OutputPort, ...]]:
+    low, high = (0.0, 1.0) if values == "spikes" else input_range
+    inputs = tuple(
+        InputPort(name=name, shape=shape_of(node), values=values, low=low, high=high)
+        for name, node in graph.inputs.items()
+    )
+    outputs = tuple(
+        OutputPort(name=name, shape=shape_of(node)) for name, node in graph.outputs.items()
+    )
+    return inputs, outputs
+
+
+def _notes(
+    graph: nir.NIRGraph, semantics: Semantics | None, *, is_ours: bool
+) -> tuple[ImportNote, ...]:
+    if is_ours:
+        text = "the given semantics are not used, the file has its own"
+        unused = ImportNote(kind="dropped", node="", text=text)
+        return (unused,) if semantics is not None else ()
+    if semantics is not None:
+        return ()
+    text = "the file does not say how steps are taken; semantics nir (Euler, dt 1e-4 s, reset, >)"
+    return tuple(
+        ImportNote(kind="assumed", node=name, text=text)
+        for name, node in graph.nodes.items()
+        if isinstance(node, NEURONS) and METADATA_KEY not in (node.metadata or {})
+    )

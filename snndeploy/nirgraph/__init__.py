@@ -1,0 +1,1 @@
+"""NIR graphs: canonical nodes, shapes, neuron arithmetic and the float interpreter."""

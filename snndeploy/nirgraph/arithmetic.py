@@ -1,0 +1,97 @@
+"""Stateless arithmetic of the float interpreter: [N, *shape] in, [N, *shape] out, pure numpy."""
+
+from typing import Any
+
+import numpy as np
+
+from snndeploy.ir.arrays import FloatArray
+
+
+def linear(x: FloatArray, weight: Any, bias: Any | None) -> FloatArray:
+    """Return x [N, I] times weight [O, I] transposed, plus bias [O]."""
+    product = x @ np.asarray(weight, dtype=np.float64).T
+    return product if bias is None else product + bias
+
+
+def convolve(x: FloatArray, node: Any) -> FloatArray:
+    """Apply a canonical NIR Conv1d or Conv2d node to x [N, C, L] or [N, C, H, W]."""
+    function = convolve2d if x.ndim == 4 else convolve1d
+    weight = np.asarray(node.weight, dtype=np.float64)
+    out: FloatArray = function(
+        x,
+        weight,
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+        groups=node.groups,
+    )
+    return out + np.reshape(node.bias, (-1, *[1] * (x.ndim - 2)))
+
+
+def convolve2d(
+    x: FloatArray,
+    weight: FloatArray,
+    *,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> FloatArray:
+    """Cross-correlate x [N, C, H, W] with weight [O, C / groups, kH, kW], as torch's conv2d."""
+    n_out, n_in, *kernel = weight.shape
+    windows = _windows(x, (kernel[0], kernel[1]), stride, padding, dilation)  # N, C, H', W', kH, kW
+    n, _, height, width = windows.shape[:4]
+    out = np.empty((n, height, width, n_out))
+    per_group = n_out // groups
+    for group in range(groups):
+        channels = windows[:, group * n_in : (group + 1) * n_in]
+        columns = channels.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, -1)
+        rows = slice(group * per_group, (group + 1) * per_group)
+        product = columns @ weight[rows].reshape(per_group, -1).T
+        out[..., rows] = product.reshape(n, height, width, per_group)
+    return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+
+
+def convolve1d(
+    x: FloatArray, weight: FloatArray, *, stride: int, padding: int, dilation: int, groups: int
+) -> FloatArray:
+    """Cross-correlate x [N, C, L] with weight [O, C / groups, K], as torch's conv1d."""
+    return convolve2d(
+        x[:, :, None],
+        weight[:, :, None],
+        stride=(1, stride),
+        padding=(0, padding),
+        dilation=(1, dilation),
+        groups=groups,
+    )[:, :, 0]
+
+
+def sum_pool(x: FloatArray, *, kernel: Any, stride: Any, padding: Any) -> FloatArray:
+    """Sum x [N, C, H, W] over windows; padding adds zeros."""
+    kernel, stride, padding = ((int(p[0]), int(p[1])) for p in (kernel, stride, padding))
+    sums: FloatArray = _windows(x, kernel, stride, padding, (1, 1)).sum(axis=(-2, -1))
+    return sums
+
+
+def delay_steps(x: FloatArray, steps: Any) -> FloatArray:
+    """Shift x [T, B, *shape] in time by a number of steps per element; zeros come first."""
+    out = np.zeros_like(x)
+    for count in np.unique(steps):
+        chosen = steps == count
+        if count < len(x):
+            out[count:, :, chosen] = x[: len(x) - count, :, chosen]
+    return out
+
+
+def _windows(
+    x: FloatArray,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> FloatArray:
+    pad = [(0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1])]
+    padded = np.pad(x, pad) if any(padding) else x
+    extent = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(2, 3))
+    return windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]

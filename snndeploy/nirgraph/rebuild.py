@@ -1,0 +1,73 @@
+"""Build NIR graphs without touching anybody else's: nodes are copied, nir's type pass stays off.
+
+`nir.NIRGraph` infers types by writing into the nodes, the list of edges and the dictionary it is
+given (and gets grouped and non-square convolutions wrong), so this module is its only caller; types
+are inferred by `snndeploy.nirgraph.shapes`.
+"""
+
+from collections.abc import Iterable, Mapping
+from copy import copy, deepcopy
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import nir
+
+from snndeploy.errors import UnsupportedError
+
+Edge = tuple[str, str]
+
+
+def build_graph(
+    nodes: Mapping[str, Any], edges: Iterable[Edge], metadata: Mapping[str, Any] | None = None
+) -> nir.NIRGraph:
+    """Return a graph of copies of `nodes`; their arrays are shared, never written."""
+    return nir.NIRGraph(
+        nodes={name: copy_node(node) for name, node in nodes.items()},
+        edges=[(str(source), str(target)) for source, target in edges],
+        metadata=deepcopy(dict(metadata or {})),
+        type_check=False,
+    )
+
+
+def rebuild_graph(graph: nir.NIRGraph, nodes: Mapping[str, Any]) -> nir.NIRGraph:
+    """Return a copy of a graph in which the nodes of these names are replaced."""
+    return build_graph({**graph.nodes, **nodes}, graph.edges, graph.metadata)
+
+
+def copy_node(node: Any, **changes: Any) -> Any:
+    """Return a copy of a node, with its own metadata, and with some fields replaced."""
+    copied = copy(node)
+    copied.metadata = deepcopy(dict(node.metadata or {}))
+    for field, value in changes.items():
+        setattr(copied, field, value)
+    return copied
+
+
+def sources_of(graph: nir.NIRGraph, name: str) -> tuple[str, ...]:
+    """Return the nodes with an edge into `name`, in the order of the edges."""
+    return tuple(source for source, target in graph.edges if target == name)
+
+
+def targets_of(graph: nir.NIRGraph, name: str) -> tuple[str, ...]:
+    """Return the nodes with an edge from `name`, in the order of the edges."""
+    return tuple(target for source, target in graph.edges if source == name)
+
+
+def topological_order(graph: nir.NIRGraph) -> tuple[str, ...]:
+    """Return the node names, sources before targets.
+
+    Raises:
+        UnsupportedError: E2021, the graph has a loop; it is named.
+    """
+    before: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in graph.edges:
+        before[target].append(source)
+    try:
+        return tuple(TopologicalSorter(before).static_order())
+    except CycleError as error:
+        raise UnsupportedError(
+            "E2021",
+            f"recurrent connections are not supported yet: {' -> '.join(error.args[1])}",
+            where=error.args[1][0],
+            remedy="remove the loop, or train a feed-forward network",
+        ) from error
