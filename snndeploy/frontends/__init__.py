@@ -21,9 +21,9 @@ def load_model(path: str | PathLike[str], *, semantics: Semantics | None = None)
     """
     file = Path(path)
     if check_file(file).startswith(HDF5_MAGIC) or file.suffix == ".nir":
-        from snndeploy.frontends import nir_file
+        from snndeploy.frontends.nir_file import read
 
-        return nir_file.read(file, semantics)
-    from snndeploy.frontends import checkpoint
+        return read(file, semantics)
+    from snndeploy.frontends.checkpoint import load
 
-    return checkpoint.load(file)
+    return load(file)
