@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import expanded, random_network
 
@@ -25,10 +25,11 @@ def placed_network(seed):
     """Return a random network on as many small cores as it takes, and its inputs."""
     rng = np.random.default_rng(seed)
     network, inputs = random_network(rng)
-    limits = {"cores": 128, "neurons_per_core": int(rng.integers(3, 40))}
+    n = sum(population.n for population in network.populations)
+    limits = {"cores": 128, "neurons_per_core": int(rng.integers(3, 40)) + n // 100}
     changed = {key: replace(CHIP.limits[key], value=Decimal(n)) for key, n in limits.items()}
     placement = place(network, replace(CHIP, limits={**CHIP.limits, **changed}))
-    assume(isinstance(placement, Placement))
+    assert isinstance(placement, Placement)
     cores = rng.permutation(128)
     slices = tuple(replace(s, core=int(cores[s.core])) for s in placement.slices)
     return network, inputs, replace(placement, slices=slices)
@@ -161,11 +162,11 @@ def test_a_step_is_never_shorter_than_any_core_and_energy_sums_exactly(seed):
 
 def test_random_placements_exercise_what_is_counted():
     seen = Counter()
-    for seed in range(40):
+    for seed in range(120):
         network, inputs, placement = placed_network(seed)
         counts = SIMULATOR.run(network, inputs, record=(), placement=placement).counts
         for kind, table in counts.events.items():
             seen[kind] += bool(table.any())
         for index, phase in enumerate(PHASES):
             seen[phase] += bool(counts.events["spike"][counts.phase == index].any())
-    assert all(n >= 10 for n in seen.values()), seen
+    assert min(seen.values()) >= 5, seen
