@@ -1,15 +1,18 @@
 """The public functions: the command line's steps with Python values in and out."""
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snndeploy.errors import ModelError, UsageError
+from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
-from snndeploy.frontends import checkpoint, nir_file
+from snndeploy.frontends import load_model
+from snndeploy.frontends.guard import HDF5_MAGIC, check_file
+from snndeploy.frontends.nir_file import Values, read
 from snndeploy.inference import (
     Answer,
     Deployed,
@@ -20,47 +23,46 @@ from snndeploy.inference import (
 )
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import Model
-from snndeploy.npz import looks_like, read_head
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Samples, Shapes, check_samples, read_samples
 from snndeploy.semantics import parse_semantics
 
-HDF5, ZIP = b"\x89HDF", b"PK"
 Data = Samples | AnyArray | Mapping[str, AnyArray] | Path | str
 """Samples, an array [T, B, …], one array per input, or the path of an .npz file."""
 
 
-def load(path: Path | str, *, semantics: str | None = None) -> Model:
+def load(
+    path: Path | str,
+    *,
+    semantics: str | None = None,
+    values: Values = "real",
+    input_range: tuple[float, float] | None = None,
+) -> Model:
     """Read a trained model: a `.pt` that `save` wrote, or a `.nir` file. Nothing is unpickled.
 
     Args:
-        path: the file; its first bytes say what it is, not its name.
+        path: the file; its first bytes say what it is, then its name.
         semantics: `PRESET[,key=value…]` of a `.nir` file, which leaves them open.
+        values: what the inputs of a `.nir` file carry, where it does not say.
+        input_range: smallest and largest value of real inputs, where it does not say.
 
     Raises:
-        ModelError: E1214, neither kind of file; or it is damaged or unsafe.
-        UsageError: E5002 no such file, E5023 semantics for a file that has its own.
+        ModelError: E1001 to E1034, the file is missing, damaged, unsafe or of another kind.
+        UsageError: E5023, semantics or range for a file that has its own.
     """
     path = Path(path)
-    head = read_head(path)
-    if head.startswith(HDF5):
-        return nir_file.read(path, parse_semantics(semantics) if semantics else None)
-    if not head.startswith(ZIP):
-        raise ModelError(
-            "E1214",
-            f"not a model file (looks like {looks_like(head)})",
-            where=str(path),
-            remedy="give a .pt that snndeploy.save wrote, or a .nir file",
-        )
-    if semantics:
+    if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
+        chosen = parse_semantics(semantics) if semantics else None
+        return read(path, chosen, values=values, input_range=input_range or (-inf, inf))
+    if semantics or input_range:
         raise UsageError(
             "E5023",
-            "the model was saved with its semantics",
-            where="--semantics",
+            "the model was saved with its semantics and input range",
+            where="--semantics" if semantics else "--input-range",
             remedy="drop the option; it is for .nir files",
         )
-    return checkpoint.load(path)
+    return load_model(path)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

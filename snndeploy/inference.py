@@ -166,8 +166,11 @@ def encode_samples(
     """Return what the host injects, [P, B, *shape] per source, and the values it clipped."""
     network = deployed.network
     arrays: Mapping[str, FloatArray] = samples.x
-    if deployed.host is not None:
-        arrays = run_float(deployed.host, _frames(deployed.host, samples, network.steps))
+    host = deployed.host
+    if host is not None:  # its outputs are the network's sources, in order
+        y = run_float(host, _frames(host, samples, network.steps))
+        pairs = zip(network.sources, host.outputs, strict=True)
+        arrays = {source.name: y[port.name] for source, port in pairs}
     encoded = {
         source.name: encode(
             source,

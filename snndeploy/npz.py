@@ -17,7 +17,7 @@ from typing import IO, BinaryIO
 
 import numpy as np
 
-from snndeploy.errors import ModelError, UsageError
+from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import AnyArray
 
 MAX_BYTES = 4 << 30
@@ -41,25 +41,14 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
     """Read a regular file once.
 
     Raises:
-        UsageError: E5002, there is no such file.
-        ModelError: E1212, it is no regular file or cannot be read; E1204, larger than `limit`.
+        ModelError: E1212, there is no such regular file or it cannot be read; E1204, it is larger
+            than `limit`.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise _too_large(str(path), size, limit)
         return file.read()
-
-
-def read_head(path: Path) -> bytes:
-    """Return the first bytes of a regular file, enough to say what it is.
-
-    Raises:
-        UsageError: E5002, there is no such file.
-        ModelError: E1212, it is no regular file or cannot be read.
-    """
-    with _opened(path) as file:
-        return file.read(HEAD_BYTES)
 
 
 @contextmanager
@@ -72,9 +61,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                     "E1212", "not a regular file", where=str(path), remedy="give a file"
                 )
             yield file
-    except FileNotFoundError:
-        remedy = "check the path"
-        raise UsageError("E5002", "no such file", where=str(path), remedy=remedy) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(

@@ -45,7 +45,6 @@ def read_samples(path: Path, shapes: Shapes) -> Samples:
         shapes: the inputs that the model has.
 
     Raises:
-        UsageError: E5002, no such file.
         ModelError: E1201–E1212; see `snndeploy explain`.
     """
     where = str(path)

@@ -11,7 +11,7 @@ from snndeploy.bundle import manifest as manifests
 from snndeploy.bundle.manifest import Manifest, load_manifest, sha256
 from snndeploy.bundle.placement_file import load_placement
 from snndeploy.errors import ModelError
-from snndeploy.frontends import nir_file
+from snndeploy.frontends.nir_file import read as read_nir
 from snndeploy.ir.arrays import IntArray, frozen_int
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -112,7 +112,7 @@ def _assemble(path: Path, digest: str, manifest: Manifest, files: Mapping[str, b
         manifest=manifest,
         network=network,
         placement=load_placement(files["placement.json"]) if held else None,
-        host=nir_file.read(path / "host.nir") if "host.nir" in files else None,
+        host=read_nir(path / "host.nir") if "host.nir" in files else None,
         probes=_probes(network, arrays("probes.npz")),
         expected=_traces(arrays("expected.npz")),
         files=files,

@@ -19,7 +19,7 @@ from snndeploy.bundle.probes import make_probes
 from snndeploy.bundle.publish import check_destination, publish
 from snndeploy.bundle.read import CERTIFICATE, Bundle, read_bundle
 from snndeploy.errors import CapacityError, ModelError
-from snndeploy.frontends import nir_file
+from snndeploy.frontends.nir_file import write as write_nir
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.text import print_network
 from snndeploy.model import Model
@@ -139,7 +139,7 @@ def _expected(
 def _host_bytes(host: Model) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "host.nir"
-        nir_file.write(host, path)
+        write_nir(host, path)
         return path.read_bytes()
 
 

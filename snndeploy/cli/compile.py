@@ -18,7 +18,7 @@ from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import EXIT_OK, CapacityError
 
 
-@click.command("compile")
+@click.command("compile", short_help="Compile a model: a bundle and the verdict.")
 @click.argument("model", type=path_type())
 @click.option("--target", default=DEFAULT_TARGET, show_default=True, help="Chip to compile for.")
 @click.option("--data", type=path_type(), help="Samples: adds energy, latency and accuracy (.npz).")
@@ -41,13 +41,14 @@ def compile_command(
     from snndeploy.deploy import deploy
     from snndeploy.inference import model_shapes
     from snndeploy.registry import find_target
-    from snndeploy.report.record import deployment_record, print_json
+    from snndeploy.report.document import print_json
+    from snndeploy.report.record import deployment_record
     from snndeploy.report.terminal import print_deployment
 
     chip = find_target(target)
     out = out or Path(f"{model.stem}.{chip.name}")
     check_output(out, force=force)
-    opened = open_model(model, chosen["semantics"])
+    opened = open_model(model, chosen)
     samples = open_samples(data, model_shapes(opened)) if data else None
     with progress_bar("simulating") as progress:
         deployment = deploy(

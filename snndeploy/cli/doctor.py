@@ -12,12 +12,12 @@ PACKAGES = ("snndeploy", "numpy", "nir", "h5py", "torch", "snntorch", "spikingje
 OPTIONAL = ("snntorch", "spikingjelly", "mlxtend")
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="What is installed here and what is missing.")
 @output_options
 def doctor_command(*, as_json: bool) -> int:
     """Check this installation; exit 8 if something that every command needs is missing."""
-    from snndeploy.report.record import print_json
-    from snndeploy.report.terminal import print_facts
+    from snndeploy.report.console import print_facts
+    from snndeploy.report.document import print_json
 
     rows = [("python", platform.python_version(), "")]
     rows += [_package(name) for name in PACKAGES]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snndeploy.estimation import Estimate
 
 
-@click.command("estimate")
+@click.command("estimate", short_help="Energy, latency and spikes, measured on data.")
 @click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
 @click.option("--target", "targets", help="Chip, or several chips: T[,T2…]; default: loihi.")
 @click.option("--data", type=path_type(), help="Samples that the network is measured on (.npz).")
@@ -31,7 +31,8 @@ def estimate_command(
     model: Path, targets: str | None, data: Path | None, *, as_json: bool, **chosen: Any
 ) -> None:
     """Simulate samples and price what happened; without data there is no estimate."""
-    from snndeploy.report.record import estimate_record, print_json
+    from snndeploy.report.document import print_json
+    from snndeploy.report.record import estimate_record
     from snndeploy.report.terminal import print_estimates
 
     if data is None:

@@ -6,7 +6,7 @@ from snndeploy.cli.options import output_options
 from snndeploy.errors import UsageError
 
 
-@click.command("explain")
+@click.command("explain", short_help="What an error code means and what to do.")
 @click.argument("code")
 @output_options
 def explain_command(code: str, *, as_json: bool) -> None:
@@ -22,7 +22,7 @@ def explain_command(code: str, *, as_json: bool) -> None:
         raise UsageError("E5001", f"unknown code {code!r}", remedy=remedy)
     title, meaning, remedy = entry
     if as_json:
-        from snndeploy.report.record import print_json
+        from snndeploy.report.document import print_json
 
         print_json({"code": code.upper(), "title": title, "meaning": meaning, "remedy": remedy})
     else:

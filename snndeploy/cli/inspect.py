@@ -20,7 +20,7 @@ from snndeploy.cli.options import (
 from snndeploy.errors import UsageError
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="What is in a model or bundle; print any stage.")
 @click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
 @click.option(
     "--emit", type=click.Choice(("nir", "network", "placement")), help="Print one stage and stop."
@@ -37,15 +37,16 @@ def inspect_command(
         _inspect_bundle(model, emit, target, as_json=as_json)
     elif emit in ("network", "placement"):
         _emit(
-            compile_for(open_model(model, chosen["semantics"]), target or DEFAULT_TARGET, chosen),
+            compile_for(open_model(model, chosen), target or DEFAULT_TARGET, chosen),
             emit,
         )
     else:
-        _inspect_model(model, emit, chosen["semantics"], as_json=as_json)
+        _inspect_model(model, emit, chosen, as_json=as_json)
 
 
 def _inspect_bundle(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
-    from snndeploy.report.record import bundle_record, print_json
+    from snndeploy.report.document import print_json
+    from snndeploy.report.record import bundle_record
     from snndeploy.report.terminal import print_bundle
 
     bundle = open_bundle(path)
@@ -65,11 +66,11 @@ def _inspect_bundle(path: Path, emit: str | None, target: str | None, *, as_json
         print_bundle(bundle)
 
 
-def _inspect_model(path: Path, emit: str | None, semantics: str | None, *, as_json: bool) -> None:
+def _inspect_model(path: Path, emit: str | None, chosen: dict[str, Any], *, as_json: bool) -> None:
+    from snndeploy.report.document import print_json
     from snndeploy.report.models import model_record, print_graph, print_model
-    from snndeploy.report.record import print_json
 
-    model = open_model(path, semantics)
+    model = open_model(path, chosen)
     if as_json:
         print_json(model_record(model))
     elif emit:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -50,6 +50,12 @@ def compile_options(command: F) -> F:
             show_default=True,
             help="Leading weight layers that the host computes in float.",
         ),
+        click.option(
+            "--input-range",
+            type=(float, float),
+            metavar="LOW HIGH",
+            help="Input values, where a .nir file does not say.",
+        ),
         click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
         click.option(
             "--weight-bits",
@@ -91,11 +97,17 @@ def open_bundle(path: Path) -> "Bundle":
     return read_bundle(path)
 
 
-def open_model(path: Path, semantics: str | None) -> "Model":
-    """Read a model file."""
+def open_model(path: Path, chosen: dict[str, Any]) -> "Model":
+    """Read a model file; what a `.nir` file leaves open is among the chosen options."""
     from snndeploy.api import load
 
-    return load(path, semantics=semantics)
+    values: Literal["spikes", "real"] = "spikes" if chosen["encode"] == "spikes" else "real"
+    return load(
+        path,
+        semantics=chosen["semantics"],
+        values=values,
+        input_range=chosen["input_range"],
+    )
 
 
 def compile_for(model: "Model", target: str, chosen: dict[str, Any]) -> "Compiled":
@@ -113,7 +125,7 @@ def open_deployed(path: Path, target: str | None, chosen: dict[str, Any]) -> "De
         UsageError: E5021, a compile option together with a bundle.
     """
     if not is_bundle(path):
-        model = open_model(path, chosen["semantics"])
+        model = open_model(path, chosen)
         return compile_for(model, target or DEFAULT_TARGET, chosen)
     refuse_compile_options()
     bundle = open_bundle(path)
@@ -140,7 +152,15 @@ def refuse_compile_options() -> None:
     from snndeploy.errors import UsageError
 
     ctx = click.get_current_context()
-    for name in ("steps", "weight_bits", "semantics", "host_layers", "encode", "seed"):
+    for name in (
+        "steps",
+        "weight_bits",
+        "semantics",
+        "host_layers",
+        "encode",
+        "seed",
+        "input_range",
+    ):
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             raise UsageError(
                 "E5021",

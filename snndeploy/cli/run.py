@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snndeploy.inference import Answer
 
 
-@click.command("run")
+@click.command("run", short_help="Run samples on the float model or an executor.")
 @click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
 @click.option("--backend", required=True, help="float, reference, sim, lava or another executor.")
 @click.option("--input", "data", type=path_type(), required=True, help="Arrays to run (.npz).")
@@ -44,7 +44,8 @@ def run_command(
     """Run samples and say what was decided."""
     from snndeploy.bundle.publish import write_file
     from snndeploy.npz import dump_npz
-    from snndeploy.report.record import answer_arrays, answer_record, print_json
+    from snndeploy.report.document import print_json
+    from snndeploy.report.record import answer_arrays, answer_record
     from snndeploy.report.terminal import print_answer
 
     if output is not None and output.exists() and not force:
@@ -71,7 +72,7 @@ def _run_float(path: Path, data: Path, chosen: dict[str, Any]) -> "Answer":
             where="--backend",
             remedy="give the model, or --backend reference",
         )
-    model = open_model(path, chosen["semantics"])
+    model = open_model(path, chosen)
     return run_model(model, open_samples(data, model_shapes(model)), steps=chosen["steps"])
 
 

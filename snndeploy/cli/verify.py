@@ -10,7 +10,7 @@ from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
 
 
-@click.command("verify")
+@click.command("verify", short_help="Rerun every executor, compare spike for spike.")
 @click.argument("bundle", type=path_type())
 @click.option(
     "--backends", default="reference,sim,lava", show_default=True, help="Executors to compare."
@@ -20,7 +20,7 @@ from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
 def verify_command(bundle: Path, backends: str, data: Path | None, *, as_json: bool) -> int:
     """Rerun BUNDLE on several executors; exit 7 if they differ in one spike or state."""
     from snndeploy.inference import input_shapes
-    from snndeploy.report.record import print_json
+    from snndeploy.report.document import print_json
     from snndeploy.report.terminal import print_certificate
     from snndeploy.verification import verify
 

@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from snndeploy.mapping import constraints
 from snndeploy.report.console import cell, console, table
 from snndeploy.target import ChipSpec, Target
-
-NOT_PUBLIC = "not public"
 
 
 def chip_record(target: Target) -> dict[str, Any]:
@@ -20,6 +19,8 @@ def chip_record(target: Target) -> dict[str, Any]:
         "digest": chip.digest,
         "mesh": list(chip.mesh),
         "cores_per_tile": chip.cores_per_tile,
+        "rules": {name: " ".join(text.split()) for name, text in constraints.rules().items()},
+        "unchecked": list(constraints.unchecked(chip)),
         "limits": {name: _quantity(asdict(q)) for name, q in sorted(chip.limits.items())},
         "latencies": {name: _quantity(asdict(q)) for name, q in sorted(chip.latencies.items())},
         "numerics": numerics,
@@ -57,6 +58,11 @@ def print_chip(target: Target, *, rules: bool) -> None:
         )
     out.print(limits)
     if rules:
+        checked = table("rule", "checked here", "what it asks")
+        for name, text in constraints.rules().items():
+            is_public = "yes" if chip.limit(name) is not None else "no: limit not public"
+            checked.add_row(name, is_public, cell(" ".join(text.split())))
+        out.print(checked)
         numbers = table("integer rule", "value")
         for name in _rule_names(chip):
             numbers.add_row(name, cell(str(_plain_value(getattr(chip.numerics, name)))))

@@ -1,8 +1,5 @@
-"""Reports as plain data: what `--json` prints, under one schema version."""
+"""Reports as plain data: what `--json` prints, without its schema version."""
 
-import json
-import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,14 +9,6 @@ from snndeploy.estimation import Estimate
 from snndeploy.inference import Answer
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.verdict import Verdict
-
-SCHEMA = 1
-
-
-def print_json(record: Mapping[str, Any]) -> None:
-    """Print a record on stdout, keys sorted, with the schema version."""
-    document = {"schema_version": SCHEMA, **record}
-    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:

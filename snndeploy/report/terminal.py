@@ -19,14 +19,6 @@ from snndeploy.verification import Certificate
 N_DECISIONS = 10
 
 
-def print_facts(rows: Iterable[tuple[str, str, str]]) -> None:
-    """Print (name, what was found, note) rows."""
-    facts = table("what", "found", "note")
-    for name, found, note in rows:
-        facts.add_row(cell(name), cell(found or "missing"), cell(note))
-    console().print(facts)
-
-
 def print_answer(answer: Answer, output: Path | None) -> None:
     """Print decisions and accuracy."""
     out = console()
