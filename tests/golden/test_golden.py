@@ -11,7 +11,7 @@ from snndeploy.passes.discretize import discretize
 from snndeploy.passes.layers import layers_of
 from snndeploy.passes.waves import assign_waves
 from snndeploy.target import load_chip
-from tests.chains import chain_model, conv, integrate_and_fire, lif, pool
+from tests.chains import chain_model, conv, flatten, integrate_and_fire, lif, pool
 
 NUMERICS = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi2.toml").numerics
 
@@ -38,7 +38,7 @@ def test_image_chain(golden):
     model = chain_model(
         conv(kernel, (5, 5), bias=np.array([0.1, 0.0])), lif((2, 4, 4), keep=0.5),
         pool(nir.SumPool2d, 2), nir.Threshold(threshold=np.full((2, 2, 2), 0.5)),
-        nir.Flatten(start_dim=0, end_dim=-1, input_type={"input": np.array([2, 2, 2])}),
+        flatten((2, 2, 2)),
         nir.Linear(weight=np.arange(-8, 8).reshape(2, 8) / 8),
         shape=(1, 5, 5), out_shape=(2,), values="real", steps=8, repeat=True,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from snndeploy.passes.discretize import discretize
 from snndeploy.passes.layers import layers_of
 from snndeploy.passes.waves import assign_waves
 from snndeploy.target import load_chip
-from tests.chains import chain_model, conv, cuba, integrate_and_fire, lif, pool
+from tests.chains import chain_model, conv, cuba, flatten, integrate_and_fire, lif, pool
 
 CHIPS = Path(__file__).parents[2] / "hwtargets" / "chips"
 NUMERICS = load_chip(CHIPS / "loihi2.toml").numerics
@@ -165,7 +165,7 @@ def test_average_pool_folds_into_a_dense_layer_and_crops_odd_images():
     model = chain_model(
         conv(rng.normal(0, 0.5, (3, 1, 3, 3)), (9, 9)), integrate_and_fire((3, 7, 7)),
         pool(nir.AvgPool2d, 2),
-        nir.Flatten(start_dim=0, end_dim=-1, input_type={"input": np.array([3, 3, 3])}),
+        flatten((3, 3, 3)),
         nir.Linear(weight=rng.normal(0, 0.8, (6, 27))), integrate_and_fire((6,), threshold=0.4),
         shape=(1, 9, 9), out_shape=(6,), compare="gt",
     )  # fmt: skip
