@@ -28,6 +28,8 @@ from snndeploy.target import ChipSpec, Progress, RunResult, no_progress
 WORKER = Path(__file__).with_name("lava_worker.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 STATES = ("u", "v")
+MAX_BASE = 40
+"""Longest base path: the sockets of Lava's processes lie 60 characters deeper, 103 are allowed."""
 
 IMPORT_S, START_S, STEP_S, CONV_S, SYNAPSE_S = 60.0, 5.0, 0.05, 1e-3, 5e-8
 """Time limit: for the import; per process; per process and step; per convolved channel pair and
@@ -98,15 +100,22 @@ def run_jobs(
     """
     python = lava_env.make_environment(environ)
     timeout_s = time_limit_s(environ, estimate_s(jobs))
-    with tempfile.TemporaryDirectory(prefix="sd-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="sd-", dir=scratch_base(), ignore_cleanup_errors=True
+    ) as name:
         folder = Path(name)
         command = [str(python), "-I", str(WORKER), *write_jobs(jobs, folder)]
-        (folder / "tmp").mkdir()
-        child = {**clean_environment(environ), **ONE_THREAD, "TMPDIR": str(folder / "tmp")}
+        child = {**clean_environment(environ), **ONE_THREAD, "TMPDIR": str(folder)}
         with supervised(command, folder=folder, environ=child) as process:
             teller = _Teller(folder / "progress", progress)
             wait(process, folder=folder, timeout_s=timeout_s, poll=teller.tell)
             return [read_traces(folder / f"{i}.npz", job) for i, job in enumerate(jobs)]
+
+
+def scratch_base() -> str:
+    """Return where temporary folders go: the usual place, unless its path is too long."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= MAX_BASE else "/tmp"
 
 
 def write_jobs(jobs: Sequence[LavaJob], folder: Path) -> list[str]:

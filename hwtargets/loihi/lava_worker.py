@@ -45,6 +45,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.lif.models import PyLifResetModelBitAcc
@@ -55,6 +56,7 @@ from scipy.sparse import csr_matrix
 
 FORMAT = "snndeploy-lava 1"
 POLL_S = 0.01
+ERROR_TIMEOUT_S = 5.0
 WORDS = ("spikes", "u", "v")
 Process = dict[str, Any]
 """A process of lava.json: name, kind and settings."""
@@ -370,20 +372,34 @@ def run_component(processes: dict[str, AbstractProcess], program: Program, chip_
 
 
 def wait_for_steps(runtime: Any) -> None:
-    """Wait for the run to end; raise as soon as any actor has died.
+    """Wait for the run to end; raise what an actor raised.
 
     A blocking run would hang: Lava joins every actor, and the others wait for the dead one.
     """
-    while not all(port.probe() for port in runtime.service_to_runtime):
-        for actor in runtime._messaging_infrastructure.actors:
-            raised = actor.exception
-            if raised:
-                sys.stderr.write(raised[1])
-                raise RuntimeError(f"an actor failed: {raised[0]!r}")
-            if not actor.is_alive():
-                raise RuntimeError(f"an actor ended with status {actor.exitcode}")
+    ports = runtime.service_to_runtime
+    while not all(port.probe() for port in ports):
+        raise_from_actors(runtime)
+        time.sleep(POLL_S)
+    deadline = time.monotonic() + ERROR_TIMEOUT_S
+    while not all(enum_equal(port.peek(), MGMT_RESPONSE.DONE) for port in ports):
+        raise_from_actors(runtime)  # the answer "error" comes before its reason
+        if time.monotonic() > deadline:
+            raise RuntimeError("Lava stopped and gave no reason")
         time.sleep(POLL_S)
     runtime.wait()
+
+
+def raise_from_actors(runtime: Any) -> None:
+    """Raise what an actor raised; an actor that was killed raises nothing."""
+    actors = runtime._messaging_infrastructure.actors
+    for actor in actors:
+        if actor.exception:
+            error, trace = actor.exception
+            sys.stderr.write(trace)
+            raise error
+    for actor in actors:
+        if actor.exitcode:
+            raise RuntimeError(f"an actor ended with status {actor.exitcode}")
 
 
 def write_outputs(path: Path, program: Program, records: dict[str, Record], samples: int) -> None:
@@ -478,6 +494,7 @@ def main(argv: "list[str] | None" = None) -> int:
         obey_owner(args.owner.resolve())
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     scratch = Path(tempfile.mkdtemp(prefix="run-"))
+    tempfile.tempdir = str(scratch)  # Lava's sockets too: killed actors cannot remove them
     try:
         hide_neighbours(scratch)
         run_jobs(args, scratch)

@@ -22,6 +22,7 @@ from snndeploy.errors import TargetError
 
 POLL_S = 0.05
 END_TIMEOUT_S = 10.0
+MAX_REASON = 300
 TIMEOUT_VARIABLE = "SNNDEPLOY_LAVA_TIMEOUT"
 _RAISED = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit|Found)\b")
 
@@ -89,7 +90,7 @@ def wait(
         if time.monotonic() > deadline:
             raise TargetError(
                 "E4004",
-                f"Lava did not finish within {timeout_s:,.0f} s and was stopped",
+                f"Lava did not finish within {timeout_s:,g} s and was stopped",
                 remedy=f"use fewer samples, or set {TIMEOUT_VARIABLE} to more seconds",
             )
     if status:
@@ -103,7 +104,7 @@ def last_error(stderr: Path) -> str:
     lines = [line.strip() for line in stderr.read_text(errors="replace").splitlines()]
     lines = [line for line in lines if line]
     raised = [line for line in lines if _RAISED.match(line)]
-    return (raised or lines or [""])[-1]
+    return (raised or lines or [""])[-1][:MAX_REASON]
 
 
 def time_limit_s(environ: Mapping[str, str], estimate_s: float) -> float:
