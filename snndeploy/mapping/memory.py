@@ -56,6 +56,9 @@ def synapse_bits(projection: Projection, start: int, stop: int) -> int:
 
 def sources_of(synapse: Synapse, start: int, stop: int) -> BoolArray:
     """Return which source neurons [n_in] have a stored synapse to target neurons [start, stop)."""
+    if isinstance(synapse, Conv | Pool):
+        field = _field(synapse, start, stop)
+        return np.repeat(field, synapse.in_shape[0] // len(field), axis=0).reshape(-1)
     reached = np.zeros(synapse.n_in, dtype=np.bool_)
     match synapse:
         case Dense():
@@ -64,37 +67,37 @@ def sources_of(synapse: Synapse, start: int, stop: int) -> BoolArray:
             reached[synapse.indices[synapse.indptr[start] : synapse.indptr[stop]]] = True
         case OneToOne():
             reached[start:stop] = True
-        case Conv():
-            kernel = (synapse.weight.shape[2], synapse.weight.shape[3])
-            return _field(synapse, synapse.groups, kernel, synapse.dilation, start, stop)
-        case Pool():
-            return _field(synapse, synapse.in_shape[0], synapse.kernel, (1, 1), start, stop)
         case _:
             assert_never(synapse)
     return reached
 
 
-def _field(
-    synapse: Conv | Pool,
-    groups: int,
-    kernel: tuple[int, int],
-    dilation: tuple[int, int],
-    start: int,
-    stop: int,
-) -> BoolArray:
-    """Return the receptive field of output neurons [start, stop), in input channels of groups."""
+def n_sources(synapse: Synapse, start: int, stop: int) -> int:
+    """Return how many source neurons reach target neurons [start, stop)."""
+    if isinstance(synapse, Conv | Pool):  # counted by group: mapping asks this very often
+        field = _field(synapse, start, stop)
+        return int(field.sum()) * (synapse.in_shape[0] // len(field))
+    return int(sources_of(synapse, start, stop).sum())
+
+
+def _field(synapse: Conv | Pool, start: int, stop: int) -> BoolArray:
+    """Return the receptive field of output neurons [start, stop), [groups, H, W]."""
+    if isinstance(synapse, Pool):
+        groups, kernel, dilation = synapse.in_shape[0], synapse.kernel, (1, 1)
+    else:
+        groups, dilation = synapse.groups, synapse.dilation
+        kernel = (synapse.weight.shape[2], synapse.weight.shape[3])
     wanted = np.zeros(synapse.n_out, dtype=np.bool_)
     wanted[start:stop] = True
     _, out_h, out_w = synapse.out_shape
     places = wanted.reshape(groups, -1, out_h, out_w).any(axis=1)
-    channels, height, width = synapse.in_shape
+    _, height, width = synapse.in_shape
     field = np.zeros((groups, *_padded(synapse)), dtype=np.bool_)
     (s_h, s_w), (p_h, p_w) = synapse.stride, synapse.padding
     for i, j in np.ndindex(kernel):
         y, x = i * dilation[0], j * dilation[1]
         field[:, y : y + s_h * out_h : s_h, x : x + s_w * out_w : s_w] |= places
-    inside = field[:, p_h : p_h + height, p_w : p_w + width]
-    return np.repeat(inside, channels // groups, axis=0).reshape(-1)
+    return field[:, p_h : p_h + height, p_w : p_w + width]
 
 
 def _padded(synapse: Conv | Pool) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network, Population, Projection
 from snndeploy.ir.placement import CoreSlice, Placement
 from snndeploy.mapping.constraints import CORE_RULES, CoreUse, Rule, broken, cores
-from snndeploy.mapping.memory import sources_of, synapse_bits
+from snndeploy.mapping.memory import n_sources, sources_of, synapse_bits
 from snndeploy.target import ChipSpec
 
 Cut = tuple[int, int]
@@ -41,7 +41,7 @@ class Demand:
             place=self.population.name,
             neurons=stop - start,
             synapse_bits=sum(synapse_bits(p, start, stop) for p in self.into),
-            in_axons=sum(int(sources_of(p.synapse, start, stop).sum()) for p in self.into),
+            in_axons=sum(n_sources(p.synapse, start, stop) for p in self.into),
             out_axons=int(self.reach[stop] - self.reach[start]),
         )
 
@@ -77,32 +77,37 @@ def _split(demand: Demand, chip: ChipSpec) -> tuple[tuple[Cut, ...], tuple[Viola
     """Cut a population; a rule that one neuron alone breaks is reported once, then left out."""
     cuts: list[Cut] = []
     found: dict[str, Violation] = {}
-    start = 0
+    start, size = 0, 1
     while start < demand.population.n:
         alone = {
             violation.rule: violation for violation in broken(demand.use(start, start + 1), chip)
         }
         found = {**alone, **found}
         rules = tuple(rule for rule in CORE_RULES if rule.__name__ not in alone)
-        stop = _largest(demand, start, rules, chip)
+        stop = _largest(demand, start, rules, chip, guess=size)
         cuts.append((start, stop))
-        start = stop
+        start, size = stop, stop - start
     return tuple(cuts), tuple(found.values())
 
 
-def _largest(demand: Demand, start: int, rules: tuple[Rule, ...], chip: ChipSpec) -> int:
-    """Return the end of the largest slice that keeps some rules."""
+def _largest(
+    demand: Demand, start: int, rules: tuple[Rule, ...], chip: ChipSpec, *, guess: int
+) -> int:
+    """Return the end of the largest slice that keeps some rules; most are as large as `guess`."""
 
     def fits(stop: int) -> bool:
-        return not any(rule(demand.use(start, stop), chip) for rule in rules)
+        use = demand.use(start, stop)
+        return not any(rule(use, chip) for rule in rules)
 
     most = min(demand.population.n, start + (chip.limit("neurons_per_core") or demand.population.n))
     if fits(most):  # no bisection for the many populations that the neuron limit alone cuts
         return most
     good, bad = start + 1, most
+    trials = [start + guess + 1, start + guess]
     while bad - good > 1:
-        middle = (good + bad) // 2
-        good, bad = (middle, bad) if fits(middle) else (good, middle)
+        middle = trials.pop() if trials else (good + bad) // 2
+        if good < middle < bad:
+            good, bad = (middle, bad) if fits(middle) else (good, middle)
     return good
 
 
@@ -130,7 +135,7 @@ def _slices(
                     start=start,
                     stop=stop,
                     synapse_bits={p.name: synapse_bits(p, start, stop) for p in into},
-                    in_axons={p.name: int(sources_of(p.synapse, start, stop).sum()) for p in into},
+                    in_axons={p.name: n_sources(p.synapse, start, stop) for p in into},
                     out_axons=int(reach[population.name][start:stop].sum()),
                 )
             )
