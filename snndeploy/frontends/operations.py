@@ -98,7 +98,9 @@ def time_inside(what: str, path: str) -> UnsupportedError:
 
 
 def _apply_plain(path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Evaluate what is not a signal: items of tuples and shapes, arithmetic on sizes."""
+    """Evaluate what is not a signal: items of tuples, states and shapes, arithmetic on sizes."""
+    if name == "getitem" and isinstance(args[0], State) and args[0].value is None:
+        return State(f"{args[0].name}[{args[1]}]")
     if any(isinstance(argument, Signal | State | Decoded) for argument in args):
         raise refuse_operation(path, name)
     function = getattr(operator, name, None)
