@@ -90,8 +90,8 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     verify_network(network)
     assert not list(range_problems(network)), "discretize left a range unproven"
     placed = place(network, target.chip)
-    fits = isinstance(placed, Placement)
-    broken = target.check(network) + (() if fits else placed)
+    placement = placed if isinstance(placed, Placement) else None
+    broken = target.check(network) + (() if isinstance(placed, Placement) else placed)
     return Compiled(
         options=options,
         target=target,
@@ -99,7 +99,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         host=host,
         network=network,
         layers=reports,
-        placement=placed if fits and not broken else None,
+        placement=None if broken else placement,
         violations=broken,
     )
 
