@@ -10,7 +10,6 @@ import numpy as np
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
-from snndeploy.frontends import load_model
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file
 from snndeploy.frontends.nir_file import Values, read
 from snndeploy.inference import (
@@ -62,7 +61,9 @@ def load(
             where="--semantics" if semantics else "--input-range",
             remedy="drop the option; it is for .nir files",
         )
-    return load_model(path)
+    from snndeploy.frontends.checkpoint import load as load_checkpoint  # torch, only for .pt
+
+    return load_checkpoint(path)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

@@ -28,7 +28,8 @@ def small_network(*, name: str = "hidden") -> Network:
         sources=(Source(name="in", shape=(N_IN,)),),
         populations=(
             Population(
-                name=name, shape=(N_HIDDEN,), program=LIF, params=lif(du=4095, dv=512, vth=90), wave=1
+                name=name, shape=(N_HIDDEN,), program=LIF, wave=1,
+                params=lif(du=4095, dv=512, vth=90),
             ),
             Population(name="out", shape=(N_OUT,), program=LIF, params=integrator(), wave=2),
         ),
@@ -99,7 +100,12 @@ def too_large(compiled: Compiled) -> Compiled:
     from snndeploy.errors import Violation
 
     broken = Violation(
-        node="hidden", rule="neurons_per_core", have=9000, limit=8192, unit="neurons", hint="split it"
+        node="hidden",
+        rule="neurons_per_core",
+        have=9000,
+        limit=8192,
+        unit="neurons",
+        hint="split it",
     )
     return replace(compiled, placement=None, violations=(broken,))
 

@@ -19,7 +19,7 @@ DEFAULT_TARGET = "loihi"
 
 def path_type() -> click.Path:
     """Return a path that is not looked at here: what reads it says what is wrong with it."""
-    return click.Path(path_type=Path)
+    return click.Path(readable=False, path_type=Path)
 
 
 def output_options(command: F) -> F:
