@@ -1,36 +1,27 @@
 """Save and load `model.pt`: a traced model as plain dicts and tensors, safe to load.
 
 The file holds the NIR graph, semantics, ports and import notes, never code; `torch.load` reads it
-with `weights_only=True`. Layout, version 1:
-
-    format, version, origin, notes, model (semantics, steps, inputs, outputs),
-    graph: nodes {name: type, arrays {field: tensor}, integers {field: list}, metadata}, edges
+with `weights_only=True`. Its layout is that of `content`, with tensors for arrays.
 """
 
 import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from snndeploy.errors import ModelError
+from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
 from snndeploy.frontends.guard import SAVE, check_torch_file
-from snndeploy.frontends.torch_module import ImportOptions, Time, Values, import_module
+from snndeploy.frontends.torch_module import ImportOptions, Values, import_module
+from snndeploy.frontends.tracing import Time
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Decode
-from snndeploy.model import ImportNote, Model, NoteKind
-from snndeploy.nirgraph import metadata, plain
-from snndeploy.nirgraph.rebuild import build_graph
-from snndeploy.nirgraph.shapes import normalize_graph
-from snndeploy.nirgraph.values import check_finite
-
-FORMAT = "snndeploy-model"
-VERSION = 1
-FIELDS = {"format", "version", "origin", "notes", "model", "graph"}
+from snndeploy.model import Model
 
 
 def save(
@@ -94,7 +85,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise _unreadable(str(file), error) from error
     _check_format(str(file), content)
     try:
-        return _model_of(_Budget(limit).arrays_of(content))
+        return model_of(_Budget(limit).arrays_of(content))
     except ModelError as error:
         place = f"{file}: {error.where}" if error.where else str(file)
         raise ModelError(error.code, error.message, where=place, remedy=error.remedy) from error
@@ -108,7 +99,11 @@ def write_model(model: Model, path: str | os.PathLike[str]) -> None:
     """
     file = Path(path)
     buffer = io.BytesIO()
-    torch.save(_content(model), buffer)
+    content = content_of(model)
+    for node in content["graph"]["nodes"].values():
+        arrays = node["arrays"].items()
+        node["arrays"] = {field: torch.from_numpy(np.array(array)) for field, array in arrays}
+    torch.save(content, buffer)
     scratch = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         scratch.write_bytes(buffer.getvalue())
@@ -118,23 +113,6 @@ def write_model(model: Model, path: str | os.PathLike[str]) -> None:
         raise ModelError(
             "E1001", f"cannot be written: {error.strerror}", where=str(file)
         ) from error
-
-
-def _content(model: Model) -> dict[str, Any]:
-    graph = normalize_graph(model.graph)
-    nodes = {name: plain.to_record(node) for name, node in graph.nodes.items()}
-    for record in nodes.values():
-        arrays = record["arrays"].items()
-        record["arrays"] = {field: torch.from_numpy(np.array(array)) for field, array in arrays}
-    notes = [{"kind": note.kind, "node": note.node, "text": note.text} for note in model.notes]
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "origin": model.origin,
-        "notes": notes,
-        "model": metadata.model_record(model),
-        "graph": {"nodes": nodes, "edges": [list(edge) for edge in graph.edges]},
-    }
 
 
 def _check_format(where: str, content: Any) -> None:
@@ -184,12 +162,12 @@ class _Budget:
         self.left = limit
 
     def arrays_of(self, content: dict[str, Any]) -> dict[str, Any]:
-        nodes = _record("graph", _record("file", content)["graph"]).get("nodes")
-        for name, node in _record("nodes", nodes).items():
-            arrays = _record(str(name), node).get("arrays")
+        nodes = record_at("graph", record_at("file", content)["graph"]).get("nodes")
+        for name, node in record_at("nodes", nodes).items():
+            arrays = record_at(str(name), node).get("arrays")
             node["arrays"] = {
                 field: self.array(f"{name}.{field}", tensor)
-                for field, tensor in _record(str(name), arrays).items()
+                for field, tensor in record_at(str(name), arrays).items()
             }
         return content
 
@@ -208,52 +186,3 @@ class _Budget:
         if self.left < 0:
             raise ModelError("E1011", "tensors are larger than the file", where=where)
         return np.array(tensor.detach().numpy())
-
-
-def _model_of(content: dict[str, Any]) -> Model:
-    stored, record = content["graph"], _record("model", content["model"])
-    nodes = {
-        str(name): plain.from_record(str(name), node) for name, node in stored["nodes"].items()
-    }
-    graph = normalize_graph(build_graph(nodes, _edges(stored.get("edges"))))
-    check_finite(graph)
-    metadata.check_semantics(graph)
-    inputs, outputs = metadata.ports_of_record(graph, record)
-    steps, origin = record.get("steps"), content["origin"]
-    if not (steps is None or (type(steps) is int and steps > 0)) or not isinstance(origin, str):
-        raise ModelError("E1010", f"steps {steps!r:.20}, origin {origin!r:.60}")
-    return Model(
-        graph=graph,
-        semantics=metadata.semantics_of_record("semantics", record.get("semantics")),
-        inputs=inputs,
-        outputs=outputs,
-        steps=metadata.steps_of_record(record),
-        notes=_notes(content["notes"]),
-        origin=origin,
-    )
-
-
-def _edges(edges: Any) -> list[tuple[str, str]]:
-    if not isinstance(edges, list):
-        raise ModelError("E1010", "edges are not a list")
-    for edge in edges:
-        pair = isinstance(edge, list) and len(edge) == 2
-        if not pair or not all(isinstance(end, str) for end in edge):
-            raise ModelError("E1010", f"edge {edge!r:.60} is not a pair of names")
-    return [(source, target) for source, target in edges]
-
-
-def _notes(notes: Any) -> tuple[ImportNote, ...]:
-    if not isinstance(notes, list):
-        raise ModelError("E1010", "notes are not a list")
-    records = [metadata.plain_record(note) for note in notes]
-    for note in records:
-        if set(note) != {"kind", "node", "text"} or note["kind"] not in get_args(NoteKind):
-            raise ModelError("E1010", f"note {note!r:.60}")
-    return tuple(ImportNote(**note) for note in records)
-
-
-def _record(where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ModelError("E1010", f"{type(value).__name__:.20}, not a record", where=where)
-    return value

@@ -8,8 +8,9 @@ import nir
 import numpy as np
 
 from snndeploy.model import ImportNote, NoteKind
+from snndeploy.nirgraph.canonical import Shape, canonical_node
 from snndeploy.nirgraph.rebuild import Edge
-from snndeploy.nirgraph.shapes import Shape, canonical_node, output_shape
+from snndeploy.nirgraph.shapes import output_shape
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,14 +19,22 @@ class Signal:
 
     Attributes:
         shape: without time and batch.
+        sizes: leading sizes of the example where this is: (B,) or (T, B).
         is_spikes: every value is 0 or 1.
         is_shared: more than one operation reads it, so its node must not be changed.
     """
 
     node: str
     shape: Shape
+    sizes: Shape
     is_spikes: bool
     is_shared: bool = False
+
+    @property
+    def text(self) -> str:
+        """Layout and sizes for messages, e.g. `[B, …] (1, 2, 28, 28)`."""
+        layout = "[T, B, …]" if len(self.sizes) == 2 else "[B, …]"
+        return f"{layout} {(*self.sizes, *self.shape)}"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,7 +56,7 @@ class Draft:
         shape = output_shape(name, canonical, source.shape)
         self.nodes[name] = canonical
         self.edges.append((source.node, name))
-        return Signal(node=name, shape=shape, is_spikes=is_spikes)
+        return Signal(node=name, shape=shape, sizes=source.sizes, is_spikes=is_spikes)
 
     def replace(self, signal: Signal, node: Any) -> Signal:
         """Replace the node that makes a signal by one of the same shape."""

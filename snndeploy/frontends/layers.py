@@ -174,7 +174,7 @@ LAYERS: dict[str, Reader] = {
 }
 """Readers by class name, of torch.nn and of spikingjelly.activation_based.layer."""
 
-TIME_SAFE = ("Linear", "Dropout", "Identity")
+TIME_SAFE = ("Linear", "Dropout", "Identity", "Flatten")
 """torch.nn classes that do the same with a leading time dimension."""
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.layers import numpy_of
 from snndeploy.ir.arrays import FloatArray
-from snndeploy.nirgraph.shapes import Shape
+from snndeploy.nirgraph.canonical import Shape
 from snndeploy.semantics import PRESETS, Compare, Semantics
 
 _RESETS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}

@@ -4,7 +4,7 @@ Names are those of torch; nothing of torch is imported. What is not here is refu
 """
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,6 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.draft import Draft, Signal
 from snndeploy.frontends.layers import append_flatten, read_avg_pool, read_max_pool
 from snndeploy.ir.network import Decode
-from snndeploy.nirgraph.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +33,18 @@ class Decoded:
 
 SAME = ("contiguous", "float", "detach", "clone", "dropout")
 RESHAPES = ("view", "reshape")
+REPEATS = ("unsqueeze", "repeat", "expand")
 POOLS = {"max_pool2d": read_max_pool, "avg_pool2d": read_avg_pool}
 DECODES: dict[str, Decode] = {"mean": "mean", "sum": "sum"}
 
 
 def apply_operation(
-    draft: Draft,
-    path: str,
-    name: str,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    sizes: Shape,
+    draft: Draft, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Apply a function or method by its name; `sizes` are the leading sizes ([T,] B).
+    """Apply a function or method by its name.
 
     Returns:
-        A `Signal`, a `State`, a shape, a number or a tuple of these.
+        A `Signal`, a `Decoded`, a `State`, a shape, a number or a tuple of these.
 
     Raises:
         UnsupportedError: E2001 (not in the table), E2004, E2006 (time), E2008 (an option).
@@ -57,20 +52,23 @@ def apply_operation(
     value = args[0] if args else None
     if not isinstance(value, Signal):
         return _apply_plain(path, name, args, kwargs)
+    leading = len(value.sizes)
     if name in SAME:
         return value
     if name in ("getattr", "size"):
-        return _size(path, value, name, args, sizes)
+        return _size(path, value, name, args)
     if name == "flatten":
         start, end = _arguments(args, kwargs, start_dim=0, end_dim=-1)
-        return append_flatten(draft, path, value, start=start, end=end, leading=len(sizes))
+        return append_flatten(draft, path, value, start=start, end=end, leading=leading)
     if name in RESHAPES:
-        return _reshape(draft, path, name, value, args[1:], sizes)
+        return _reshape(draft, path, name, value, args[1:])
     if name in POOLS:
-        return _pool(draft, path, name, value, args[1:], kwargs, sizes)
-    if name in DECODES and len(sizes) == 2 and _arguments(args, kwargs, dim=None) == [0]:
+        return _pool(draft, path, name, value, args[1:], kwargs)
+    if name in REPEATS:
+        return _repeat(path, name, value, args[1:], kwargs)
+    if name in DECODES and leading == 2 and _arguments(args, kwargs, dim=None) in ([0], [(0,)]):
         return Decoded(value, DECODES[name])
-    if name == "getitem" and len(sizes) == 2:
+    if name == "getitem" and leading == 2:
         raise time_inside("one step is taken out of the sequence", path)
     raise refuse_operation(path, name)
 
@@ -109,28 +107,48 @@ def _apply_plain(path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     return function(*args)
 
 
-def _size(path: str, value: Signal, name: str, args: tuple[Any, ...], sizes: Shape) -> Any:
-    full = (*sizes, *value.shape)
+def _size(path: str, value: Signal, name: str, args: tuple[Any, ...]) -> Any:
+    full = (*value.sizes, *value.shape)
     if name == "getattr" and args[1] != "shape":
         raise refuse_operation(path, str(args[1]))
     return full if name == "getattr" or len(args) == 1 else full[args[1]]
 
 
-def _reshape(
-    draft: Draft, path: str, name: str, value: Signal, dims: tuple[Any, ...], sizes: Shape
-) -> Signal:
+def _reshape(draft: Draft, path: str, name: str, value: Signal, dims: tuple[Any, ...]) -> Signal:
     wanted = dims[0] if dims and isinstance(dims[0], tuple | list) else dims
-    full = (*sizes, *value.shape)
+    full = (*value.sizes, *value.shape)
     known = prod(size for size in wanted if size != -1)
     target = tuple(prod(full) // known if size == -1 else size for size in wanted)
     if target == full:
         return value
-    if target != (*sizes, prod(value.shape)):
+    if target != (*value.sizes, prod(value.shape)):
         raise UnsupportedError(
             "E2008", f"{name}{tuple(wanted)} of shape {full} is not supported", where=path,
             remedy="only flattening all features is: x.flatten(1)",
         )  # fmt: skip
-    return append_flatten(draft, path, value, start=len(sizes), end=-1, leading=len(sizes))
+    leading = len(value.sizes)
+    return append_flatten(draft, path, value, start=leading, end=-1, leading=leading)
+
+
+def _repeat(
+    path: str, name: str, value: Signal, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Signal:
+    """Add a time dimension in front and repeat the frame along it; nothing else."""
+    if name == "unsqueeze":
+        if len(value.sizes) == 1 and _arguments((value, *args), kwargs, dim=None) == [0]:
+            return replace(value, sizes=(1, *value.sizes))
+        raise refuse_operation(path, name)
+    counts = args[0] if args and isinstance(args[0], tuple | list) else args
+    same = {1} if name == "repeat" else {-1}
+    full = (*value.sizes, *value.shape)
+    is_frame = len(value.sizes) == 1 or value.sizes[0] == 1
+    n_dims = len(full) + (len(value.sizes) == 1)
+    kept = zip(counts[1:], full[-(n_dims - 1) :], strict=False)
+    if not is_frame or len(counts) != n_dims or counts[0] < 1:
+        raise refuse_operation(path, name)
+    if any(count not in same and (name == "repeat" or count != size) for count, size in kept):
+        raise refuse_operation(path, name)
+    return replace(value, sizes=(counts[0], value.sizes[-1]))
 
 
 def _pool(
@@ -140,9 +158,8 @@ def _pool(
     value: Signal,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    sizes: Shape,
 ) -> Signal:
-    if len(sizes) == 2:
+    if len(value.sizes) == 2:
         raise time_inside(f"{name} takes time for batch", path)
     options: dict[str, Any] = dict.fromkeys(("stride", "divisor_override")) | {
         "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True,

@@ -6,11 +6,11 @@ else is refused by name. Where time is:
 
     outer    one step per call of forward; tensors are [B, …] (snnTorch; SpikingJelly step_mode 's')
     module   forward takes all steps; tensors are [T, B, …] (SpikingJelly step_mode 'm')
+    inner    forward takes a frame [B, …] and repeats it over time before the first layer
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Literal
 
@@ -21,16 +21,17 @@ from torch import nn
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends.draft import Draft, Signal
-from snndeploy.frontends.operations import Decoded, State, time_inside
-from snndeploy.frontends.walk import Walk, guess_time, trace
+from snndeploy.frontends.operations import Decoded, State
+from snndeploy.frontends.tracing import Time, guess_time, trace, untouched
+from snndeploy.frontends.walk import Walk
 from snndeploy.ir.network import Decode
 from snndeploy.model import InputPort, Model, OutputPort
+from snndeploy.nirgraph.canonical import Shape
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph
 from snndeploy.nirgraph.values import check_finite
 from snndeploy.semantics import PRESETS
 
-Time = Literal["outer", "inner", "module"]
 Values = Literal["spikes", "real"]
 
 
@@ -69,16 +70,12 @@ def import_module(module: nn.Module, example: torch.Tensor, options: ImportOptio
         UnsupportedError: E2001 to E2012: a module, neuron, operation or option, by its path.
         ModelError: E1045 (example input), E1012 (NaN weights), E1021 (shapes).
     """
-    with _untouched(module):
-        root, graph = trace(module)
-        time = options.time or guess_time(root, graph)
-        if time == "inner":
-            raise time_inside("time='inner'", type(module).__name__)
-        leading = 2 if time == "module" else 1
+    with untouched(module):
+        root, traced = trace(module)
+        leading = 2 if (options.time or guess_time(root, traced)) == "module" else 1
         draft, port = _start(example, leading, options)
-        walk = Walk(root=root, draft=draft, sizes=tuple(example.shape[:leading]))
-        source = Signal(node=port.name, shape=port.shape, is_spikes=port.values == "spikes")
-        value = walk.run(graph, source)
+        walk = Walk(root=root, draft=draft, dtype=_dtype(module, example))
+        value = walk.run(traced, _source(port, example, leading))
     if walk.framework is None:
         raise UnsupportedError(
             "E2010",
@@ -86,15 +83,18 @@ def import_module(module: nn.Module, example: torch.Tensor, options: ImportOptio
             where=type(module).__name__,
             remedy="snndeploy compiles spiking networks of SpikingJelly or snnTorch",
         )
-    outputs = _finish(value, draft, options.decode)
+    signals = _outputs_of(value, draft)
+    outputs = tuple(_output_port(signal, draft, options.decode) for signal in signals)
     graph = normalize_graph(build_graph(draft.nodes, draft.edges))
     check_finite(graph)
+    steps = _steps(_signal_of(signals[0]).sizes, port, leading, options, draft)
+    repeats = options.repeat or len(_signal_of(signals[0]).sizes) > leading
     return Model(
         graph=graph,
         semantics=PRESETS[walk.framework],
-        inputs=(port,),
+        inputs=(replace(port, repeat=repeats),),
         outputs=outputs,
-        steps=_steps(example, leading, options, draft),
+        steps=steps,
         notes=tuple(draft.notes),
         origin=f"{options.name or type(module).__name__} ({walk.framework})",
     )
@@ -127,6 +127,29 @@ def _start(example: torch.Tensor, leading: int, options: ImportOptions) -> tuple
     return draft, port
 
 
+def _source(port: InputPort, example: torch.Tensor, leading: int) -> Signal:
+    sizes = tuple(int(size) for size in example.shape[:leading])
+    is_spikes = port.values == "spikes"
+    return Signal(node=port.name, shape=port.shape, sizes=sizes, is_spikes=is_spikes)
+
+
+def _dtype(module: nn.Module, example: torch.Tensor) -> Any:
+    """Return the numpy type in which the network computes.
+
+    Raises:
+        UnsupportedError: E2008, it is neither float32 nor float64.
+    """
+    dtypes = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
+    dtypes = dtypes or {example.dtype if example.is_floating_point() else torch.float32}
+    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+        names = ", ".join(sorted(str(dtype) for dtype in dtypes))
+        raise UnsupportedError(
+            "E2008", f"weights of type {names}", where=type(module).__name__,
+            remedy="call module.float()",
+        )  # fmt: skip
+    return torch.empty(0, dtype=dtypes.pop()).numpy().dtype
+
+
 def _guess_values(example: torch.Tensor, draft: Draft) -> Values:
     is_spikes = bool(((example == 0) | (example == 1)).all())
     what = "all 0 or 1" if is_spikes else "not all 0 or 1"
@@ -135,34 +158,48 @@ def _guess_values(example: torch.Tensor, draft: Draft) -> Values:
     return values
 
 
-def _steps(example: torch.Tensor, leading: int, options: ImportOptions, draft: Draft) -> int | None:
-    if options.steps is not None or leading == 1:
+def _steps(
+    sizes: Shape, port: InputPort, leading: int, options: ImportOptions, draft: Draft
+) -> int | None:
+    """Return the steps per sample: the user's, else T of the example or of forward's repetition."""
+    if len(sizes) == 1:
         return options.steps
-    draft.note("assumed", "input", f"{len(example)} steps per sample, as in the example")
-    return len(example)
+    if leading == 1:
+        draft.note("folded", port.name, f"forward shows its input at each of {sizes[0]} steps")
+    elif options.steps is None:
+        draft.note("assumed", port.name, f"{sizes[0]} steps per sample, as in the example")
+    return options.steps or sizes[0]
 
 
-def _finish(value: Any, draft: Draft, decode: Decode) -> tuple[OutputPort, ...]:
-    """Add an output node behind every returned signal that nothing else reads."""
-    ports: list[OutputPort] = []
+def _outputs_of(value: Any, draft: Draft) -> list[Signal | Decoded]:
+    """Return the returned signals that nothing else reads."""
     read = {source for source, _ in draft.edges}
+    outputs = []
     for item in _leaves(value):
-        signal = item.signal if isinstance(item, Decoded) else item
         if isinstance(item, State):
             continue
-        if signal.node in read:
-            draft.note("dropped", signal.node, "returned too, but not an output: record it")
-            continue
-        name = draft.append_output(signal)
-        used = item.decode if isinstance(item, Decoded) else decode
-        ports.append(OutputPort(name=name, shape=signal.shape, decode=used))
-    if not ports:
+        if _signal_of(item).node in read:
+            name = _signal_of(item).node
+            draft.note("dropped", name, "returned too, but not an output: record it")
+        else:
+            outputs.append(item)
+    if not outputs:
         raise UnsupportedError(
             "E2012",
-            "forward returns membrane potentials or nothing, no spikes or values",
+            "forward returns no spikes or values, only states or its input",
             remedy="return the spikes of the last neuron, or end in a layer without a neuron",
         )
-    return tuple(ports)
+    return outputs
+
+
+def _output_port(item: Signal | Decoded, draft: Draft, decode: Decode) -> OutputPort:
+    signal = _signal_of(item)
+    used = item.decode if isinstance(item, Decoded) else decode
+    return OutputPort(name=draft.append_output(signal), shape=signal.shape, decode=used)
+
+
+def _signal_of(item: Signal | Decoded) -> Signal:
+    return item.signal if isinstance(item, Decoded) else item
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -178,27 +215,3 @@ def _leaves(value: Any) -> Iterator[Any]:
                 if leaf not in seen:
                     seen.append(leaf)
                     yield leaf
-
-
-@contextmanager
-def _untouched(module: nn.Module) -> Iterator[None]:
-    """Switch to evaluation mode; afterwards put back every attribute of every submodule."""
-    saved = [(part, dict(part.__dict__)) for part in module.modules()]
-    inner = {
-        id(value): (value, dict(value))
-        for _, attributes in saved
-        for value in attributes.values()
-        if isinstance(value, dict)
-    }
-    try:
-        for part, _ in saved:
-            part.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for part, attributes in saved:
-            part.__dict__.clear()
-            part.__dict__.update(attributes)
-        for value, content in inner.values():
-            value.clear()
-            value.update(content)

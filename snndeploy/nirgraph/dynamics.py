@@ -16,7 +16,7 @@ import nir
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray
-from snndeploy.nirgraph.shapes import SPIKING
+from snndeploy.nirgraph.canonical import SPIKING
 from snndeploy.semantics import Semantics
 
 

@@ -7,8 +7,8 @@ import nir
 import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.nirgraph.canonical import PARAMETERS
 from snndeploy.nirgraph.metadata import plain_record
-from snndeploy.nirgraph.shapes import PARAMETERS
 
 ARRAYS: dict[Any, tuple[str, ...]] = {
     nir.Linear: ("weight",),

@@ -9,8 +9,9 @@ import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.model import InputPort, Model, OutputPort
+from snndeploy.nirgraph.canonical import SPIKING
 from snndeploy.nirgraph.rebuild import build_graph, topological_order
-from snndeploy.nirgraph.shapes import SPIKING, normalize_graph, shape_of
+from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 
 WEIGHTS = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 

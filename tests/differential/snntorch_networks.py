@@ -5,8 +5,8 @@ A network either takes and returns its states (`n_states`) or keeps them (init_h
 
 import snntorch as snn
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional as tf
 
 ZERO = {"reset_mechanism": "zero"}
 NOW = {"reset_mechanism": "zero", "reset_delay": False}
@@ -51,7 +51,7 @@ class ConvNet(nn.Module):
     def forward(self, x, *states):
         mem1, mem2, mem3 = states
         spk, mem1 = self.lif1(self.bn1(self.conv1(x)), mem1)
-        spk = F.max_pool2d(spk, 2)
+        spk = tf.max_pool2d(spk, 2)
         spk, mem2 = self.lif2(self.conv2(spk), mem2)
         spk = self.pool(spk)
         spk, mem3 = self.lif3(self.fc(spk.reshape(spk.shape[0], -1)), mem3)

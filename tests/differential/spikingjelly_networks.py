@@ -1,9 +1,9 @@
 """SpikingJelly networks as its users write them, by name: (network, input shape, where time is)."""
 
 import torch
-import torch.nn.functional as F
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
+from torch.nn import functional as tf
 
 
 class TutorialCSNN(nn.Module):
@@ -46,9 +46,9 @@ class FunctionalForward(nn.Module):
         self.sn3 = neuron.LIFNode(tau=4.0)
 
     def forward(self, x):
-        x = F.avg_pool2d(x, 2)
-        x = F.max_pool2d(self.sn1(self.conv1(x)), kernel_size=3, stride=1, padding=1)
-        x = F.dropout(self.sn2(self.conv2(x)), 0.2, self.training)
+        x = tf.avg_pool2d(x, 2)
+        x = tf.max_pool2d(self.sn1(self.conv1(x)), kernel_size=3, stride=1, padding=1)
+        x = tf.dropout(self.sn2(self.conv2(x)), 0.2, self.training)
         x = x.view(x.size(0), -1)
         return self.sn3(self.fc(x))
 

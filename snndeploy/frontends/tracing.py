@@ -1,0 +1,134 @@
+"""Trace a module's forward with torch.fx, neurons and SpikingJelly's layers as leaves.
+
+No layer runs while a module is traced, and nothing of the module changes.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import fx, nn
+
+from snndeploy.errors import UnsupportedError
+
+Time = Literal["outer", "inner", "module"]
+STEPWISE = ("SeqToANNContainer", "MultiStepContainer")
+CONTAINERS = (*STEPWISE, "StepModeContainer")
+"""SpikingJelly's containers: their single-step modules act at every step."""
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return framework_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+
+def framework_of(module: nn.Module) -> str | None:
+    """Return the framework whose neuron, container or step-aware layer this is, else None."""
+    jelly = sys.modules.get("spikingjelly.activation_based.base")
+    if jelly is not None and isinstance(module, jelly.StepModule):
+        is_layer = type(module).__module__.startswith("spikingjelly.activation_based.layer")
+        if is_layer or isinstance(module, jelly.MemoryModule):
+            return "spikingjelly"
+    snntorch = sys.modules.get("snntorch")
+    if snntorch is not None and isinstance(module, snntorch.SpikingNeuron):
+        return "snntorch"
+    return None
+
+
+def is_torch_layer(module: nn.Module) -> bool:
+    """Return whether a module is one of torch.nn, not a user's."""
+    return type(module).__module__.startswith("torch.nn.modules")
+
+
+def trace(module: nn.Module, name: str = "0") -> tuple[nn.Module, fx.Graph]:
+    """Return a module and its traced forward; a module that is a leaf is wrapped under `name`.
+
+    Raises:
+        UnsupportedError: E2007, forward depends on values or loops over an unknown number.
+    """
+    is_leaf = framework_of(module) is not None or is_torch_layer(module)
+    root: nn.Module = module
+    if is_leaf and type(module) is not nn.Sequential:
+        root = nn.Sequential()
+        root.add_module(name, module)
+    try:
+        return root, _Tracer().trace(root)
+    except Exception as error:
+        text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        raise UnsupportedError(
+            "E2007",
+            f"forward cannot be traced: {text}",
+            where=type(module).__name__,
+            remedy="let forward take one step: no loop over time, no condition on values",
+        ) from error
+
+
+def guess_time(root: nn.Module, graph: fx.Graph) -> Time:
+    """Return where time is, from the step modes of the modules that forward calls.
+
+    Raises:
+        UnsupportedError: E2006, step modes are mixed.
+    """
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op == "call_module":
+            mode = step_mode(root.get_submodule(str(node.target)))
+            if mode is not None:
+                found.setdefault(mode, str(node.target))
+    if len(found) > 1:
+        raise UnsupportedError(
+            "E2006",
+            f"{found['s']} has step_mode 's', {found['m']} has 'm'",
+            where=type(root).__name__,
+            remedy="call functional.set_step_mode(module, 'm') or 's'",
+        )
+    if "m" not in found:
+        return "outer"
+    return "inner" if _repeats_input(graph) else "module"
+
+
+def step_mode(module: nn.Module) -> str | None:
+    """Return 's', 'm', or None for a module that knows no steps."""
+    if type(module).__name__ in STEPWISE:
+        return "m"
+    mode = getattr(module, "step_mode", None)
+    return mode if isinstance(mode, str) else None
+
+
+def attribute(root: nn.Module, path: str) -> Any:
+    """Return an attribute of a module by its dotted path."""
+    owner, _, name = path.rpartition(".")
+    return getattr(root.get_submodule(owner), name)
+
+
+@contextmanager
+def untouched(module: nn.Module) -> Iterator[None]:
+    """Switch to evaluation mode; afterwards put back every attribute of every submodule."""
+    saved = [(part, dict(part.__dict__)) for part in module.modules()]
+    inner = {
+        id(value): (value, dict(value))
+        for _, attributes in saved
+        for value in attributes.values()
+        if isinstance(value, dict)
+    }
+    try:
+        for part, _ in saved:
+            part.training = False
+        with torch.no_grad():
+            yield
+    finally:
+        for part, attributes in saved:
+            part.__dict__.clear()
+            part.__dict__.update(attributes)
+        for value, content in inner.values():
+            value.clear()
+            value.update(content)
+
+
+def _repeats_input(graph: fx.Graph) -> bool:
+    """Return whether the first thing done to the input is to add a time dimension."""
+    source = next(node for node in graph.nodes if node.op == "placeholder")
+    names = {str(getattr(user.target, "__name__", user.target)) for user in source.users}
+    return bool(names & {"unsqueeze", "repeat"})
