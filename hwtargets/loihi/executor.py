@@ -195,3 +195,6 @@ class _Teller:
             self.last = text
             done, total = map(int, text.split())
             self.progress(done, total)
+
+
+LAVA = LavaExecutor()

@@ -8,11 +8,13 @@ This is the only file that imports Lava, and the `run.py` of a bundle. It needs 
 numpy and lava-nc, nothing else:
 
     python run.py --program DIR --input X.npz --output Y.npz [--record NAME,NAME]
+    python run.py --input probes.npz --output answer.npz --expect expected.npz
 
 DIR holds `lava.json` and `lava.npz`. X.npz holds integers [P, B, *shape] as `x`, or `x.SOURCE`
 where there are several sources. Y.npz gets `POPULATION.spikes`, `.u` and `.v`, [P, B, n] each, in
-C, H, W order; u and v are those after the step's reset. Runs on the CPU in Lava's fixed-point
-models; it has not been tested on a Loihi board.
+C, H, W order; u and v are those after the step's reset. With --expect the answer is compared with
+the arrays of a file, and the exit status is 7 if one value differs. Runs on the CPU in Lava's
+fixed-point models; it has not been tested on a Loihi board.
 
 Samples are streamed back to back: step k of sample b enters at chip step b * P + k, and a
 population with wave offset w answers it at chip step b * P + w + k.
@@ -57,6 +59,7 @@ from scipy.sparse import csr_matrix
 FORMAT = "snndeploy-lava 1"
 POLL_S = 0.01
 ERROR_TIMEOUT_S = 5.0
+STATUS_DIVERGENCE = 7
 WORDS = ("spikes", "u", "v")
 Process = dict[str, Any]
 """A process of lava.json: name, kind and settings."""
@@ -453,6 +456,7 @@ def parse(argv: "list[str] | None") -> argparse.Namespace:
     parser.add_argument("--input", help="integers [P, B, *shape] as x or x.SOURCE (.npz)")
     parser.add_argument("--output", help="file to write (.npz)")
     parser.add_argument("--record", help="populations, comma-separated; default: the outputs")
+    parser.add_argument("--expect", type=Path, help="arrays that the answer must equal (.npz)")
     parser.add_argument("--jobs", help="JSON list of program, input, output, record; for tools")
     parser.add_argument("--progress", type=Path, help="file that gets `done total` in samples")
     parser.add_argument("--owner", type=Path, help="when stdin closes, end and remove this folder")
@@ -467,6 +471,9 @@ def read_jobs(args: argparse.Namespace) -> list[dict[str, Any]]:
     if args.jobs:
         return json.loads(Path(args.jobs).read_text())
     record = args.record.split(",") if args.record else []
+    if args.expect:
+        with np.load(args.expect) as expected:
+            record = sorted({*record, *(name.rpartition(".")[0] for name in expected.files)})
     return [{"program": args.program, "input": args.input, "output": args.output, "record": record}]
 
 
@@ -487,6 +494,20 @@ def run_jobs(args: argparse.Namespace, scratch: Path) -> None:
         shutil.rmtree(place)
 
 
+def first_difference(answer: Path, expected: Path) -> str:
+    """Return the first array and place where two files differ, empty if they are equal."""
+    with np.load(answer) as ours, np.load(expected) as theirs:
+        for name in theirs.files:
+            if ours[name].shape != theirs[name].shape:
+                return f"{name}: shape {ours[name].shape}, expected {theirs[name].shape}"
+            places = np.argwhere(ours[name] != theirs[name])
+            if len(places):
+                step, sample, neuron = (int(number) for number in places[0])
+                where = f"step {step}, sample {sample}, neuron {neuron}"
+                return f"{name}: {len(places)} values differ, first at {where}"
+    return ""
+
+
 def main(argv: "list[str] | None" = None) -> int:
     """Run all jobs; return the exit status."""
     args = parse(argv)
@@ -498,6 +519,7 @@ def main(argv: "list[str] | None" = None) -> int:
     try:
         hide_neighbours(scratch)
         run_jobs(args, scratch)
+        difference = first_difference(Path(args.output), args.expect) if args.expect else ""
     except Exception:  # noqa: BLE001 - whatever Lava raises, its actors must not outlive it
         traceback.print_exc()
         return 1
@@ -505,7 +527,9 @@ def main(argv: "list[str] | None" = None) -> int:
         for child in multiprocessing.active_children():
             child.kill()  # Python's resource tracker then frees the shared memory
         shutil.rmtree(scratch, ignore_errors=True)
-    return 0
+    if args.expect:
+        sys.stderr.write(f"{args.expect}: {difference or 'every value is as expected'}\n")
+    return STATUS_DIVERGENCE if difference else 0
 
 
 if __name__ == "__main__":

@@ -95,7 +95,8 @@ def wait(
             )
     if status:
         reason = last_error(folder / "stderr") or f"it ended with status {status}"
-        raise TargetError("E4003", f"Lava failed: {reason}", remedy="see `snndeploy doctor`")
+        remedy = "report it; --backend sim computes the same spikes without Lava"
+        raise TargetError("E4003", f"Lava failed: {reason}", remedy=remedy)
     poll()
 
 

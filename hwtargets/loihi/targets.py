@@ -1,6 +1,5 @@
 """Loihi 1 and 2 as targets: the chip's data, its rules, and what the owner of a board gets."""
 
-from functools import cached_property
 from pathlib import Path
 
 from hwtargets.loihi.lower import lower
@@ -20,14 +19,10 @@ class LoihiTarget:
 
     executor = "lava"
 
-    def __init__(self, name: str, rules: tuple[Rule, ...]) -> None:
-        self.name = name
+    def __init__(self, chip: ChipSpec, rules: tuple[Rule, ...]) -> None:
+        self.name = chip.name
+        self.chip = chip
         self.rules = rules
-
-    @cached_property
-    def chip(self) -> ChipSpec:
-        """The chip's data, read from its TOML file when first asked for."""
-        return load_chip(CHIPS / f"{self.name}.toml")
 
     def check(self, network: Network) -> tuple[Violation, ...]:
         """Return every rule of this chip that a network breaks, beyond core capacities."""
@@ -47,5 +42,5 @@ class LoihiTarget:
         }
 
 
-LOIHI1 = LoihiTarget("loihi1", LOIHI1_RULES)
-LOIHI2 = LoihiTarget("loihi2", LOIHI2_RULES)
+LOIHI1 = LoihiTarget(load_chip(CHIPS / "loihi1.toml"), LOIHI1_RULES)
+LOIHI2 = LoihiTarget(load_chip(CHIPS / "loihi2.toml"), LOIHI2_RULES)

@@ -1,5 +1,7 @@
 """Small networks, one per thing that Lava could do otherwise; every name says which."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
@@ -380,6 +382,14 @@ def two_parts_that_are_not_connected(rng):
     sources = tuple(Source(name=name, shape=(6,)) for name in ("in", "more", "unused"))
     made = network("parts", source=sources, populations=populations, projections=links)
     return made, {source.name: frames(rng, (6,)) for source in sources}
+
+
+@case
+def a_source_that_starts_late(rng):
+    made, inputs = single("late_source", rng, Dense(weight=even(rng, (5, 6))), params={"du": 900})
+    source = replace(made.sources[0], wave=3)
+    target = replace(made.populations[0], wave=4)
+    return replace(made, sources=(source,), populations=(target,)), inputs
 
 
 @case

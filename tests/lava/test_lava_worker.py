@@ -97,6 +97,24 @@ def test_bundle_records_its_outputs_by_default(lava_python, tmp_path):
         assert set(answer.files) == {"alone.spikes", "alone.u", "alone.v"}
 
 
+@pytest.mark.parametrize(("tamper", "status"), [(0, 0), (1, 7)])
+def test_bundle_checks_itself_against_expected_arrays(tamper, status, lava_python, tmp_path):
+    network, inputs = CASES["gate_and_integrator"]
+    write_bundle(tmp_path, network)
+    np.savez(tmp_path / "probes.npz", x=inputs["in"])
+    traces = run_reference(network, inputs, record=("or", "sum"))
+    total = traces["sum"].states["v"].copy()
+    total[2, 1, 0] += tamper
+    np.savez(tmp_path / "expected.npz", **{"or.spikes": traces["or"].spikes, "sum.v": total})
+    arguments = ("--input=probes.npz", "--output=y.npz", "--expect=expected.npz")
+    found, log = run_script(lava_python, tmp_path / "run.py", *arguments, cwd=tmp_path)
+    assert found == status, log
+    if tamper:
+        assert "sum.v: 1 values differ, first at step 2, sample 1, neuron 0" in log
+    else:
+        assert "every value is as expected" in log
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -117,9 +117,9 @@ def run(network, inputs):
     for t in range(1, last + 1):
         sent = {}
         for source in network.sources:
-            column = t - 1
+            column = t - 1 - source.wave
             frame = np.zeros(source.n, dtype=np.int64)
-            if column < samples * steps:
+            if 0 <= column < samples * steps:
                 frame = inputs[source.name][column % steps, column // steps].reshape(-1)
             sent[source.name] = frame
         for population in network.populations:
