@@ -5,6 +5,7 @@ from pathlib import Path
 
 from snndeploy.bundle import Bundle, write_bundle
 from snndeploy.estimation import Estimate, estimate
+from snndeploy.inference import run_model
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.report.html import render_html
@@ -21,12 +22,14 @@ class Deployment:
 
     Attributes:
         estimate: what was measured, None without data or if it does not fit.
+        float_accuracy: of the float model on the same data; None without labels.
         bundle: what was written, None if it does not fit.
     """
 
     compiled: Compiled
     verdict: Verdict
     estimate: Estimate | None
+    float_accuracy: float | None
     bundle: Bundle | None
 
 
@@ -58,10 +61,21 @@ def deploy(
     compiled = compile_model(model, target, options)
     verdict = judge(target.chip, compiled.placement, compiled.violations)
     if not verdict.fits:
-        return Deployment(compiled=compiled, verdict=verdict, estimate=None, bundle=None)
+        return Deployment(
+            compiled=compiled, verdict=verdict, estimate=None, float_accuracy=None, bundle=None
+        )
     measured = estimate(compiled, samples, progress=progress) if samples else None
-    report = render_html(compiled, verdict, measured)
+    accuracy = None
+    if samples is not None and samples.label is not None:
+        accuracy = run_model(model, samples, steps=options.steps).accuracy
+    report = render_html(compiled, verdict, measured, float_accuracy=accuracy)
     bundle = write_bundle(
         compiled, out, samples=samples, extra={REPORT: report.encode()}, force=force
     )
-    return Deployment(compiled=compiled, verdict=verdict, estimate=measured, bundle=bundle)
+    return Deployment(
+        compiled=compiled,
+        verdict=verdict,
+        estimate=measured,
+        float_accuracy=accuracy,
+        bundle=bundle,
+    )

@@ -6,10 +6,22 @@ pipeline fill and drain included.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from snndeploy.energy import HOST, EnergyLedger, EnergyRow, EventCounts, Timing, price
+from snndeploy.energy import (
+    EVENT_KINDS,
+    HOST,
+    PHASES,
+    EnergyLedger,
+    EnergyRow,
+    EventCounts,
+    EventKind,
+    Phase,
+    Timing,
+    price,
+)
 from snndeploy.errors import CapacityError
 from snndeploy.inference import Deployed, run_deployed
 from snndeploy.ir.network import Network
@@ -143,7 +155,8 @@ def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_pr
     assert answer.result.counts is not None
     counts, timing = answer.result.counts, answer.result.timing
     ledger = price(counts, chip.prices[chip.default_prices], timing)
-    lines = tuple(_line(row, counts.n_samples) for row in ledger.rows if row.kind != "static")
+    events = (row for row in ledger.rows if row.kind != "static")
+    lines = tuple(_line(row, counts.n_samples) for row in sorted(events, key=_order))
     low, nominal, high = (sum(line.energy_j[i] for line in lines) for i in range(3))
     return Estimate(
         target=deployed.target.name,
@@ -163,6 +176,11 @@ def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_pr
         grade=ledger.grade,
         latency=_latency(network, counts, timing) if timing else None,
     )
+
+
+def _order(row: EnergyRow) -> tuple[int, int]:
+    """Work first, then the pipeline's filling and draining; kinds as they are listed."""
+    return PHASES.index(cast("Phase", row.phase)), EVENT_KINDS.index(cast("EventKind", row.kind))
 
 
 def _line(row: EnergyRow, n_samples: int) -> LedgerLine:

@@ -46,7 +46,7 @@ class Verdict:
         if not self.loads:
             return line
         top = self.loads[0]
-        return f"{line}, fullest {100 * top.share:.0f} % ({top.limit} of {top.population})"
+        return f"{line}, fullest {100 * top.share:.0f} % ({top.limit}, layer {top.population})"
 
 
 LIMITS = ("neurons_per_core", "synapse_bits_per_core", "in_axons_per_core", "out_axons_per_core")

@@ -6,10 +6,12 @@ from snndeploy.report.units import engineering, percent
 Fact = tuple[str, str, str]
 
 
-def estimate_facts(estimate: Estimate) -> tuple[Fact, ...]:
+def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> tuple[Fact, ...]:
     """Return (name, value, note) of what was measured beside the tables."""
     steps, depth, latency = estimate.steps, estimate.depth, estimate.latency
     rows = [("samples", f"{estimate.n_samples:,}", f"{steps} steps each, pipeline {depth} deep")]
+    if float_accuracy is not None:
+        rows.append(("accuracy before", percent(float_accuracy), "float model"))
     if estimate.accuracy is not None:
         rows.append(("accuracy", percent(estimate.accuracy), "integer network, simulated"))
     if latency is not None:

@@ -31,13 +31,20 @@ svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 """
 
 
-def render_html(compiled: Compiled, verdict: Verdict, estimate: Estimate | None) -> str:
+def render_html(
+    compiled: Compiled,
+    verdict: Verdict,
+    estimate: Estimate | None,
+    *,
+    float_accuracy: float | None = None,
+) -> str:
     """Return the report of a compilation as one HTML document.
 
     Args:
         compiled: what was compiled; it fits.
         verdict: whether and how fully.
         estimate: what was measured on data, None without data.
+        float_accuracy: of the float model on that data.
     """
     title = f"{_text(compiled.model.origin)} on {_text(compiled.target.chip.title)}"
     parts = [f"<h1>{title}</h1>", _verdict(verdict)]
@@ -50,7 +57,7 @@ def render_html(compiled: Compiled, verdict: Verdict, estimate: Estimate | None)
             '<p class="soft">No data was given, so nothing is said of energy and time.</p>'
         )
     else:
-        parts += _measured(estimate)
+        parts += _measured(estimate, float_accuracy)
     body = "\n".join(part for part in parts if part)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -94,8 +101,8 @@ def _notes(compiled: Compiled) -> str:
     return f"<h2>What the import changed</h2><ul>{items}</ul>"
 
 
-def _measured(estimate: Estimate) -> list[str]:
-    facts = _table(("measure", "value", "note"), estimate_facts(estimate))
+def _measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
+    facts = _table(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
     layers = _table(
         ("layer", "neurons", "spikes/sample", "rate/step", "synaptic ops/sample", "energy/sample"),
         [

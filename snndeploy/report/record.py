@@ -52,6 +52,7 @@ def deployment_record(deployment: Deployment) -> dict[str, Any]:
         "layers": [asdict(layer) for layer in compiled.layers],
         "notes": [asdict(note) for note in compiled.model.notes],
         "estimate": estimate_record(deployment.estimate) if deployment.estimate else None,
+        "float_accuracy": deployment.float_accuracy,
         "bundle": str(deployment.bundle.path) if deployment.bundle else None,
         "digest": deployment.bundle.digest if deployment.bundle else None,
     }

@@ -44,7 +44,7 @@ def print_deployment(deployment: Deployment) -> None:
     for note in deployment.compiled.model.notes:
         out.print(cell(f"{note.kind} {note.node}: {note.text}", "dim"))
     if deployment.estimate is not None:
-        print_estimates([deployment.estimate])
+        print_estimate(deployment.estimate, out, float_accuracy=deployment.float_accuracy)
     if deployment.bundle is not None:
         out.print(cell(f"wrote {deployment.bundle.path}"))
 
@@ -143,12 +143,15 @@ def print_estimates(estimates: Iterable[Estimate]) -> None:
     estimates = list(estimates)
     out = console()
     for estimate in estimates:
-        _print_estimate(estimate, out)
+        print_estimate(estimate, out)
     if len(estimates) > 1:
         _print_side_by_side(estimates, out)
 
 
-def _print_estimate(estimate: Estimate, out: Console) -> None:
+def print_estimate(
+    estimate: Estimate, out: Console, *, float_accuracy: float | None = None
+) -> None:
+    """Print activity by layer, the energy ledger, time and accuracy."""
     layers = table(
         "layer",
         ">neurons",
@@ -169,7 +172,7 @@ def _print_estimate(estimate: Estimate, out: Console) -> None:
     out.print(layers)
     print_ledger(estimate, out)
     facts = table("measure", ">value", "note")
-    for name, value, note in estimate_facts(estimate):
+    for name, value, note in estimate_facts(estimate, float_accuracy):
         facts.add_row(name, value, cell(note))
     out.print(facts)
 

@@ -16,7 +16,7 @@ STEPS, N_IN, N_OUT = 8, 12, 4
 
 
 @pytest.fixture
-def snn(files, capsys):
+def snn(files, capsys):  # noqa: ARG001 - the working folder
     """Run the command line in the working folder; return exit code, stdout, stderr."""
 
     def call(*args):
