@@ -1,36 +1,19 @@
 """What `snndeploy compile` does: compile, judge, measure if there is data, write the bundle."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from snndeploy.bundle import Bundle, write_bundle
-from snndeploy.estimation import Estimate, estimate
+from snndeploy.bundle import write_bundle
+from snndeploy.deployment import Deployment
+from snndeploy.estimation import estimate
 from snndeploy.inference import run_model
 from snndeploy.model import Model
-from snndeploy.pipeline import Compiled, CompileOptions, compile_model
+from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.report.html import render_html
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, Target, no_progress
-from snndeploy.verdict import Verdict, judge
+from snndeploy.verdict import judge
 
 REPORT = "report.html"
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Deployment:
-    """What was compiled, found and written.
-
-    Attributes:
-        estimate: what was measured, None without data or if it does not fit.
-        float_accuracy: of the float model on the same data; None without labels.
-        bundle: what was written, None if it does not fit.
-    """
-
-    compiled: Compiled
-    verdict: Verdict
-    estimate: Estimate | None
-    float_accuracy: float | None
-    bundle: Bundle | None
 
 
 def deploy(

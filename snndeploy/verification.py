@@ -162,17 +162,8 @@ def _answers(
         part = {name: x[:, start : start + size] for name, x in inputs.items()}
         answers: dict[str, Traces] = {}
         for j, name in enumerate(names):
-            answers[name] = (
-                find_executor(name)
-                .run(
-                    given(name, network),
-                    part,
-                    record=record,
-                    placement=bundle.placement,
-                    chip=bundle.target.chip,
-                )
-                .traces
-            )
+            run = find_executor(name).run(given(name, network), part, record=record)
+            answers[name] = run.traces
             progress(i * len(names) + j + 1, len(starts) * len(names))
         yield start, answers
 

@@ -122,8 +122,6 @@ def _expected(
         compiled.network,
         probes,
         record=populations,
-        placement=compiled.placement,
-        chip=compiled.target.chip,
         progress=progress,
     )
     arrays: dict[str, AnyArray] = {

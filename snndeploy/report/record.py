@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from snndeploy.bundle import Bundle
-from snndeploy.deploy import Deployment
+from snndeploy.deployment import Deployment
 from snndeploy.estimation import Estimate
 from snndeploy.inference import Answer
 from snndeploy.ir.arrays import AnyArray

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from snndeploy.bundle import Bundle
-from snndeploy.deploy import Deployment
+from snndeploy.deployment import Deployment
 from snndeploy.estimation import Estimate
 from snndeploy.inference import Answer
 from snndeploy.passes.discretize import LayerReport
