@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from snndeploy.errors import UnsupportedError, UsageError, Violation
 from snndeploy.ir.network import Network, Source
 from snndeploy.ir.placement import Placement
@@ -112,13 +114,21 @@ def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) 
 
     Raises:
         UnsupportedError: E2110, the chip carries binary spikes only.
-        UsageError: E5011, the encoding does not suit the input; E5012, bits out of range.
+        UsageError: E5011, the encoding does not suit the input; E5012, bits out of range; E5016,
+            the range of real inputs is not known.
     """
-    encode = options.encode
+    encode, unknown = options.encode, not np.isfinite([port.low, port.high]).all()
     if encode == "auto":
         encode = "spikes" if port.values == "spikes" else "graded"
+    if unknown and encode != "spikes":
+        raise UsageError(
+            "E5016",
+            "the model does not say in which range its input lies",
+            where=port.name,
+            remedy="give --input-range LOW HIGH, or --encode spikes if it takes spikes",
+        )
     if encode == "spikes":
-        if port.values == "real":
+        if port.values == "real" and not unknown:
             raise UsageError(
                 "E5011",
                 "the model's input is real numbers, not spikes",

@@ -87,34 +87,44 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
 
 
 def _refuse_semantics(name: str, semantics: Semantics) -> None:
-    if semantics.reset != "zero":
-        raise UnsupportedError(
-            "E2121",
-            f"reset {semantics.reset!r}: the chip's neuron resets to a value in the spike's step",
-            where=name,
-            remedy="train with a reset to zero (snnTorch: reset_mechanism='zero'; "
-            "SpikingJelly: v_reset=0.0)",
+    """Refuse what the chip's neuron does not do, everything at once, by name."""
+    wrong = [
+        (code, what, remedy)
+        for holds, code, what, remedy in (
+            (
+                semantics.reset != "zero",
+                "E2121",
+                f"reset {semantics.reset!r}",
+                "a reset to a value in the spike's step (snnTorch: reset_mechanism='zero'; "
+                "SpikingJelly: v_reset=0.0)",
+            ),
+            (
+                semantics.multi_spike,
+                "E2122",
+                "several spikes per step",
+                "one spike per step (sinabs: spike_fn=SingleSpike)",
+            ),
+            (
+                semantics.v_min is not None,
+                "E2123",
+                "a lower clamp of the potential",
+                "no lower clamp (sinabs: min_v_mem=None)",
+            ),
+            (
+                semantics.order != "synapse-first",
+                "E2126",
+                f"order {semantics.order!r}",
+                "a neuron that uses the updated current",
+            ),
         )
-    if semantics.multi_spike:
+        if holds
+    ]
+    if wrong:
         raise UnsupportedError(
-            "E2122",
-            "several spikes per step: the chip's neuron sends one",
+            wrong[0][0],
+            f"the chip's neuron cannot do this: {', '.join(what for _, what, _ in wrong)}",
             where=name,
-            remedy="train with one spike per step (sinabs: spike_fn=SingleSpike)",
-        )
-    if semantics.v_min is not None:
-        raise UnsupportedError(
-            "E2123",
-            "a lower clamp of the potential: the chip's neuron has none",
-            where=name,
-            remedy="train without a lower clamp (sinabs: min_v_mem=None)",
-        )
-    if semantics.order != "synapse-first":
-        raise UnsupportedError(
-            "E2126",
-            f"order {semantics.order!r}: the chip updates the current first",
-            where=name,
-            remedy="train a neuron that uses the updated current",
+            remedy=f"train with {'; '.join(remedy for *_, remedy in wrong)}",
         )
 
 
