@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snndeploy.errors import ModelError
+from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
 from snndeploy.frontends.guard import SAVE, check_torch_file
 from snndeploy.frontends.torch_module import ImportOptions, Values, import_module
@@ -86,9 +86,9 @@ def load(path: str | os.PathLike[str]) -> Model:
     _check_format(str(file), content)
     try:
         return model_of(_Budget(limit).arrays_of(content))
-    except ModelError as error:
+    except (ModelError, UnsupportedError) as error:
         place = f"{file}: {error.where}" if error.where else str(file)
-        raise ModelError(error.code, error.message, where=place, remedy=error.remedy) from error
+        raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
 
 
 def write_model(model: Model, path: str | os.PathLike[str]) -> None:

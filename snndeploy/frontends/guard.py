@@ -80,8 +80,11 @@ def check_torch_file(path: Path) -> int:
             remedy="copy or save the file again",
         ) from error  # fmt: skip
     size = path.stat().st_size
+    names = [entry.filename for entry in entries]
+    _refuse_code(where, names)
     _check_entries(where, entries, size)
-    _check_layout(where, [entry.filename for entry in entries])
+    if not any(name.endswith("/data.pkl") for name in names):
+        raise ModelError("E1004", "a zip archive, but not a torch file", where=where, remedy=SAVE)
     return size
 
 
@@ -106,12 +109,10 @@ def _check_entries(where: str, entries: list[zipfile.ZipInfo], size: int) -> Non
         )
 
 
-def _check_layout(where: str, names: list[str]) -> None:
+def _refuse_code(where: str, names: list[str]) -> None:
     if any("/code/" in name or name.endswith("/constants.pkl") for name in names):
         raise ModelError("E1008", "a TorchScript archive holds code", where=where, remedy=SAVE)
     if any(name.endswith(("archive_format", "exported_program.json")) for name in names):
         raise ModelError(
             "E1008", "an exported program (.pt2) is not supported yet", where=where, remedy=SAVE
         )
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise ModelError("E1004", "a zip archive, but not a torch file", where=where, remedy=SAVE)
