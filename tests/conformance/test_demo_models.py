@@ -1,6 +1,7 @@
 """The trained example models on held-out digits: accuracy, equal decisions, and every executor."""
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from hwtargets.loihi.lower import lower
 from hwtargets.simulator import SIMULATOR
 from snndeploy.ir.encode import encode
 from snndeploy.ir.interpret import run_reference
+from snndeploy.ir.network import Source
 from snndeploy.ir.neurons import NEVER
 from snndeploy.ir.readout import decide, read_output
+from snndeploy.ir.verify_network import range_problems
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
@@ -111,3 +114,42 @@ def test_lava_equals_reference_and_simulator_on_test_images(name):
         for got in (simulated[name_], judged[name_]):
             assert np.array_equal(got.spikes, trace.spikes)
             assert all(np.array_equal(got.states[w], trace.states[w]) for w in ("u", "v"))
+
+
+def readout_alone(network):
+    """Return the readout of a network with its sources as host spikes, and the worst input."""
+    (projection,) = network.into(network.outputs[0].population)
+    before = network.population[projection.source]
+    alone = replace(
+        network,
+        sources=(Source(name=before.name, shape=before.shape),),
+        populations=(replace(network.population[projection.target], wave=1),),
+        projections=(projection,),
+    )
+    positive = np.maximum(projection.synapse.weight, 0).sum(axis=1)
+    worst = projection.synapse.weight[np.argmax(positive)] > 0
+    frames = np.broadcast_to(worst.reshape(before.shape), (network.steps, 1, *before.shape))
+    return alone, {before.name: frames.astype(np.int64)}
+
+
+def clipped(network, inputs):
+    """Return how often the readout clips, in the reference."""
+    overflows = {}
+    name = network.outputs[0].population
+    run_reference(network, inputs, record=(name,), overflows=overflows)
+    return overflows[f"{name}.y.clip"]
+
+
+def test_the_unguarded_demo_readout_is_caught():
+    compiled, _, _ = deployed("mnist_images")
+    report = compiled.layers[-1]
+    assert report.enlarged > 1.01
+    guarded, worst = readout_alone(compiled.network)
+    assert not list(range_problems(guarded))
+    assert clipped(guarded, worst) == 0
+    (projection,) = guarded.projections
+    finer = np.clip(np.rint(projection.synapse.weight * report.enlarged / 2) * 2, -254, 254)
+    synapse = replace(projection.synapse, weight=finer.astype(np.int64))
+    unguarded = replace(guarded, projections=(replace(projection, synapse=synapse),))
+    assert any("clips" in problem for problem in range_problems(unguarded))
+    assert clipped(unguarded, worst) > 0

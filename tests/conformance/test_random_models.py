@@ -106,6 +106,20 @@ def test_populations_called_exact_fire_like_the_float_model(seed):
         np.testing.assert_array_equal(floats[name].reshape(trace.spikes.shape), trace.spikes)
 
 
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_no_input_wraps_a_compiled_current_or_clips_a_readout(seed):
+    _, network, _, _, encoded = compiled(seed)
+    (source,) = network.sources
+    extreme = np.random.default_rng(seed).choice([source.low, source.high], encoded.shape)
+    for frames in (extreme, np.full_like(encoded, source.high)):
+        overflows = {}
+        run_reference(network, {"input": frames}, record=(), overflows=overflows)
+        for name, population in network.population.items():
+            assert overflows[f"{name}.x.select"] == overflows[f"{name}.u.select"] == 0
+            assert population.scalar("vth") != NEVER or overflows[f"{name}.y.clip"] == 0
+
+
 @pytest.mark.lava
 @pytest.mark.usefixtures("lava_python")
 def test_lava_equals_reference_on_random_chains(capsys):
