@@ -1,4 +1,4 @@
-"""Every error code: title, what it means, what to do. `snndeploy explain CODE` prints it."""
+"""Every error code: title, meaning, what to do. `snndeploy explain CODE` prints it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,4 +12,656 @@ class Entry(NamedTuple):
     remedy: str
 
 
-CATALOGUE: Mapping[str, Entry] = {}
+CATALOGUE: Mapping[str, Entry] = {
+    "E1001": Entry(
+        "File missing or unreadable",
+        "There is no such model file, it is no regular file, or the system refused to read or "
+        "write it.",
+        "Check the path and its permissions.",
+    ),
+    "E1002": Entry(
+        "Empty file",
+        "The model file has no bytes.",
+        "Save or copy the model again.",
+    ),
+    "E1003": Entry(
+        "Damaged file",
+        "The archive is cut short or its parts contradict each other. Nothing of it was used.",
+        "Copy or save the file again.",
+    ),
+    "E1004": Entry(
+        "Another kind of file",
+        "The file's first bytes or its layout are not those of a model; the message says what "
+        "it looks like.",
+        "Give a .pt that snndeploy.save wrote, or a .nir file.",
+    ),
+    "E1005": Entry(
+        "Archive claims more than it holds",
+        "Compressed or overlapping entries claim more data than the file has, as zip bombs do. "
+        "It was refused before anything was unpacked.",
+        "Save the model again with snndeploy.save.",
+    ),
+    "E1006": Entry(
+        "Pickled code",
+        "A pickle can run any program when it is read, so it is never unpickled. Whole modules "
+        "saved with torch.save are pickles.",
+        "Call snndeploy.save(module, 'model.pt', example_input) where the module's code lives.",
+    ),
+    "E1007": Entry(
+        "Weights without a network",
+        "A state_dict holds tensors but not the network that uses them.",
+        "Build the module, load the state_dict, then call snndeploy.save.",
+    ),
+    "E1008": Entry(
+        "Compiled program",
+        "TorchScript archives and exported programs hold code, which is not run here.",
+        "Call snndeploy.save on the module itself, or export NIR.",
+    ),
+    "E1009": Entry(
+        "Not a snndeploy model",
+        "A torch file without the mark of snndeploy.save, or of a format version that this "
+        "release does not read.",
+        "Save the model again with the installed snndeploy.",
+    ),
+    "E1010": Entry(
+        "Malformed content",
+        "A field of the model file is missing, unknown or of the wrong kind.",
+        "Save the model again; do not edit the file by hand.",
+    ),
+    "E1011": Entry(
+        "Tensor of a refused layout",
+        "Sparse, strided, quantised or complex tensors are refused, because they can claim far "
+        "more values than the file holds.",
+        "Save contiguous float or integer tensors.",
+    ),
+    "E1012": Entry(
+        "NaN or infinite parameters",
+        "Weights, biases, thresholds or time constants are not finite.",
+        "Find the step of training that diverged and save a finite network.",
+    ),
+    "E1020": Entry(
+        "Broken graph",
+        "An edge names a node that does not exist, a node name is not allowed, or inputs or "
+        "outputs are missing.",
+        "Export the graph again; the message names the edge or node.",
+    ),
+    "E1021": Entry(
+        "Shapes do not fit",
+        "An array or a node's parameters do not have the shape that this place of the graph "
+        "takes; both shapes are in the message.",
+        "Reshape the array (time first, samples second), or check the layer's parameters.",
+    ),
+    "E1022": Entry(
+        "Frames or channels do not fit",
+        "A recording has more frames than the network was compiled for, or a layer has other "
+        "channels than its input.",
+        "Compile with more --steps or cut the array; check the layer's parameters.",
+    ),
+    "E1023": Entry(
+        "Input is not spikes",
+        "The network takes 0 or 1 per neuron and step, and the array holds other values.",
+        "Compile with --encode graded or --encode rate.",
+    ),
+    "E1030": Entry(
+        "Link inside a .nir file",
+        "HDF5 links and external storage can read other files of this computer, or run in a "
+        "circle. They are refused before they are followed.",
+        "Write the graph again with nir.write.",
+    ),
+    "E1031": Entry(
+        "Unreadable storage",
+        "The .nir file uses a filter that is not built in, or the text of an integer network "
+        "cannot be parsed; the line is named.",
+        "Write the file again: .nir with gzip or without compression, networks with `snndeploy "
+        "inspect --emit network`.",
+    ),
+    "E1032": Entry(
+        "Values of a wrong kind",
+        "A .nir file holds types other than numbers and text, or an integer network breaks one "
+        "of its own rules.",
+        "Write the file again; if snndeploy itself wrote it, report a bug.",
+    ),
+    "E1033": Entry(
+        "Arrays larger than the file",
+        "The .nir file claims more data than it can hold, as shape bombs do. It was refused "
+        "before memory was taken.",
+        "Write the graph again with nir.write.",
+    ),
+    "E1034": Entry(
+        "NIR cannot read it",
+        "The nir package refused the file; its own reason is in the message.",
+        "Export the graph again with a current nir.",
+    ),
+    "E1040": Entry(
+        "Input array missing or misshapen",
+        "The float model needs one array per input, shaped [T, B, …].",
+        "Give every input its array; the message names the input.",
+    ),
+    "E1041": Entry(
+        "No such node",
+        "A node whose values were asked for is not in the graph.",
+        "Choose a name that `snndeploy inspect` lists.",
+    ),
+    "E1045": Entry(
+        "Bad example input",
+        "The example has no samples or features, is not finite, or its range is empty.",
+        "Give one finite example of the shape that the module takes.",
+    ),
+    "E1051": Entry(
+        "Impossible neuron",
+        "A threshold does not lie above the reset, or a time constant is not positive.",
+        "Check the neuron's parameters in training.",
+    ),
+    "E1052": Entry(
+        "Weights do not fit their input",
+        "A layer's weights do not follow from the shape before it, or a kernel is larger than "
+        "its input.",
+        "Check the layer's parameters and the input's shape.",
+    ),
+    "E1053": Entry(
+        "No scale keeps the sums in range",
+        "Even the coarsest step of the weights lets the layer's proven sums leave the chip's "
+        "words, so all weights would become 0.",
+        "Use fewer input bits, smaller weights, or normalise the layer before it.",
+    ),
+    "E1101": Entry(
+        "Chip file unreadable",
+        "The chip's TOML file cannot be read or parsed.",
+        "Correct the line that the message names.",
+    ),
+    "E1102": Entry(
+        "Unknown key in a chip file",
+        "Unknown keys are errors, because a misspelt limit would silently not be checked.",
+        "Use the key that the message suggests.",
+    ),
+    "E1103": Entry(
+        "Missing key in a chip file",
+        "A key that every chip must state is missing.",
+        "Add the key with value, unit, source and grade.",
+    ),
+    "E1104": Entry(
+        "Wrong unit in a chip file",
+        "The unit is not one that this quantity may have.",
+        "Use a unit that the message lists.",
+    ),
+    "E1105": Entry(
+        "Bad value in a chip file",
+        "A value is of the wrong type, not finite, negative, or its low, nominal and high are "
+        "out of order.",
+        "Correct the value.",
+    ),
+    "E1106": Entry(
+        "Unknown source in a chip file",
+        "Every number names a source, which must be listed in [sources].",
+        "Add the source, or use one that is listed.",
+    ),
+    "E1107": Entry(
+        "Unknown grade in a chip file",
+        "A grade says how good a number is: measured, published, fitted or assumed.",
+        "Use one of the four.",
+    ),
+    "E1201": Entry(
+        "Not an .npz file",
+        "Arrays travel as .npz archives of .npy members; the message says what this file looks "
+        "like.",
+        "Save it with numpy.savez_compressed(path, x=array).",
+    ),
+    "E1202": Entry(
+        "Damaged .npz file",
+        "The archive is cut short, a checksum is wrong, or an array's header promises other "
+        "bytes than are there.",
+        "Save or copy the file again.",
+    ),
+    "E1203": Entry(
+        "Objects in an .npz file",
+        "Arrays of Python objects are pickles and can run code. They are never loaded.",
+        "Save an array of numbers: dtype uint8, int or float.",
+    ),
+    "E1204": Entry(
+        "File too large",
+        "The arrays exceed the limit, or inflate by a ratio that only zip bombs have. Nothing "
+        "was unpacked.",
+        "Save smaller pieces and run them one after the other.",
+    ),
+    "E1205": Entry(
+        "Wrong array names",
+        "One input is called 'x', several are called 'x.<input>'; 'label' is optional; other "
+        "names are refused.",
+        "Rename the arrays as the message says.",
+    ),
+    "E1206": Entry(
+        "Wrong array shape",
+        "Arrays are [T, B, …]: time, samples, then the input's own shape. A static image has T "
+        "= 1.",
+        "Transpose or reshape before saving.",
+    ),
+    "E1207": Entry(
+        "Not numbers",
+        "Samples are booleans, integers or real floats.",
+        "Save uint8 spikes, integers or floats.",
+    ),
+    "E1208": Entry(
+        "NaN or infinite samples",
+        "The data has values that no network can be judged on.",
+        "Remove or repair them before saving.",
+    ),
+    "E1209": Entry(
+        "No samples",
+        "An axis of the array has length 0.",
+        "Save at least one sample and one step.",
+    ),
+    "E1210": Entry(
+        "Labels do not match",
+        "Labels are one class number per sample, integers from 0.",
+        "Save 'label' with shape [B] and an integer type.",
+    ),
+    "E1211": Entry(
+        "More frames than steps",
+        "A recording is longer than the model runs per sample.",
+        "Give --steps, or cut the array.",
+    ),
+    "E1212": Entry(
+        "File missing or unreadable",
+        "There is no such file, it is no regular file, or the system refused to read it.",
+        "Check the path and its permissions.",
+    ),
+    "E1213": Entry(
+        "Out of memory",
+        "The samples or traces do not fit this computer's memory.",
+        "Give fewer samples at a time.",
+    ),
+    "E1220": Entry(
+        "Not a bundle",
+        "The folder has no manifest.json.",
+        "Make a bundle with `snndeploy compile`.",
+    ),
+    "E1221": Entry(
+        "Damaged manifest",
+        "The manifest cannot be read, or it does not have the digest that it states.",
+        "Compile the model again.",
+    ),
+    "E1222": Entry(
+        "Bundle of another format",
+        "The bundle was written by a snndeploy whose format this release does not read.",
+        "Compile the model again with the installed release.",
+    ),
+    "E1223": Entry(
+        "Changed file in a bundle",
+        "A file does not have the digest that the manifest states. The bundle is not used.",
+        "Restore the file, or compile the model again.",
+    ),
+    "E1224": Entry(
+        "Missing or foreign file in a bundle",
+        "The folder lacks a file of the manifest, has one that is not in it, or has a link in "
+        "place of a file.",
+        "Restore the file, move the foreign one away, or compile again.",
+    ),
+    "E1226": Entry(
+        "Contents do not belong together",
+        "All digests match, but the parts do not make one network. This is a bug or a forged "
+        "bundle.",
+        "Compile the model again; if it persists, report it.",
+    ),
+    "E1227": Entry(
+        "Chip file has changed",
+        "The bundle was compiled for another version of the chip's data than is installed.",
+        "Compile the model again.",
+    ),
+    "E2001": Entry(
+        "Unsupported module",
+        "A torch module or operation has no meaning on a chip, or none that is known here.",
+        "Replace it as the message suggests, or keep it off the chip with --host-layers.",
+    ),
+    "E2002": Entry(
+        "Unsupported neuron",
+        "This neuron of the framework has no exact reading.",
+        "Use a neuron that the message lists.",
+    ),
+    "E2003": Entry(
+        "Reset that no chip can do exactly",
+        "The neuron's reset drops or delays input in a way that no node can state.",
+        "Use the reset that the message names.",
+    ),
+    "E2004": Entry(
+        "Maximum of real values",
+        "Max pooling is an OR of spikes; a maximum of real numbers is not something spiking "
+        "populations compute.",
+        "Pool after the neuron, or use average pooling.",
+    ),
+    "E2005": Entry(
+        "Batch normalisation out of place",
+        "It folds only into a convolution or linear layer directly before it.",
+        "Move it behind such a layer, or remove it.",
+    ),
+    "E2006": Entry(
+        "Step modes contradict each other",
+        "Parts of the module take one step, others all steps, or the input has the wrong "
+        "layout for them.",
+        "Set one step mode for the whole module.",
+    ),
+    "E2007": Entry(
+        "Forward cannot be traced",
+        "The forward function branches on values or loops over time.",
+        "Let forward take one step without conditions on values.",
+    ),
+    "E2008": Entry(
+        "Unsupported option or shape",
+        "A layer is supported, but not with this option or for this shape.",
+        "Use the option that the message names.",
+    ),
+    "E2009": Entry(
+        "Neuron option out of reach",
+        "An option of the neuron changes its arithmetic in a way that is not supported.",
+        "Give the neuron the options that the message names.",
+    ),
+    "E2010": Entry(
+        "No spiking neuron",
+        "The module has no neuron of a supported framework.",
+        "Compile a network of SpikingJelly or snnTorch, or a .nir file.",
+    ),
+    "E2011": Entry(
+        "Unsupported data flow in forward",
+        "A layer takes something else than the input or what follows from it, or starts from a "
+        "state that is neither zero nor given.",
+        "Give forward one input and the neurons' states.",
+    ),
+    "E2012": Entry(
+        "Forward returns nothing to read",
+        "The traced module returns only states or its input.",
+        "Return the last neuron's spikes, or end in a layer without neuron.",
+    ),
+    "E2020": Entry(
+        "Unsupported node type",
+        "The NIR graph has a node type that is not read or not written.",
+        "Replace the node; the message names it and its type.",
+    ),
+    "E2021": Entry(
+        "Loop in the graph",
+        "Recurrent connections are not supported yet; the loop is named.",
+        "Remove the loop, or train a feed-forward network.",
+    ),
+    "E2023": Entry(
+        "Cannot split for the host",
+        "The leading layers cannot be cut off there: the graph is no chain, or too few layers "
+        "are left.",
+        "Choose a smaller --host-layers.",
+    ),
+    "E2101": Entry(
+        "Not a chain",
+        "Branches, skips, several inputs or several outputs are not lowered yet.",
+        "Deploy the branch-free part.",
+    ),
+    "E2102": Entry(
+        "No lowering yet",
+        "The node is understood, but has no integer form yet.",
+        "Replace it as the message suggests.",
+    ),
+    "E2103": Entry(
+        "Two weight layers in a row",
+        "Between two layers with weights there must be a neuron, because chips integrate "
+        "before they send.",
+        "Put a neuron between them, or multiply them into one layer.",
+    ),
+    "E2104": Entry(
+        "Pool out of place",
+        "A pool stands between weights and neuron, or after another pool.",
+        "Pool after the neuron, where it folds into the next weights.",
+    ),
+    "E2106": Entry(
+        "Gate with too high a threshold",
+        "A memoryless threshold forgets within a step only while what is left of the potential "
+        "is small.",
+        "Use a lower threshold, or a leaky neuron.",
+    ),
+    "E2107": Entry(
+        "Nothing left for the chip",
+        "All layers were given to the host.",
+        "Lower --host-layers.",
+    ),
+    "E2110": Entry(
+        "Chip without payloads",
+        "Real inputs need spikes that carry numbers; this chip's spikes are binary.",
+        "Use --encode rate, or --host-layers 1.",
+    ),
+    "E2121": Entry(
+        "Unsupported reset",
+        "The chip's neuron resets to a value in the step of the spike.",
+        "Train with reset to zero, as the message says for each framework.",
+    ),
+    "E2122": Entry(
+        "Several spikes per step",
+        "The neuron sends more than one spike per step; the chip's sends one.",
+        "Train with single spikes.",
+    ),
+    "E2123": Entry(
+        "Clamped potential",
+        "The neuron clamps its potential from below; the chip's does not.",
+        "Train without a lower clamp.",
+    ),
+    "E2124": Entry(
+        "Neurons of one layer differ",
+        "Gains, thresholds or decays differ where the chip has one value.",
+        "Train with one value per layer or channel.",
+    ),
+    "E2125": Entry(
+        "Start and reset differ",
+        "The neuron starts at 0 but resets to another value; on the chip both are the same.",
+        "Give --semantics …,v0=reset if the framework starts at v_reset.",
+    ),
+    "E2126": Entry(
+        "Unsupported order of current and voltage",
+        "The chip uses the updated current in the same step.",
+        "Use a neuron of that order.",
+    ),
+    "E2127": Entry(
+        "Bias on a synaptic current",
+        "The chip adds biases to the potential, not to the current.",
+        "Train the layer before a current-based neuron without bias.",
+    ),
+    "E2128": Entry(
+        "Chip with another state format",
+        "The chip file describes state words that the `lif` program does not have.",
+        "Describe a chip with the format that the message names.",
+    ),
+    "E2131": Entry(
+        "Feedback between populations",
+        "Loops through several populations are not lowered yet.",
+        "Deploy the feed-forward part.",
+    ),
+    "E2132": Entry(
+        "Branch must wait too long",
+        "A branch has to be delayed by more steps than its synapse format can hold.",
+        "Make the branches' depths more alike.",
+    ),
+    "E2201": Entry(
+        "Neuron needs microcode",
+        "Lava's CPU models have the `lif` neuron only.",
+        "Run it on the simulator, or use leaky integrate-and-fire neurons.",
+    ),
+    "E2202": Entry(
+        "Weights off the grid",
+        "Some weights would be stored as other numbers than the network has.",
+        "Report a bug if snndeploy compiled the network; else put the weights on the grid.",
+    ),
+    "E2203": Entry(
+        "Sums would wrap",
+        "A projection's sums can leave the word in which Lava keeps them.",
+        "Use smaller weights or fewer input bits.",
+    ),
+    "E2204": Entry(
+        "Parameter differs between neurons",
+        "A Lava process has one value of this parameter for all its neurons.",
+        "Split the population by its values.",
+    ),
+    "E2205": Entry(
+        "Register out of range",
+        "A parameter does not fit the chip's register.",
+        "Rescale the layer.",
+    ),
+    "E2206": Entry(
+        "Payload too wide",
+        "The source's integers take more bits than a spike carries.",
+        "Lower the bits of the input.",
+    ),
+    "E2207": Entry(
+        "Delay out of range",
+        "A synapse cannot delay by so many steps.",
+        "Relay the spikes through a population.",
+    ),
+    "E3001": Entry(
+        "Does not fit",
+        "The network breaks at least one limit of the chip; the table lists every one with "
+        "what was had and what is allowed. Nothing was written.",
+        "Follow the hints of the table: split, prune or shrink the layer, or choose a larger chip.",
+    ),
+    "E3002": Entry(
+        "Delays do not match the waves",
+        "The simulator runs networks whose branches arrive together, as compilation makes them.",
+        "Use the reference executor for hand-made networks.",
+    ),
+    "E3003": Entry(
+        "Wrong input shape for the simulator",
+        "Inputs are integers [P, B, …] with P equal to the network's steps.",
+        "Encode the samples for this network.",
+    ),
+    "E3004": Entry(
+        "Neuron unknown to the simulator",
+        "The simulator runs the `lif` program only.",
+        "Use --backend reference.",
+    ),
+    "E3005": Entry(
+        "Energy without activity",
+        "Energy depends on what happened; without counts of a run there is none.",
+        "Run the simulator on data first.",
+    ),
+    "E3006": Entry(
+        "No latencies",
+        "The chip file states no latencies of cores and barrier, so no time can be given.",
+        "Add them to the chip file with their source.",
+    ),
+    "E4001": Entry(
+        "No Python 3.10 for Lava",
+        "Lava runs in an interpreter of its own, CPython 3.10, and none that can serve was found.",
+        "Install CPython 3.10, or set SNNDEPLOY_LAVA_PYTHON to one.",
+    ),
+    "E4002": Entry(
+        "Lava's environment could not be made",
+        "Creating the environment or installing lava-nc into it failed; the last line of the "
+        "installer is in the message.",
+        "Check the network, then run `python -m hwtargets.loihi.lava_env`.",
+    ),
+    "E4003": Entry(
+        "Lava failed",
+        "The Lava process ended with an error or an unusable answer.",
+        "Read the reason in the message; run `snndeploy doctor`.",
+    ),
+    "E4004": Entry(
+        "Lava took too long",
+        "The run did not finish in time and was stopped with all its processes.",
+        "Use fewer samples, or allow more seconds as the message says.",
+    ),
+    "E4005": Entry(
+        "Bad time limit for Lava",
+        "The variable that limits Lava's run is not a positive number of seconds.",
+        "Set it to a number such as 600, or unset it.",
+    ),
+    "E4020": Entry(
+        "Name claimed twice",
+        "Two installed packages offer a target or backend of the same name; both are named.",
+        "Uninstall one of them.",
+    ),
+    "E4021": Entry(
+        "Plug-in cannot be loaded",
+        "The package that offers a target or backend fails to import.",
+        "Reinstall that package.",
+    ),
+    "E4022": Entry(
+        "Backend cannot run here",
+        "A tool that the backend needs is missing, and the run asked for it (or CI is set, "
+        "where all are required).",
+        "Install what the message names, or choose other backends.",
+    ),
+    "E4023": Entry(
+        "Backend answered the wrong shape",
+        "The traces of a backend are not those of the populations that were asked for.",
+        "Report it as a bug of the backend.",
+    ),
+    "E5001": Entry(
+        "Unknown name",
+        "There is no target, backend or code of that name; the nearest one is suggested.",
+        "Use the suggested name; `snndeploy targets` and `snndeploy doctor` list them.",
+    ),
+    "E5003": Entry(
+        "Output exists",
+        "Nothing is replaced without being asked, and files that are no part of a bundle are "
+        "never deleted.",
+        "Give --force to replace a bundle, or choose another -o.",
+    ),
+    "E5004": Entry(
+        "Output cannot be written",
+        "The place is a file, a link, not writable, in no folder, or the disk is full. What "
+        "was there is untouched.",
+        "Choose another -o, or make room.",
+    ),
+    "E5006": Entry(
+        "Estimate without data",
+        "Spikes decide energy and time; no default rate is assumed.",
+        "Give samples with --data.",
+    ),
+    "E5010": Entry(
+        "Unknown semantics",
+        "The preset, key or value of --semantics is not known; the nearest one is suggested.",
+        "Use the suggested name.",
+    ),
+    "E5011": Entry(
+        "Encoding does not suit the input",
+        "The chosen --encode cannot carry the input's values.",
+        "Use the encoding that the message names.",
+    ),
+    "E5012": Entry(
+        "Input bits out of range",
+        "The chip's spikes carry fewer or more bits than were asked for.",
+        "Use 8 bits.",
+    ),
+    "E5013": Entry(
+        "Steps unknown",
+        "Neither the model nor the options say how many time steps a sample takes.",
+        "Give --steps with the number that the model was trained with.",
+    ),
+    "E5014": Entry(
+        "Weight bits out of range",
+        "The chip stores other numbers of bits per weight.",
+        "Use a number in the range that the message gives.",
+    ),
+    "E5015": Entry(
+        "Host layers out of range",
+        "The number of leading layers for the host is negative.",
+        "Use 0 or more.",
+    ),
+    "E5016": Entry(
+        "Input range unknown",
+        "A .nir file does not say in which range its real inputs lie, and integers need a scale.",
+        "Give --input-range LOW HIGH, or --encode spikes if the model takes spikes.",
+    ),
+    "E5020": Entry(
+        "Command line not understood",
+        "An option, argument or command is unknown, missing or has a value that is not allowed.",
+        "See the command's --help.",
+    ),
+    "E5021": Entry(
+        "Option does not suit a bundle",
+        "A bundle is compiled already: its chip, steps and numbers are fixed, and it holds no "
+        "float model.",
+        "Give the model instead of the bundle, or drop the option.",
+    ),
+    "E5022": Entry(
+        "Steps of a static image unknown",
+        "One frame per sample is shown at every step, and nothing says for how many.",
+        "Give --steps.",
+    ),
+    "E5023": Entry(
+        "Option for .nir files only",
+        "A .pt that snndeploy.save wrote carries its semantics and input range.",
+        "Drop the option.",
+    ),
+}
