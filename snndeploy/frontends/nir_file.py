@@ -5,11 +5,13 @@ wrote it, else from the caller, else assumed and noted.
 """
 
 import os
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Literal
 
 import nir
+import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
@@ -23,8 +25,8 @@ from snndeploy.semantics import PRESETS, Semantics
 
 Values = Literal["spikes", "real"]
 UNREADABLE = (
-    AssertionError, AttributeError, IndexError, KeyError, NotImplementedError, OSError,
-    RecursionError, TypeError, ValueError,
+    ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, NotImplementedError,
+    OSError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 """What nir raises on files it cannot read."""
 
@@ -54,13 +56,17 @@ def read(
     file = Path(path)
     check_hdf5_file(file)
     try:
-        graph = normalize_graph(_read_graph(file))
+        complete, added = _read_graph(file)
+        graph = normalize_graph(complete)
         check_finite(graph)
         metadata.check_semantics(graph)
-        return _model(graph, file.name, semantics, values, input_range)
+        model = _model(graph, file.name, semantics, values, input_range)
     except (ModelError, UnsupportedError) as error:
         place = f"{file}: {error.where}" if error.where else str(file)
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
+    text = "the file has no port here; added"
+    ports = tuple(ImportNote(kind="assumed", node=name, text=text) for name in added)
+    return replace(model, notes=(*ports, *model.notes))
 
 
 def write(model: Model, path: str | os.PathLike[str]) -> None:
@@ -83,20 +89,26 @@ def write(model: Model, path: str | os.PathLike[str]) -> None:
         raise ModelError("E1001", f"cannot be written: {error}", where=str(file)) from error
 
 
-def _read_graph(file: Path) -> nir.NIRGraph:
-    """Read with nir's type check, which completes old files; without it where it is wrong."""
-    try:
-        return nir.read(str(file), type_check=True)
-    except UNREADABLE:
-        pass
-    try:
-        return nir.read(str(file), type_check=False)
-    except UNREADABLE as error:
-        text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
-        raise ModelError(
-            "E1034", f"nir {nir.version} cannot read it: {text:.160}",
-            remedy="export the graph again with a current nir",
-        ) from error  # fmt: skip
+def _read_graph(file: Path) -> tuple[nir.NIRGraph, tuple[str, ...]]:
+    """Return the graph, and the ports that nir added where a file has none.
+
+    nir's type check completes graphs without ports, but is wrong on grouped and non-square
+    convolutions: where it fails, the graph is taken as it is and checked by us.
+    """
+    with np.errstate(all="ignore"):
+        try:
+            plain = nir.read(str(file), type_check=False)
+        except UNREADABLE as error:
+            text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+            raise ModelError(
+                "E1034", f"nir {nir.version} cannot read it: {text:.160}",
+                remedy="export the graph again with a current nir",
+            ) from error  # fmt: skip
+        try:
+            complete = nir.read(str(file), type_check=True)
+        except UNREADABLE:
+            return plain, ()
+    return complete, tuple(name for name in complete.nodes if name not in plain.nodes)
 
 
 def _model(
