@@ -106,23 +106,18 @@ def verify(
         UsageError: E5001, a backend nobody offers.
         TargetError: E4022, a backend is missing and all are required; or one failed.
     """
-    others = [name for name in dict.fromkeys(backends) if name != REFERENCE.name]
-    missing = {name: find_executor(name).missing() or "" for name in others}
-    for name, reason in missing.items():
-        if reason and require_all:
-            raise TargetError("E4022", f"backend cannot run here: {reason}", where=name)
+    missing = _missing(backends, require_all=require_all)
     own = samples is None
     inputs = bundle.probes if samples is None else encode_samples(bundle, samples)[0]
-    present = [name for name in others if not missing[name]]
+    present = [name for name, reason in missing.items() if not reason]
     results: dict[str, BackendResult] = {}
     fired = dict.fromkeys(bundle.network.population, 0)
     for start, answers in _answers(bundle, present, inputs, given, progress):
         reference = answers.pop(REFERENCE.name)
-        if own:
-            size = next(iter(reference.values())).spikes.shape[1]
-            answers[STORED] = _cut(bundle.expected, start, start + size)
         for name, trace in reference.items():
             fired[name] += int(np.count_nonzero(trace.spikes))
+        if own:
+            answers[STORED] = _cut(bundle.expected, start, next(iter(reference.values())))
         for name, traces in answers.items():
             result = compare_traces(
                 bundle.network, reference, traces, backend=name, first_sample=start
@@ -142,6 +137,16 @@ def verify(
     text = json.dumps(certificate.record(), indent=1, sort_keys=True) + "\n"
     write_file(bundle.path / CERTIFICATE, text.encode())
     return certificate
+
+
+def _missing(backends: tuple[str, ...], *, require_all: bool) -> dict[str, str]:
+    """Return every backend but the reference, and why it cannot run here (empty: it can)."""
+    names = (name for name in dict.fromkeys(backends) if name != REFERENCE.name)
+    missing = {name: find_executor(name).missing() or "" for name in names}
+    for name, reason in missing.items():
+        if reason and require_all:
+            raise TargetError("E4022", f"backend cannot run here: {reason}", where=name)
+    return missing
 
 
 def _answers(
@@ -168,11 +173,13 @@ def _answers(
         yield start, answers
 
 
-def _cut(traces: Traces, start: int, stop: int) -> Traces:
+def _cut(traces: Traces, start: int, like: PopulationTrace) -> Traces:
+    """Return as many samples as `like` has, from `start` on."""
+    part = slice(start, start + like.spikes.shape[1])
     return {
         name: PopulationTrace(
-            spikes=trace.spikes[:, start:stop],
-            states={word: values[:, start:stop] for word, values in trace.states.items()},
+            spikes=trace.spikes[:, part],
+            states={word: values[:, part] for word, values in trace.states.items()},
         )
         for name, trace in traces.items()
     }

@@ -71,13 +71,14 @@ class Bundle:
         return target
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path | str) -> Bundle:
     """Read a bundle and check every file.
 
     Raises:
         ModelError: E1220 no bundle, E1221 and E1222 its manifest, E1223 a changed file, E1224 a
             missing or foreign file, E1225 too large, E1226 contents that make no sense.
     """
+    path = Path(path)
     if not path.is_dir() or not (path / manifests.NAME).is_file():
         raise ModelError(
             "E1220",

@@ -37,7 +37,7 @@ SIMULATOR = "sim"
 
 def write_bundle(
     compiled: Compiled,
-    out: Path,
+    out: Path | str,
     *,
     samples: Samples | None = None,
     extra: Mapping[str, bytes] | None = None,
@@ -58,6 +58,7 @@ def write_bundle(
         CapacityError: E3001, it does not fit.
         UsageError: E5003 `out` exists, E5004 it cannot be written.
     """
+    out = Path(out)
     check_output(out, force=force)
     if compiled.placement is None or compiled.violations:
         raise CapacityError(compiled.target.name, compiled.violations)
