@@ -18,8 +18,15 @@ from typing import Any, Literal, Self
 
 import click
 import torch
-from digit_nets import IMAGE_STEPS, SnnTorchNet, events_net, images_net
-from digits import EVENT_STEPS, load_digits, saccade_events
+from digit_nets import (
+    IMAGE_STEPS,
+    events_net,
+    images_net,
+    snntorch_net,
+    snntorch_steps,
+    spikingjelly_steps,
+)
+from digits import load_digits, saccade_events
 from rich.progress import track
 from snntorch import Leaky
 from spikingjelly.activation_based import functional
@@ -27,6 +34,8 @@ from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, relu
 from torch.utils.hooks import RemovableHandle
+
+import snndeploy
 
 BATCH = 64
 EPOCHS = 40
@@ -40,6 +49,7 @@ MAX_ZOOM = 0.1
 MAX_SHIFT = 2 / 14
 """Of the random views: radians, relative size, half image widths (2 pixels)."""
 
+MIN_RATE = 0.05
 MAX_RATE = 0.12
 MIN_CHANNEL_RANGE = 0.5
 MAX_GRADED_SUM = 3.7
@@ -58,17 +68,17 @@ class Variant:
 
     Attributes:
         build: makes the untrained net.
-        present: images [N, 1, 28, 28] to what the net's training step takes.
-        steps: model steps per sample.
-        is_graded: the first layer sees real numbers, not spikes.
-        time: where the net's time loop is.
+        run: the net and frames [T, N, ...] to the answers [T, N, 10].
+        present: images [N, 1, 28, 28] to frames.
+        values: of the frames.
+        time: where the time loop of the saved net is: around it, or inside its modules.
     """
 
     build: Callable[[], nn.Module]
+    run: Callable[[nn.Module, Tensor], Tensor]
     present: Callable[[Tensor], Tensor]
-    steps: int
-    is_graded: bool
-    time: Literal["module", "inner"]
+    values: Literal["real", "spikes"]
+    time: Literal["outer", "module"]
 
 
 def show_still(images: Tensor) -> Tensor:
@@ -83,13 +93,17 @@ def show_moving(images: Tensor) -> Tensor:
 
 VARIANTS = {
     "images": Variant(
-        build=images_net, present=show_still, steps=IMAGE_STEPS, is_graded=True, time="module"
+        build=images_net, run=spikingjelly_steps, present=show_still, values="real", time="outer"
     ),
     "events": Variant(
-        build=events_net, present=show_moving, steps=EVENT_STEPS, is_graded=False, time="module"
+        build=events_net,
+        run=spikingjelly_steps,
+        present=show_moving,
+        values="spikes",
+        time="module",
     ),
     "snntorch": Variant(
-        build=SnnTorchNet, present=lambda x: x, steps=IMAGE_STEPS, is_graded=True, time="inner"
+        build=snntorch_net, run=snntorch_steps, present=show_still, values="real", time="outer"
     ),
 }
 
@@ -135,11 +149,9 @@ class RateMeter:
         return " ".join(f"{100 * rate.item():.1f} %" for rate in self.rates().values())
 
 
-def answer(net: nn.Module, frames: Tensor) -> Tensor:
-    """Return the answers [N, 10] for frames, averaged over steps, from a fresh state."""
-    functional.reset_net(net)
-    answers: Tensor = net(frames)
-    return answers.mean(0)
+def answer(net: nn.Module, variant: Variant, images: Tensor) -> Tensor:
+    """Return the answers [N, 10] to images, averaged over the steps."""
+    return variant.run(net, variant.present(images)).mean(0)
 
 
 def vary(images: Tensor) -> Tensor:
@@ -250,15 +262,15 @@ def _batches(rows: Tensor) -> list[Tensor]:
 
 def label_loss(net: nn.Module, variant: Variant, images: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy of the answers to random views of the images."""
-    answers = answer(net, variant.present(vary(images)))
+    answers = answer(net, variant, vary(images))
     return cross_entropy(answers, labels, label_smoothing=LABEL_SMOOTHING)
 
 
 def chip_penalty(net: nn.Module, variant: Variant, meter: RateMeter) -> Tensor:
     """Return by how much the net misses what an 8-bit chip wants; 0 if it misses nothing."""
     rates = torch.stack(list(meter.rates().values()))
-    penalty = relu(rates - MAX_RATE).sum() + scale_penalty(net)
-    return penalty + graded_penalty(net) if variant.is_graded else penalty
+    penalty = relu(rates - MAX_RATE).sum() + relu(MIN_RATE - rates).sum() + scale_penalty(net)
+    return penalty + graded_penalty(net) if variant.values == "real" else penalty
 
 
 @torch.no_grad()
@@ -268,9 +280,28 @@ def evaluate(net: nn.Module, variant: Variant, images: Tensor, labels: Tensor) -
     right = 0
     with RateMeter(net) as meter:
         for rows in _batches(torch.arange(len(images))):
-            answers = answer(net, variant.present(images[rows]))
+            answers = answer(net, variant, images[rows])
             right += int((answers.argmax(1) == labels[rows]).sum())
         return right / len(labels), meter.text()
+
+
+def save_model(net: nn.Module, variant: Variant, image: Tensor, path: Path) -> None:
+    """Write the net as `model.pt`, named after the file; `image` [1, 1, 28, 28] is an example."""
+    frames = variant.present(image)
+    is_inside = variant.time == "module"
+    functional.set_step_mode(net, "m" if is_inside else "s")
+    snndeploy.save(
+        net,
+        path,
+        frames if is_inside else frames[0],
+        name=path.stem,
+        time=variant.time,
+        steps=len(frames),
+        values=variant.values,
+        input_range=(0.0, 1.0),
+        repeat=variant.present is show_still,
+        decode="mean",
+    )
 
 
 @click.command()
@@ -299,7 +330,7 @@ def main(*, variant: str, seed: int, epochs: int, quick: bool, out: Path | None)
     minutes = (time.perf_counter() - start) / 60
     right, rates = evaluate(net, chosen, test_images, test_labels)
     click.echo(f"accuracy {100 * right:.1f} %  rates {rates}  trained in {minutes:.1f} min")
-    torch.save(net.state_dict(), out or Path(f"mnist_{variant}.pt"))
+    save_model(net, chosen, test_images[:1], out or Path(f"mnist_{variant}.pt"))
 
 
 if __name__ == "__main__":

@@ -2,19 +2,13 @@
 
 import hashlib
 
+import digits
 import numpy as np
 import pytest
 
-pytest.importorskip("mlxtend")
-
 
 @pytest.fixture(scope="module")
-def digits(example):
-    return example("digits")
-
-
-@pytest.fixture(scope="module")
-def split(digits):
+def split():
     return digits.load_digits()
 
 
@@ -41,14 +35,14 @@ def test_split_never_changes(split):
     assert digest.hexdigest()[:16] == "434ba81972c0d974"
 
 
-def test_path_closes_and_swings_about_the_middle(digits):
+def test_path_closes_and_swings_about_the_middle():
     path = np.array(digits.saccade_path())
     assert path.shape == (digits.EVENT_STEPS + 1, 2)
     assert (path[0] == path[-1]).all()
     assert (path.min(0) == -path.max(0)).all()
 
 
-def test_a_pixel_never_sends_both_polarities(digits, split):
+def test_a_pixel_never_sends_both_polarities(split):
     events = digits.saccade_events(split.test_images[:50])
     assert events.shape == (12, 50, 2, 28, 28)
     assert events.dtype == np.uint8
@@ -56,7 +50,7 @@ def test_a_pixel_never_sends_both_polarities(digits, split):
     assert not (events[:, :, 0] & events[:, :, 1]).any()
 
 
-def test_a_bar_that_moves_left_is_on_ahead_and_off_behind(digits):
+def test_a_bar_that_moves_left_is_on_ahead_and_off_behind():
     events = digits.saccade_events(bar())
     last = events[-1, 0, :, 14]  # the third saccade moves left by one pixel per step
     on, off = np.flatnonzero(last[0]), np.flatnonzero(last[1])
@@ -64,14 +58,14 @@ def test_a_bar_that_moves_left_is_on_ahead_and_off_behind(digits):
     assert on[0] + 2 == off[0]
 
 
-def test_events_of_whole_pixel_motion_add_up_to_the_change(digits):
+def test_events_of_whole_pixel_motion_add_up_to_the_change():
     image = bar()
     events = digits.saccade_events(image)[-4:, 0].astype(int)
     start, end = (digits.shift(image, down=d, right=r) for d, r in digits.saccade_path()[-5::4])
     assert ((events[:, 0] - events[:, 1]).sum(0) == (end - start)[0, 0]).all()
 
 
-def test_shift_by_half_a_pixel_is_the_mean_of_neighbours(digits):
+def test_shift_by_half_a_pixel_is_the_mean_of_neighbours():
     image = np.zeros((1, 1, 5, 5), dtype=np.float32)
     image[0, 0, 2, 2] = 1.0
     moved = digits.shift(image, down=-1, right=0.5)[0, 0]
@@ -79,6 +73,6 @@ def test_shift_by_half_a_pixel_is_the_mean_of_neighbours(digits):
     assert moved.sum() == 1.0
 
 
-def test_shift_drops_what_leaves_the_frame(digits):
+def test_shift_drops_what_leaves_the_frame():
     image = np.ones((1, 1, 4, 4), dtype=np.float32)
     assert digits.shift(image, down=0, right=3)[0, 0].tolist() == [[0, 0, 0, 1]] * 4
