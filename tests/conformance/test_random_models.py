@@ -154,3 +154,25 @@ def test_refusals_of_random_chains_are_errors_of_ours():
     for seed in range(2000, 2060):
         with contextlib.suppress(SnnDeployError):
             compiled(seed)
+
+
+@pytest.mark.full
+def test_simulator_equals_reference_on_many_seeds():
+    for seed in range(10_000, 12_500):
+        _, network, _, _, encoded = compiled(seed)
+        record = names(network)
+        want = run_reference(network, {"input": encoded}, record=record)
+        assert_equal(SIMULATOR.run(network, {"input": encoded}, record=record).traces, want)
+
+
+@pytest.mark.full
+@pytest.mark.lava
+@pytest.mark.usefixtures("lava_python")
+def test_lava_equals_reference_on_many_random_networks():
+    cases = [random_network(np.random.default_rng(seed)) for seed in range(1000, 1250)]
+    jobs = [
+        LavaJob(program=lower(network), inputs=inputs, record=names(network))
+        for network, inputs in cases
+    ]
+    for (network, inputs), traces in zip(cases, run_jobs(jobs, environ=os.environ), strict=True):
+        assert_equal(traces, run_reference(network, inputs, record=names(network)))
