@@ -27,7 +27,7 @@ def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> t
                 engineering(latency.decision_s, "s"),
                 f"{steps} steps + {depth} of the pipeline",
             ),
-            ("throughput", f"{latency.throughput_hz:,.0f} /s", "samples back to back"),
+            ("throughput", f"{latency.throughput_hz:,.0f} /s", "one sample after the other"),
         ]
     rows.append(("clipped inputs", f"{estimate.clipped:,}", "values beyond the integer range"))
     return tuple(rows)

@@ -12,6 +12,8 @@ from snndeploy.report.plain import plain
 from snndeploy.semantics import to_record
 
 PORTS = ("Input", "Output")
+SMALL = 4
+"""Arrays up to this size (kernels, strides) are written out."""
 
 
 def model_record(model: Model) -> dict[str, Any]:
@@ -75,15 +77,19 @@ def _semantics_line(model: Model) -> str:
 
 
 def _fields(node: Any) -> Iterator[tuple[str, str]]:
-    """Yield a node's parameters: scalars as they are, arrays by shape and range."""
+    """Yield a node's parameters: small ones as they are, arrays by shape and range."""
     for key, value in vars(node).items():
         if key in ("input_type", "output_type", "metadata", "nodes", "edges") or value is None:
             continue
         array = np.asarray(value)
-        if array.dtype.kind in "biuf" and array.size > 1:
-            yield key, f"[{_dims(array.shape)}] {array.min():.4g}..{array.max():.4g}"
-        else:
+        if array.dtype.kind not in "biuf" or array.size < 2:
             yield key, plain(str(value))
+        elif array.size <= SMALL:
+            yield key, ",".join(f"{number:g}" for number in array.reshape(-1))
+        elif array.min() == array.max():
+            yield key, f"[{_dims(array.shape)}] all {array.max():.4g}"
+        else:
+            yield key, f"[{_dims(array.shape)}] {array.min():.4g}..{array.max():.4g}"
 
 
 def _dims(shape: tuple[int, ...]) -> str:
