@@ -73,14 +73,14 @@ def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Ne
     """Parse what `print_network` printed; `arrays` holds those it kept beside the text.
 
     Raises:
-        ModelError: E1031, with the line that cannot be read and why.
+        ModelError: E1064, with the line that cannot be read and why.
     """
     reader = _Reader(text, arrays or {})
     try:
         return reader.network()
     except (ValueError, KeyError, TypeError, AssertionError, IndexError, StopIteration) as error:
         raise ModelError(
-            "E1031",
+            "E1064",
             f"cannot read the network: {type(error).__name__} {error}",
             where=f"line {reader.line_number}",
             remedy="write it again with `snndeploy inspect --emit network`",
