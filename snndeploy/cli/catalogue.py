@@ -680,4 +680,10 @@ CATALOGUE: Mapping[str, Entry] = {
         "A .pt that snndeploy.save wrote carries its semantics and input range.",
         "Drop the option.",
     ),
+    "E5040": Entry(
+        "Argument of save that does not exist",
+        "The function `save` was given something that is no torch module, or an option value that "
+        "it does not know; what is allowed is named.",
+        "Use one of the values that the message names.",
+    ),
 }

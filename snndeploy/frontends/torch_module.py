@@ -69,7 +69,7 @@ def import_module(module: nn.Module, example: torch.Tensor, options: ImportOptio
     Raises:
         UnsupportedError: E2001 to E2012: a module, neuron, operation or option, by its path.
         ModelError: E1045 (example input), E1012 (NaN weights), E1021 (shapes).
-        UsageError: E1046, an option that does not exist.
+        UsageError: E5040, an option that does not exist.
     """
     _check_arguments(module, options)
     example = torch.as_tensor(example)
@@ -106,7 +106,7 @@ def import_module(module: nn.Module, example: torch.Tensor, options: ImportOptio
 def _check_arguments(module: Any, options: ImportOptions) -> None:
     if not isinstance(module, nn.Module):
         raise UsageError(
-            "E1046", f"{type(module).__name__} is not a torch module", where="module",
+            "E5040", f"{type(module).__name__} is not a torch module", where="module",
             remedy="give the network itself, with its weights loaded",
         )  # fmt: skip
     allowed = {"time": get_args(Time), "values": get_args(Values), "decode": get_args(Decode)}
@@ -114,10 +114,10 @@ def _check_arguments(module: Any, options: ImportOptions) -> None:
         value = getattr(options, option)
         if value is not None and value not in choices:
             raise UsageError(
-                "E1046", f"{value!r}", where=option, remedy=f"use one of {', '.join(choices)}"
+                "E5040", f"{value!r}", where=option, remedy=f"use one of {', '.join(choices)}"
             )
     if options.steps is not None and options.steps < 1:
-        raise UsageError("E1046", f"{options.steps}", where="steps", remedy="use 1 or more")
+        raise UsageError("E5040", f"{options.steps}", where="steps", remedy="use 1 or more")
 
 
 def _start(example: torch.Tensor, leading: int, options: ImportOptions) -> tuple[Draft, InputPort]:

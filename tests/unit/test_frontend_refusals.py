@@ -298,7 +298,7 @@ def test_an_example_without_values_is_refused(example, options):
     ],
 )
 def test_arguments_that_do_not_exist(module, options):
-    with pytest.raises(UsageError, match="E1046"):
+    with pytest.raises(UsageError, match="E5040"):
         import_module(module, torch.rand(1, 4), options)
 
 
