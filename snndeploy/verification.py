@@ -17,7 +17,7 @@ from snndeploy.errors import TargetError
 from snndeploy.inference import encode_samples
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
-from snndeploy.ir.neurons import NEVER
+from snndeploy.ir.neurons import LIF, NEVER
 from snndeploy.ir.trace import PopulationTrace
 from snndeploy.reference import REFERENCE
 from snndeploy.registry import find_executor
@@ -190,7 +190,7 @@ def _activity(network: Network, fired: Mapping[str, int], n_samples: int) -> tup
     for population in network.populations:
         cells = population.n * network.steps * n_samples
         n_fired = fired[population.name]
-        never = bool(np.min(population.params.get("vth", np.zeros(1))) >= NEVER)
+        never = population.program == LIF and bool(np.min(population.params["vth"]) >= NEVER)
         warning = "never fires" if not n_fired else "always fires" if n_fired == cells else ""
         rows.append(
             Activity(

@@ -123,6 +123,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "The nir package refused the file; its own reason is in the message.",
         "Export the graph again with a current nir.",
     ),
+    "E1035": Entry(
+        "Neuron program that makes no sense",
+        "A statement uses a word before it is set, or a declaration names what does not exist.",
+        "See CONTRIBUTING.md, Adding a neuron.",
+    ),
     "E1040": Entry(
         "Input array missing or misshapen",
         "The float model needs one array per input, shaped [T, B, …].",
@@ -489,11 +494,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "A branch has to be delayed by more steps than its synapse format can hold.",
         "Make the branches' depths more alike.",
     ),
-    "E2201": Entry(
-        "Neuron needs microcode",
-        "Lava's CPU models have the `lif` neuron only.",
-        "Run it on the simulator, or use leaky integrate-and-fire neurons.",
-    ),
     "E2202": Entry(
         "Weights off the grid",
         "Some weights would be stored as other numbers than the network has.",
@@ -539,11 +539,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "Wrong input shape for the simulator",
         "Inputs are integers [P, B, …] with P equal to the network's steps.",
         "Encode the samples for this network.",
-    ),
-    "E3004": Entry(
-        "Neuron unknown to the simulator",
-        "The simulator runs the `lif` program only.",
-        "Use --backend reference.",
     ),
     "E3005": Entry(
         "Energy without activity",
