@@ -91,13 +91,23 @@ def print_verdict(verdict: Verdict, out: Console) -> None:
 def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
     """Print how each layer became integers."""
     rows = table(
-        "layer", "synapses", ">neurons", ">weights", ">vth", ">du", ">dv", ">weight error", "exact"
+        "layer",
+        "synapses",
+        "neuron",
+        ">neurons",
+        ">weights",
+        ">vth",
+        ">du",
+        ">dv",
+        ">weight error",
+        "exact",
     )
     for layer in layers:
         why = "yes" if layer.exact else "no: " + "; ".join(layer.why)
         rows.add_row(
             cell(layer.population),
             layer.synapse,
+            layer.program,
             f"{layer.n_neurons:,}",
             f"{layer.n_weights:,}",
             str(layer.vth),
