@@ -24,6 +24,9 @@ SYNAPSES: Mapping[str, type[Synapse]] = {
     "dense": Dense, "conv": Conv, "pool": Pool, "sparse": Sparse, "one_to_one": OneToOne,
 }  # fmt: skip
 KIND_OF: Mapping[type[Synapse], str] = {kind: name for name, kind in SYNAPSES.items()}
+UNREADABLE = (
+    ValueError, KeyError, TypeError, AssertionError, IndexError, StopIteration, ModelError,
+)  # fmt: skip
 _PLAIN = re.compile(r"[A-Za-z_][\w.\-+]*\Z")
 _TOKEN = re.compile(r'(?:[^\s"=]+=)?(?:"(?:[^"\\]|\\.)*"|[^\s"]+)')
 _JSON = json.JSONDecoder()
@@ -78,18 +81,13 @@ def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Ne
     reader = _Reader(text, arrays or {})
     try:
         return reader.network()
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AssertionError,
-        IndexError,
-        StopIteration,
-        ModelError,
-    ) as error:
+    except UNREADABLE as error:
+        reason = f"{type(error).__name__} {error}"
+        if isinstance(error, ModelError):
+            reason = f"{error.where}: {error.message}"
         raise ModelError(
             "E1064",
-            f"cannot read the network: {type(error).__name__} {error}",
+            f"cannot read the network: {reason}",
             where=f"line {reader.line_number}",
             remedy="write it again with `snndeploy inspect --emit network`",
         ) from error

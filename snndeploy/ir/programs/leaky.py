@@ -42,6 +42,7 @@ def _leaky(
     states: tuple[State, ...] = (),
     emits: str = "s",
     most: str | int = 1,
+    registers: Mapping[str, tuple[int, int]] | None = None,
 ) -> Program:
     """Return a program with lif's current, states and registers, and `extra` parameters."""
     params = (*LEAKY_PARAMS, *extra)
@@ -52,7 +53,7 @@ def _leaky(
         body=(*CURRENT, *body),
         emits=emits,
         payload=(0, most),
-        registers={key: REGISTERS[key] for key in params},
+        registers={key: REGISTERS[key] for key in params} | dict(registers or {}),
         bounds="leaky",
     )
 
@@ -148,6 +149,7 @@ LIF_MULTI = _leaky(
     extra=("v_min", "most"),
     emits="n",
     most="most",
+    registers={"vth_state": (1, V_LIMIT)},
 )
 """Sends as many spikes per step as thresholds fit into v, in one message.
 
