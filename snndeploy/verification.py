@@ -31,6 +31,7 @@ SCHEMA = 1
 BACKENDS = ("reference", "sim", "lava")
 CHUNK_BYTES = 256 << 20
 """Traces held per executor at a time."""
+LAVA, FRAMEWORKS = "Lava", "frameworks and hand traces"
 STORED = "stored"
 """The answers that the bundle carries, checked as if they were an executor's."""
 
@@ -40,12 +41,17 @@ class Activity:
     """How often a population fires: cells are neurons x steps x samples.
 
     Attributes:
+        program: its neuron program.
+        judge: who says that the program is right: `Lava` has the neuron itself; others it runs
+            from our definition, and their judges are the frameworks and hand-made traces.
         warning: what makes the comparison of its spikes empty; empty if nothing does.
     """
 
     population: str
     cells: int
     fired: int
+    program: str
+    judge: str
     warning: str
 
 
@@ -197,6 +203,8 @@ def _activity(network: Network, fired: Mapping[str, int], n_samples: int) -> tup
                 population=population.name,
                 cells=cells,
                 fired=n_fired,
+                program=population.program.name,
+                judge=LAVA if population.program.native else FRAMEWORKS,
                 warning="" if never else warning,
             )
         )

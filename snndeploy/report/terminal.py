@@ -140,6 +140,9 @@ def print_certificate(certificate: Certificate, path: Path) -> None:
         if activity.warning:
             name = f"warning: {activity.population} {activity.warning} on these inputs"
             out.print(cell(f"{name}: its spikes prove nothing", "yellow"))
+    ours = {a.program: a.judge for a in certificate.activity if a.judge != "Lava"}
+    for program, judge in ours.items():
+        out.print(cell(f"note: {program} is judged by {judge}; Lava ran our definition of it"))
     n = len(certificate.inputs)
     ran = [result.backend for result in certificate.backends if not result.missing]
     what = "EQUAL" if certificate.is_equal else "DIFFERENT"
