@@ -290,6 +290,17 @@ def test_states_of_leaky_programs_stay_within_their_proven_bounds(case):
             assert np.abs(trace_.states["v"]).max() <= ranges.potential
 
 
+def test_a_subtraction_after_a_full_leak_is_within_the_proven_bound():
+    params = programs.lif_subtract_delayed(du=4095, dv=4096, threshold=1400)
+    network = single(programs.LIF_SUBTRACT_DELAYED, params)
+    extremes = np.zeros((4, 1, 2), dtype=np.int64)
+    extremes[0, 0], extremes[1, 0] = (5, -3), (-3, 5)
+    v = run_reference(network, {"in": extremes}, record=("p",))["p"].states["v"]
+    assert v[:2].ravel().tolist() == [22 * 64, -26 * 64 - 1400]
+    ranges = prove_ranges(network)["p"]
+    assert ranges.current == 26 * 64 < np.abs(v).max() <= ranges.potential
+
+
 @given(networks(programs=tuple(PROGRAMS)))
 @settings(max_examples=60, deadline=None)
 def test_networks_of_all_programs_print_and_parse(case):
