@@ -172,6 +172,9 @@ BROKEN = {
     "an operation with an argument too few": (
         {"body": (line("s", "gt", "v"),)}, "gt with 1 arguments"
     ),
+    "a parameter that is set": (
+        {"body": (*FINE["body"], line("k", "add", "k", 1))}, "k is given, not set",
+    ),
     "an unknown operation": ({"body": (line("s", "div", "v", 1),)}, "div with 2 arguments"),
     "a register of no parameter": ({"registers": {"q": (0, 1)}}, "q is no parameter"),
     "a payload of no parameter": ({"payload": (0, "q")}, "q is no parameter"),
