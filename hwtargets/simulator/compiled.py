@@ -55,7 +55,7 @@ FUNCTIONS: Mapping[Op, Function] = {
     "le": lambda a, b: np.less_equal(a, b).astype(np.int64),
     "max": np.maximum,
     "select": select,
-    "clip": lambda a, low, high: np.maximum(np.minimum(a, high), low),
+    "clip": lambda a, low, high: np.minimum(np.maximum(a, low), high),
     "wrap": wrap,
 }
 

@@ -123,6 +123,8 @@ def _problems(program: Program) -> Iterator[str]:
         for arg in statement.args:
             if not isinstance(arg, int) and arg not in known:
                 yield f"{arg} is used before it is set"
+        if statement.target in ("a", *program.params):
+            yield f"{statement.target} is given, not set"
         known.add(statement.target)
     for name in (*program.registers, *(end for end in program.payload if isinstance(end, str))):
         if name not in program.params:

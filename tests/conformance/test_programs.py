@@ -6,6 +6,7 @@ too, but not counted.
 
 import os
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
-from snndeploy.ir.program import Program, State, as_params, line
+from snndeploy.ir.program import INT32, Program, State, as_params, line
 from snndeploy.ir.programs import PROGRAMS
 from snndeploy.ir.synapses import Dense
 from snndeploy.ir.text import parse_network, print_network
@@ -76,6 +77,34 @@ def test_simulator_equals_reference(program, capsys):
             break
     show(capsys, f"simulator = reference, {program}", seen)
     assert seen[program] >= N_SIMULATED
+
+
+@pytest.mark.parametrize("name", ["sigma", "graded_sum"])
+def test_payloads_beyond_the_words_of_floats_stay_exact(name):
+    rng = np.random.default_rng(0)
+    wide = as_params({"low": INT32[0], "high": INT32[1]})
+    chain = ("in", "p0", "p1", "p2")
+    network = Network(
+        name="wide", steps=4,
+        sources=(Source(name="in", shape=(6,), low=-2047, high=2047, encoding="graded"),),
+        populations=tuple(
+            Population(name=p, shape=(6,), program=PROGRAMS[name], params=wide, wave=i + 1)
+            for i, p in enumerate(chain[1:])
+        ),
+        projections=tuple(
+            Projection(
+                name=f"{a}{b}", source=a, target=b,
+                synapse=Dense(weight=2 * rng.integers(-128, 128, size=(6, 6))),
+            )
+            for a, b in pairwise(chain)
+        ),
+        outputs=(),
+    )  # fmt: skip
+    inputs = {"in": rng.integers(-2047, 2048, size=(4, 5, 6))}
+    want = run_reference(network, inputs, record=names(network))
+    assert np.any(want["p1"].spikes != want["p1"].spikes.astype(np.float32))
+    assert np.abs(want["p2"].spikes).max() > 1 << 30
+    assert_equal(SIMULATOR.run(network, inputs, record=names(network)).traces, want)
 
 
 def lava_cases():

@@ -172,6 +172,9 @@ BROKEN = {
     "an operation with an argument too few": (
         {"body": (line("s", "gt", "v"),)}, "gt with 1 arguments"
     ),
+    "a parameter that is set": (
+        {"body": (*FINE["body"], line("k", "add", "k", 1))}, "k is given, not set",
+    ),
     "an unknown operation": ({"body": (line("s", "div", "v", 1),)}, "div with 2 arguments"),
     "a register of no parameter": ({"registers": {"q": (0, 1)}}, "q is no parameter"),
     "a payload of no parameter": ({"payload": (0, "q")}, "q is no parameter"),
@@ -288,6 +291,17 @@ def test_states_of_leaky_programs_stay_within_their_proven_bounds(case):
         if not ranges.u_wraps:
             assert np.abs(trace_.states["u"]).max() <= ranges.current
             assert np.abs(trace_.states["v"]).max() <= ranges.potential
+
+
+def test_a_subtraction_after_a_full_leak_is_within_the_proven_bound():
+    params = programs.lif_subtract_delayed(du=4095, dv=4096, threshold=1400)
+    network = single(programs.LIF_SUBTRACT_DELAYED, params)
+    extremes = np.zeros((4, 1, 2), dtype=np.int64)
+    extremes[0, 0], extremes[1, 0] = (5, -3), (-3, 5)
+    v = run_reference(network, {"in": extremes}, record=("p",))["p"].states["v"]
+    assert v[:2].ravel().tolist() == [22 * 64, -26 * 64 - 1400]
+    ranges = prove_ranges(network)["p"]
+    assert ranges.current == 26 * 64 < np.abs(v).max() <= ranges.potential
 
 
 @given(networks(programs=tuple(PROGRAMS)))
