@@ -39,6 +39,7 @@ class LayerEstimate:
     """What one population did, per sample.
 
     Attributes:
+        spikes_per_sample: in the windows of samples; fill and drain are in the ledger.
         rate: spikes per neuron and model step.
         energy_j: nominal dynamic energy of its events.
     """
@@ -227,7 +228,8 @@ def _layers(
     layers = []
     for population in network.populations:
         rows = names == population.name
-        spikes = int(counts.events["spike"][rows].sum())
+        in_windows = counts.phase[rows] == PHASES.index("work")
+        spikes = int(counts.events["spike"][rows][in_windows].sum())
         cells = population.n * network.steps * counts.n_samples
         layers.append(
             LayerEstimate(

@@ -76,9 +76,9 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     numerics = target.chip.numerics
     steps = _steps(model, options)
     host, on_chip = _split(model, options.host_layers)
-    source = choose_source(_only_input(on_chip), options, numerics)
-    layers = layers_of(on_chip)
-    if not layers:
+    sources = tuple(choose_source(port, options, numerics) for port in on_chip.inputs)
+    graph = layers_of(on_chip)
+    if not graph.layers:
         raise UnsupportedError(
             "E2107",
             "nothing is left for the chip",
@@ -86,7 +86,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
             remedy="leave at least one layer to the chip",
         )
     network, reports = discretize(
-        on_chip, layers, source, numerics, steps=steps, weight_bits=_weight_bits(options, numerics)
+        on_chip, graph, sources, numerics, steps=steps, weight_bits=_weight_bits(options, numerics)
     )
     network = assign_waves(network, numerics)
     verify_network(network)
@@ -205,14 +205,3 @@ def _split(model: Model, host_layers: int) -> tuple[Model | None, Model]:
             "E5015", f"{host_layers} layers", where="--host-layers", remedy="use 0 or more"
         )
     return split_after(model, host_layers) if host_layers else (None, model)
-
-
-def _only_input(model: Model) -> InputPort:
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UnsupportedError(
-            "E2101",
-            f"the graph is not a chain: {len(model.inputs)} inputs, {len(model.outputs)} outputs",
-            where=model.origin,
-            remedy="deploy the branch-free part; several inputs or outputs are not lowered yet",
-        )
-    return model.inputs[0]

@@ -26,8 +26,8 @@ class Semantics:
     Attributes:
         dt: seconds per model step.
         leak: `euler`: v keeps 1 - dt / tau; `exp`: v keeps exp(-dt / tau).
-        gain: `nir`: the input is scaled as the equation says (r * dt / tau; IF: r * dt);
-            `unit`: the input is added as it is.
+        gain: `nir`: the input is scaled as the equation says (euler: r * dt / tau, exp:
+            r * (1 - exp(-dt / tau)), IF: r * dt); `unit`: the input is added as it is.
         reset: `zero`: v becomes v_reset in the step of the spike; `subtract`: v loses v_threshold;
             `subtract-delayed`: it does so in the next step; `none`.
         compare: a spike is v > v_threshold (`gt`) or v >= v_threshold (`ge`).

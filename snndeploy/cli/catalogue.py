@@ -92,15 +92,9 @@ CATALOGUE: Mapping[str, Entry] = {
         "Reshape the array (time first, samples second), or check the layer's parameters.",
     ),
     "E1022": Entry(
-        "Frames or channels do not fit",
-        "A recording has more frames than the network was compiled for, or a layer has other "
-        "channels than its input.",
-        "Compile with more --steps or cut the array; check the layer's parameters.",
-    ),
-    "E1023": Entry(
-        "Input is not spikes",
-        "The network takes 0 or 1 per neuron and step, and the array holds other values.",
-        "Compile with --encode graded or --encode rate.",
+        "Channels do not fit",
+        "A layer has other channels than its input.",
+        "Check the layer's parameters.",
     ),
     "E1030": Entry(
         "Link inside a .nir file",
@@ -110,16 +104,13 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E1031": Entry(
         "Unreadable storage",
-        "The .nir file uses a filter that is not built in, or the text of an integer network "
-        "cannot be parsed; the line is named.",
-        "Write the file again: .nir with gzip or without compression, networks with `snndeploy "
-        "inspect --emit network`.",
+        "The .nir file uses a filter that is not built in.",
+        "Write the file again with gzip or without compression.",
     ),
     "E1032": Entry(
         "Values of a wrong kind",
-        "A .nir file holds types other than numbers and text, or an integer network breaks one "
-        "of its own rules.",
-        "Write the file again; if snndeploy itself wrote it, report a bug.",
+        "A .nir file holds types other than numbers and text.",
+        "Write the file again with numbers and text only.",
     ),
     "E1033": Entry(
         "Arrays larger than the file",
@@ -131,11 +122,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "NIR cannot read it",
         "The nir package refused the file; its own reason is in the message.",
         "Export the graph again with a current nir.",
-    ),
-    "E1035": Entry(
-        "Neuron program that makes no sense",
-        "A statement uses a word before it is set, or a declaration names what does not exist.",
-        "See CONTRIBUTING.md, Adding a neuron.",
     ),
     "E1040": Entry(
         "Input array missing or misshapen",
@@ -168,6 +154,36 @@ CATALOGUE: Mapping[str, Entry] = {
         "Even the coarsest step of the weights lets the layer's proven sums leave the chip's "
         "words, so all weights would become 0.",
         "Use fewer input bits, smaller weights, or normalise the layer before it.",
+    ),
+    "E1061": Entry(
+        "Array of another shape",
+        "The array's shape beyond time and samples is not the input's; both are in the message.",
+        "Reshape the array: time is the first axis, samples the second.",
+    ),
+    "E1062": Entry(
+        "More frames than steps",
+        "The recording has more frames than the network was compiled for.",
+        "Compile with more --steps or cut the array.",
+    ),
+    "E1063": Entry(
+        "Input is not spikes",
+        "The network takes 0 or 1 per neuron and step, and the array holds other values.",
+        "Compile with --encode graded or --encode rate.",
+    ),
+    "E1064": Entry(
+        "Network text cannot be read",
+        "The text of an integer network cannot be parsed; the line is named.",
+        "Write it again with `snndeploy inspect --emit network`.",
+    ),
+    "E1065": Entry(
+        "Network not well formed",
+        "An integer network breaks one of its own rules: sizes, grids, registers or delays.",
+        "Compile the model again; if snndeploy itself made it, report a bug.",
+    ),
+    "E1066": Entry(
+        "Neuron program that makes no sense",
+        "A statement uses a word before it is set, or a declaration names what does not exist.",
+        "See CONTRIBUTING.md, Adding a neuron.",
     ),
     "E1101": Entry(
         "Chip file unreadable",
@@ -658,5 +674,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "Option for .nir files only",
         "A .pt that snndeploy.save wrote carries its semantics and input range.",
         "Drop the option.",
+    ),
+    "E5040": Entry(
+        "Argument of save that does not exist",
+        "The function `save` was given something that is no torch module, or an option value that "
+        "it does not know; what is allowed is named.",
+        "Use one of the values that the message names.",
     ),
 }

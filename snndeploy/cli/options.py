@@ -51,6 +51,13 @@ def compile_options(command: F) -> F:
             help="Leading weight layers that the host computes in float.",
         ),
         click.option(
+            "--input-bits",
+            type=click.IntRange(2, 16),
+            default=8,
+            show_default=True,
+            help="Bits of a graded input, sign included.",
+        ),
+        click.option(
             "--input-range",
             type=(float, float),
             metavar="LOW HIGH",
@@ -81,6 +88,7 @@ def options_from(chosen: dict[str, Any]) -> "CompileOptions":
         weight_bits=chosen["weight_bits"],
         host_layers=chosen["host_layers"],
         encode=chosen["encode"],
+        input_bits=chosen["input_bits"],
         seed=chosen["seed"],
     )
 
@@ -159,6 +167,7 @@ def refuse_compile_options() -> None:
         "host_layers",
         "encode",
         "seed",
+        "input_bits",
         "input_range",
     ):
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:

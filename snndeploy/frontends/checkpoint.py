@@ -59,6 +59,7 @@ def save(
     Raises:
         UnsupportedError: E2001 to E2012, by module path, operation or option.
         ModelError: E1001 (cannot write), E1012 (NaN weights), E1021 (shapes), E1045 (example).
+        UsageError: E5040, an argument that does not exist.
     """
     options = ImportOptions(
         name=name, time=time, steps=steps, values=values, input_range=input_range,

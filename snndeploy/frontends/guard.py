@@ -71,21 +71,28 @@ def check_torch_file(path: Path) -> int:
         raise ModelError(
             "E1004", f"not a torch file, it looks like {looks_like(head)}", where=where, remedy=SAVE
         )
+    size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            _check_archive(where, archive, size)
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(
             "E1003", f"the archive is truncated or damaged ({error})", where=where,
             remedy="copy or save the file again",
         ) from error  # fmt: skip
-    size = path.stat().st_size
+    return size
+
+
+def _check_archive(where: str, archive: zipfile.ZipFile, size: int) -> None:
+    entries = archive.infolist()
     names = [entry.filename for entry in entries]
     _refuse_code(where, names)
     _check_entries(where, entries, size)
     if not any(name.endswith("/data.pkl") for name in names):
         raise ModelError("E1004", "a zip archive, but not a torch file", where=where, remedy=SAVE)
-    return size
+    damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"checksum of {damaged[:60]!r}")
 
 
 def _check_entries(where: str, entries: list[zipfile.ZipInfo], size: int) -> None:

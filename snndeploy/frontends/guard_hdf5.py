@@ -44,7 +44,7 @@ def check_hdf5_file(path: Path) -> None:
         )  # fmt: skip
     try:
         with h5py.File(path, "r") as file:
-            _check_all(where, file, path.stat().st_size)
+            _check_all(path, file)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(
             "E1003", f"the file is truncated or damaged ({_first_line(error)})", where=where,
@@ -52,14 +52,17 @@ def check_hdf5_file(path: Path) -> None:
         ) from error  # fmt: skip
 
 
-def _check_all(where: str, file: h5py.File, size: int) -> None:
+def _check_all(path: Path, file: h5py.File) -> None:
+    where, size = str(path), path.stat().st_size
     total, text = 0, 0
     for name, dataset in _datasets(where, file):
         place = f"{where}{name}"
         _check_storage(place, dataset)
         _check_type(place, dataset)
         if h5py.check_string_dtype(dataset.dtype) is not None:
-            text += _text_size(place, dataset, MAX_TEXT - text)
+            text += _text_size(path, place, dataset)
+            if text > MAX_TEXT:
+                raise ModelError("E1033", f"{text:,} bytes of text", where=place)
             continue
         total += dataset.size * dataset.dtype.itemsize
         chunk = prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
@@ -121,17 +124,26 @@ def _check_type(place: str, dataset: h5py.Dataset) -> None:
         raise ModelError("E1032", "an array without shape", where=place)
 
 
-def _text_size(place: str, dataset: h5py.Dataset, left: int) -> int:
-    """Return the bytes of all strings, read one by one: many may share one large heap object."""
-    if dataset.size > left:
-        raise ModelError("E1033", f"{dataset.size:,} strings", where=place)
-    total = 0
-    for index in np.ndindex(dataset.shape):
-        value = dataset[index]
-        total += len(value)
-        if total > left:
-            raise ModelError("E1033", f"more than {MAX_TEXT:,} bytes of text", where=place)
-    return total
+def _text_size(path: Path, place: str, dataset: h5py.Dataset) -> int:
+    """Return the bytes that all strings claim, without letting HDF5 allocate them.
+
+    On disk a string of variable length is its length (4 bytes), the address of its heap and an
+    index; several may name the same bytes, and a length may be a lie.
+    """
+    if h5py.check_string_dtype(dataset.dtype).length is not None:
+        return int(dataset.size * dataset.dtype.itemsize)
+    if not dataset.size:
+        return 0
+    offset, stored = dataset.id.get_offset(), dataset.id.get_storage_size()
+    if offset is None or stored % dataset.size or stored > MAX_TEXT:
+        raise ModelError("E1032", "text that is not stored in one piece", where=place)
+    with path.open("rb") as file:
+        file.seek(offset)
+        descriptors = np.frombuffer(file.read(stored), dtype=np.uint8)
+    if len(descriptors) < stored:
+        raise ModelError("E1003", "the file is truncated", where=place)
+    lengths = np.ascontiguousarray(descriptors.reshape(dataset.size, -1)[:, :4]).view("<u4")
+    return int(lengths.sum(dtype=np.int64))
 
 
 def _first_line(error: Exception) -> str:

@@ -163,6 +163,11 @@ def _hard_reset(path: str, module: Any, dtype: Any) -> tuple[float, float]:
             where=path,
             remedy="train with a hard reset: v_reset=0.0",
         )
+    if getattr(module, "_neuron_precision", None) is not None:
+        raise UnsupportedError(
+            "E2009", "a neuron precision of its own is not supported", where=path,
+            remedy="use the network's precision",
+        )  # fmt: skip
     # torch compares and resets in the tensor's own precision.
     return float(dtype.type(module.v_threshold)), float(dtype.type(module.v_reset))
 

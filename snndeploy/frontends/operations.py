@@ -1,9 +1,11 @@
 """Functions and tensor methods in a traced `forward`: reshapes, functional pools, sizes, states.
 
-Names are those of torch; nothing of torch is imported. What is not here is refused by name.
+Names are those of torch; nothing of torch is imported. What is not in `OPERATIONS` is refused by
+name.
 """
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from types import SimpleNamespace
@@ -31,11 +33,20 @@ class Decoded:
     decode: Decode
 
 
-SAME = ("contiguous", "float", "detach", "clone", "dropout")
-RESHAPES = ("view", "reshape")
-REPEATS = ("unsqueeze", "repeat", "expand")
-POOLS = {"max_pool2d": read_max_pool, "avg_pool2d": read_avg_pool}
-DECODES: dict[str, Decode] = {"mean": "mean", "sum": "sum"}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A function or method applied to a signal; `args` are those after the signal."""
+
+    path: str
+    name: str
+    signal: Signal
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def values(self, **defaults: Any) -> list[Any]:
+        """Return the arguments of these names, in the order in which torch takes them."""
+        given = dict(zip(defaults, self.args, strict=False)) | self.kwargs
+        return [given.get(name, default) for name, default in defaults.items()]
 
 
 def apply_operation(
@@ -49,39 +60,12 @@ def apply_operation(
     Raises:
         UnsupportedError: E2001 (not in the table), E2004, E2006 (time), E2008 (an option).
     """
-    value = args[0] if args else None
-    if not isinstance(value, Signal):
+    if not args or not isinstance(args[0], Signal):
         return _apply_plain(path, name, args, kwargs)
-    leading = len(value.sizes)
-    if name in SAME:
-        return value
-    if name in ("getattr", "size"):
-        return _size(path, value, name, args)
-    if name == "flatten":
-        start, end = _arguments(args, kwargs, start_dim=0, end_dim=-1)
-        return append_flatten(draft, path, value, start=start, end=end, leading=leading)
-    if name in RESHAPES:
-        return _reshape(draft, path, name, value, args[1:])
-    if name in POOLS:
-        return _pool(draft, path, name, value, args[1:], kwargs)
-    if name in REPEATS:
-        return _repeat(path, name, value, args[1:], kwargs)
-    if name in DECODES and leading == 2 and _arguments(args, kwargs, dim=None) in ([0], [(0,)]):
-        return Decoded(value, DECODES[name])
-    if name == "getitem" and leading == 2:
-        raise time_inside("one step is taken out of the sequence", path)
-    raise refuse_operation(path, name)
-
-
-def refuse_operation(path: str, name: str) -> UnsupportedError:
-    """Return the error for an operation without a spiking form here."""
-    what = "adds two values" if name in ("add", "iadd", "add_") else f"applies {name!r}"
-    return UnsupportedError(
-        "E2001",
-        f"forward {what}, which is not supported",
-        where=path,
-        remedy="use a chain of convolutions, linear layers, pools, flatten and spiking neurons",
-    )
+    if name not in OPERATIONS:
+        raise _refusal(path, name)
+    call = Call(path=path, name=name, signal=args[0], args=args[1:], kwargs=kwargs)
+    return OPERATIONS[name](draft, call)
 
 
 def time_inside(what: str, path: str) -> UnsupportedError:
@@ -95,85 +79,146 @@ def time_inside(what: str, path: str) -> UnsupportedError:
     )
 
 
+def _refusal(path: str, name: str) -> UnsupportedError:
+    what = "adds two values" if name in ("add", "iadd", "add_") else f"applies {name!r}"
+    return UnsupportedError(
+        "E2001",
+        f"forward {what}, which is not supported",
+        where=path,
+        remedy="use a chain of convolutions, linear layers, pools, flatten and spiking neurons",
+    )
+
+
 def _apply_plain(path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Evaluate what is not a signal: items of tuples, states and shapes, arithmetic on sizes."""
     if name == "getitem" and isinstance(args[0], State) and args[0].value is None:
         return State(f"{args[0].name}[{args[1]}]")
-    if any(isinstance(argument, Signal | State | Decoded) for argument in args):
-        raise refuse_operation(path, name)
     function = getattr(operator, name, None)
-    if function is None or kwargs:
-        raise refuse_operation(path, name)
+    is_plain = not any(isinstance(argument, Signal | State | Decoded) for argument in args)
+    if function is None or kwargs or not is_plain:
+        raise _refusal(path, name)
     return function(*args)
 
 
-def _size(path: str, value: Signal, name: str, args: tuple[Any, ...]) -> Any:
-    full = (*value.sizes, *value.shape)
-    if name == "getattr" and args[1] != "shape":
-        raise refuse_operation(path, str(args[1]))
-    return full if name == "getattr" or len(args) == 1 else full[args[1]]
+def _same(_draft: Draft, call: Call) -> Signal:
+    return call.signal
 
 
-def _reshape(draft: Draft, path: str, name: str, value: Signal, dims: tuple[Any, ...]) -> Signal:
-    wanted = dims[0] if dims and isinstance(dims[0], tuple | list) else dims
-    full = (*value.sizes, *value.shape)
+def _size(_draft: Draft, call: Call) -> Any:
+    full = (*call.signal.sizes, *call.signal.shape)
+    return full[call.args[0]] if call.args else full
+
+
+def _getattr(_draft: Draft, call: Call) -> Any:
+    if call.args[0] != "shape":
+        raise _refusal(call.path, str(call.args[0]))
+    return (*call.signal.sizes, *call.signal.shape)
+
+
+def _getitem(_draft: Draft, call: Call) -> Any:
+    if len(call.signal.sizes) == 2:
+        raise time_inside("one step is taken out of the sequence", call.path)
+    raise _refusal(call.path, call.name)
+
+
+def _dropout(draft: Draft, call: Call) -> Signal:
+    _, training = call.values(p=0.5, training=True)
+    if training:
+        raise UnsupportedError(
+            "E2008", "dropout that acts after the training too", where=call.path,
+            remedy="call dropout(x, p, self.training), or use nn.Dropout",
+        )  # fmt: skip
+    draft.note("dropped", call.path, "dropout acts in training only")
+    return call.signal
+
+
+def _flatten(draft: Draft, call: Call) -> Signal:
+    start, end = call.values(start_dim=0, end_dim=-1)
+    leading = len(call.signal.sizes)
+    return append_flatten(draft, call.path, call.signal, start=start, end=end, leading=leading)
+
+
+def _reshape(draft: Draft, call: Call) -> Signal:
+    """Flatten all features, or change nothing."""
+    signal, wanted = call.signal, _unpacked(call.args)
+    full = (*signal.sizes, *signal.shape)
     known = prod(size for size in wanted if size != -1)
     target = tuple(prod(full) // known if size == -1 else size for size in wanted)
     if target == full:
-        return value
-    if target != (*value.sizes, prod(value.shape)):
+        return signal
+    if target != (*signal.sizes, prod(signal.shape)):
         raise UnsupportedError(
-            "E2008", f"{name}{tuple(wanted)} of shape {full} is not supported", where=path,
+            "E2008", f"{call.name}{wanted} of shape {full} is not supported", where=call.path,
             remedy="only flattening all features is: x.flatten(1)",
         )  # fmt: skip
-    leading = len(value.sizes)
-    return append_flatten(draft, path, value, start=leading, end=-1, leading=leading)
+    leading = len(signal.sizes)
+    return append_flatten(draft, call.path, signal, start=leading, end=-1, leading=leading)
 
 
-def _repeat(
-    path: str, name: str, value: Signal, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Signal:
-    """Add a time dimension in front and repeat the frame along it; nothing else."""
-    if name == "unsqueeze":
-        if len(value.sizes) == 1 and _arguments((value, *args), kwargs, dim=None) == [0]:
-            return replace(value, sizes=(1, *value.sizes))
-        raise refuse_operation(path, name)
-    counts = args[0] if args and isinstance(args[0], tuple | list) else args
-    same = {1} if name == "repeat" else {-1}
-    full = (*value.sizes, *value.shape)
-    is_frame = len(value.sizes) == 1 or value.sizes[0] == 1
-    n_dims = len(full) + (len(value.sizes) == 1)
-    kept = zip(counts[1:], full[-(n_dims - 1) :], strict=False)
-    if not is_frame or len(counts) != n_dims or counts[0] < 1:
-        raise refuse_operation(path, name)
-    if any(count not in same and (name == "repeat" or count != size) for count, size in kept):
-        raise refuse_operation(path, name)
-    return replace(value, sizes=(counts[0], value.sizes[-1]))
-
-
-def _pool(
-    draft: Draft,
-    path: str,
-    name: str,
-    value: Signal,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Signal:
-    if len(value.sizes) == 2:
-        raise time_inside(f"{name} takes time for batch", path)
+def _pool(draft: Draft, call: Call) -> Signal:
+    """Apply a functional 2-D pool as if it were a module with these options."""
+    if len(call.signal.sizes) == 2:
+        raise time_inside(f"{call.name} takes time for batch", call.path)
     options: dict[str, Any] = dict.fromkeys(("stride", "divisor_override")) | {
         "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True,
         "return_indices": False,
     }  # fmt: skip
-    order = {
-        "max_pool2d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
-        "avg_pool2d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
-    }[name]
-    options |= dict(zip(order, args, strict=False)) | kwargs
-    return POOLS[name](draft, path, SimpleNamespace(**options), value)
+    read, order = POOLS[call.name]
+    options |= dict(zip(order, call.args, strict=False)) | call.kwargs
+    return read(draft, call.path, SimpleNamespace(**options), call.signal)
 
 
-def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any], **defaults: Any) -> list[Any]:
-    """Return the values of named arguments that follow the first positional one."""
-    given = dict(zip(defaults, args[1:], strict=False)) | kwargs
-    return [given.get(name, default) for name, default in defaults.items()]
+def _unsqueeze(_draft: Draft, call: Call) -> Signal:
+    if len(call.signal.sizes) != 1 or call.values(dim=None) != [0]:
+        raise _refusal(call.path, call.name)
+    return replace(call.signal, sizes=(1, *call.signal.sizes))
+
+
+def _repeat(_draft: Draft, call: Call) -> Signal:
+    """Show a frame at every step of a new time dimension in front; nothing else is repeated."""
+    signal, counts = call.signal, _unpacked(call.args)
+    frame = signal if len(signal.sizes) == 2 else replace(signal, sizes=(1, *signal.sizes))
+    rest = (frame.sizes[-1], *frame.shape)
+    kept = [(1,) * len(rest)] if call.name == "repeat" else [(-1,) * len(rest), rest]
+    if frame.sizes[0] != 1 or counts[0] < 1 or counts[1:] not in kept:
+        raise _refusal(call.path, call.name)
+    return replace(frame, sizes=(counts[0], frame.sizes[-1]))
+
+
+def _decode(_draft: Draft, call: Call) -> Decoded:
+    dim, keepdim = call.values(dim=None, keepdim=False)
+    if len(call.signal.sizes) != 2 or dim not in (0, (0,)) or keepdim:
+        raise _refusal(call.path, call.name)
+    return Decoded(call.signal, "mean" if call.name == "mean" else "sum")
+
+
+def _unpacked(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(args[0]) if args and isinstance(args[0], tuple | list) else args
+
+
+POOLS = {
+    "max_pool2d": (
+        read_max_pool,
+        ("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
+    ),
+    "avg_pool2d": (
+        read_avg_pool,
+        ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    ),
+}
+"""Functional pools: their reader and the order of their positional arguments."""
+
+OPERATIONS: dict[str, Callable[[Draft, Call], Any]] = {
+    **dict.fromkeys(("contiguous", "float", "detach", "clone"), _same),
+    **dict.fromkeys(("view", "reshape"), _reshape),
+    **dict.fromkeys(("repeat", "expand"), _repeat),
+    **dict.fromkeys(("mean", "sum"), _decode),
+    **dict.fromkeys(POOLS, _pool),
+    "dropout": _dropout,
+    "flatten": _flatten,
+    "getattr": _getattr,
+    "getitem": _getitem,
+    "size": _size,
+    "unsqueeze": _unsqueeze,
+}
+"""What forward may do to a signal, by torch's names of functions and methods."""

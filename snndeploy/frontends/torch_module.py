@@ -12,14 +12,14 @@ else is refused by name. Where time is:
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import nir
 import numpy as np
 import torch
 from torch import nn
 
-from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.errors import ModelError, UnsupportedError, UsageError
 from snndeploy.frontends.draft import Draft, Signal
 from snndeploy.frontends.operations import Decoded, State
 from snndeploy.frontends.tracing import Time, guess_time, trace, untouched
@@ -69,7 +69,10 @@ def import_module(module: nn.Module, example: torch.Tensor, options: ImportOptio
     Raises:
         UnsupportedError: E2001 to E2012: a module, neuron, operation or option, by its path.
         ModelError: E1045 (example input), E1012 (NaN weights), E1021 (shapes).
+        UsageError: E5040, an option that does not exist.
     """
+    _check_arguments(module, options)
+    example = torch.as_tensor(example)
     with untouched(module):
         root, traced = trace(module)
         leading = 2 if (options.time or guess_time(root, traced)) == "module" else 1
@@ -98,6 +101,23 @@ def import_module(module: nn.Module, example: torch.Tensor, options: ImportOptio
         notes=tuple(draft.notes),
         origin=f"{options.name or type(module).__name__} ({walk.framework})",
     )
+
+
+def _check_arguments(module: Any, options: ImportOptions) -> None:
+    if not isinstance(module, nn.Module):
+        raise UsageError(
+            "E5040", f"{type(module).__name__} is not a torch module", where="module",
+            remedy="give the network itself, with its weights loaded",
+        )  # fmt: skip
+    allowed = {"time": get_args(Time), "values": get_args(Values), "decode": get_args(Decode)}
+    for option, choices in allowed.items():
+        value = getattr(options, option)
+        if value is not None and value not in choices:
+            raise UsageError(
+                "E5040", f"{value!r}", where=option, remedy=f"use one of {', '.join(choices)}"
+            )
+    if options.steps is not None and options.steps < 1:
+        raise UsageError("E5040", f"{options.steps}", where="steps", remedy="use 1 or more")
 
 
 def _start(example: torch.Tensor, leading: int, options: ImportOptions) -> tuple[Draft, InputPort]:

@@ -28,18 +28,18 @@ def encode(source: Source, x: FloatArray, *, steps: int, rng: np.random.Generato
         rng: generator for rate coding; unused by the other encodings.
 
     Raises:
-        ModelError: E1021 wrong shape, E1022 more frames than steps, E1023 not spikes.
+        ModelError: E1061 wrong shape, E1062 more frames than steps, E1063 not spikes.
     """
     if x.shape[2:] != source.shape:
         raise ModelError(
-            "E1021",
+            "E1061",
             f"array is [T, B, {_dims(x.shape[2:])}], input takes [T, B, {_dims(source.shape)}]",
             where=source.name,
             remedy="reshape the array; time is the first axis, samples the second",
         )
     if len(x) > steps:
         raise ModelError(
-            "E1022",
+            "E1062",
             f"array has {len(x)} frames, the network was compiled for {steps} steps per sample",
             where=source.name,
             remedy=f"compile with --steps {len(x)} or cut the array",
@@ -64,7 +64,7 @@ def _as_spikes(source: Source, frames: FloatArray) -> Encoded:
     values = frames.astype(np.int64)
     if np.any(values != frames) or values.min(initial=0) < 0 or values.max(initial=0) > 1:
         raise ModelError(
-            "E1023",
+            "E1063",
             "input takes spikes (0 or 1 per step), the array holds other values",
             where=source.name,
             remedy="compile with --encode graded or --encode rate",

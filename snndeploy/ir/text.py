@@ -76,7 +76,7 @@ def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Ne
     """Parse what `print_network` printed; `arrays` holds those it kept beside the text.
 
     Raises:
-        ModelError: E1031, with the line that cannot be read and why.
+        ModelError: E1064, with the line that cannot be read and why.
     """
     reader = _Reader(text, arrays or {})
     try:
@@ -86,7 +86,7 @@ def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Ne
         if isinstance(error, ModelError):
             reason = f"{error.where}: {error.message}"
         raise ModelError(
-            "E1031",
+            "E1064",
             f"cannot read the network: {reason}",
             where=f"line {reader.line_number}",
             remedy="write it again with `snndeploy inspect --emit network`",

@@ -20,14 +20,14 @@ def verify_network(network: Network) -> None:
     """Check a network.
 
     Raises:
-        ModelError: E1032, with the first problem and how many there are.
+        ModelError: E1065, with the first problem and how many there are.
     """
     problems = list(network_problems(network))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         where, _, what = problems[0].partition(": ")
         raise ModelError(
-            "E1032",
+            "E1065",
             f"the integer network is not well formed: {what}{more}",
             where=where,
             remedy="compile the model again; if this comes from a compilation, report it",

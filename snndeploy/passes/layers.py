@@ -1,7 +1,9 @@
-"""Model -> layers: each spiking node with the one linear map that feeds it.
+"""Model -> layers: each population to be, with every linear path that feeds it.
 
-A chain of NIR nodes is cut behind its spiking nodes. What stands before each (pools, flattening,
-scales and at most one weight node) becomes one linear map in float.
+A graph without loops is cut behind its spiking nodes. Every way from a spiking node or an input to
+the next one (pools, flattening, scales and at most one weight node) becomes one linear map in
+float. Edges that meet are sums: a residual add, a concatenation or a sum of spikes before weights
+is one path per source, each with its own copy of the weights, so that spikes stay binary.
 """
 
 from dataclasses import dataclass, replace
@@ -13,99 +15,155 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import Model
+from snndeploy.nirgraph.rebuild import sources_of, topological_order
 from snndeploy.passes.linear import Build, LinearMap, bad_shape, extend, identity, weights_of
 from snndeploy.passes.neuron import NEURONS, Recurrence, recurrence
+
+MOST_PATHS = 64
+"""Ways into one population beyond which replicated synapses are refused."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Path:
+    """One way into a population.
+
+    Attributes:
+        source: spiking node or input port it starts at.
+        nodes: the linear NIR nodes on it, in order.
+        weight: real weights, first axis the target channel or neuron.
+        build: makes the synapse of integer weights of the same shape.
+    """
+
+    source: str
+    nodes: tuple[str, ...]
+    weight: FloatArray
+    build: Build
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Layer:
-    """One population to be: a linear map, a bias, a neuron.
+    """One population to be: linear paths, a bias, a neuron.
 
     Attributes:
-        name: name of its spiking node, or of its last weight node for a readout.
-        nodes: the NIR nodes it came from, in order.
-        weight: real weights, first axis the target channel or neuron.
-        build: makes the synapse of integer weights of the same shape.
+        name: name of its spiking node; of its last weight node for a readout.
         bias: real bias per neuron [n].
         shape: of the population.
         neuron: None for a readout without a neuron.
     """
 
     name: str
-    nodes: tuple[str, ...]
-    weight: FloatArray
-    build: Build
+    paths: tuple[Path, ...]
     bias: FloatArray
     shape: tuple[int, ...]
     neuron: Recurrence | None
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The NIR nodes it came from, each once, in order."""
+        own = () if self.neuron is None else (self.name,)
+        return tuple(dict.fromkeys((*(n for path in self.paths for n in path.nodes), *own)))
 
-def layers_of(model: Model) -> tuple[Layer, ...]:
-    """Cut a chain into layers.
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LayerGraph:
+    """All layers, sources before targets, and the layer that each output reads."""
+
+    layers: tuple[Layer, ...]
+    outputs: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Way:
+    """A linear map on its way from a source."""
+
+    source: str
+    linear: LinearMap
+
+
+def layers_of(model: Model) -> LayerGraph:
+    """Cut a graph into layers.
 
     Raises:
-        UnsupportedError: E2101 the graph is not a chain, E2102 a node that has no lowering, E2103
-            weights after weights, E2104 a pool between weights and neuron, and those of
-            `recurrence`.
+        UnsupportedError: E2021 a loop, E2101 too many ways into one node, E2102 a node that has no
+            lowering, E2103 weights after weights, E2104 a pool between weights and neuron, and
+            those of `recurrence`.
         ModelError: E1052 shapes that do not follow from each other.
     """
     layers: list[Layer] = []
-    shape = model.inputs[0].shape
-    pending = identity(shape)
-    for name in chain(model):
+    outputs: dict[str, str] = {}
+    ways: dict[str, tuple[_Way, ...]] = {}
+    for name in topological_order(model.graph):
         node = model.graph.nodes[name]
-        if isinstance(node, NEURONS):
+        if isinstance(node, nir.Input):
+            shape = next(port.shape for port in model.inputs if port.name == name)
+            ways[name] = (_Way(source=name, linear=identity(shape)),)
+            continue
+        arriving = tuple(way for source in sources_of(model.graph, name) for way in ways[source])
+        _check_ways(name, arriving)
+        if isinstance(node, nir.Output):
+            outputs[name] = _output(name, arriving, layers)
+        elif isinstance(node, NEURONS):
             neuron = recurrence(name, node, model.semantics_of(name))
-            layers.append(_close(pending, name, neuron))
-            pending = identity(layers[-1].shape)
+            layers.append(_close(arriving, name, neuron))
+            ways[name] = (_Way(source=name, linear=identity(layers[-1].shape)),)
         else:
-            pending = extend(pending, name, node)
-    if pending.nodes:
-        layers.append(_close(pending, pending.weight_node or pending.nodes[-1], None))
-    return tuple(layers)
+            ways[name] = _extended(arriving, name, node)
+    return LayerGraph(layers=tuple(layers), outputs=outputs)
 
 
-def chain(model: Model) -> tuple[str, ...]:
-    """Return the names of the nodes between the input and the output, in order."""
-    following: dict[str, list[str]] = {name: [] for name in model.graph.nodes}
-    for source, target in model.graph.edges:
-        following[source].append(target)
-    order: list[str] = []
-    here = model.inputs[0].name
-    while True:
-        targets = following[here]
-        if len(targets) != 1 or len(order) > len(following):
-            raise _not_a_chain(here, len(targets))
-        here = targets[0]
-        if isinstance(model.graph.nodes[here], nir.Output):
-            break
-        order.append(here)
-    if len(order) != len(following) - 2:
-        raise _not_a_chain(next(iter(set(following) - set(order))), 0)
-    return tuple(order)
+def _check_ways(name: str, arriving: tuple[_Way, ...]) -> None:
+    if not arriving:
+        raise bad_shape(name, (), ())
+    if len(arriving) > MOST_PATHS:
+        raise UnsupportedError(
+            "E2101",
+            f"{len(arriving)} sums of spikes meet here; each would need its own copy of the "
+            f"weights, {MOST_PATHS} at most",
+            where=name,
+            remedy="put a spiking layer into the residual stream",
+        )
+    sizes = {prod(way.linear.shape) for way in arriving}
+    if len(sizes) > 1:
+        first, second = (way.linear.shape for way in arriving[:2])
+        raise bad_shape(name, first, second)
 
 
-def _not_a_chain(name: str, n: int) -> UnsupportedError:
-    return UnsupportedError(
-        "E2101",
-        f"the graph is not a chain ({n} edges leave this node)",
-        where=name,
-        remedy="deploy the branch-free part; branches, loops and skips are not lowered yet",
-    )
+def _extended(arriving: tuple[_Way, ...], name: str, node: object) -> tuple[_Way, ...]:
+    """Append a linear node to every way; its bias acts once, on the first."""
+    found = []
+    for index, way in enumerate(arriving):
+        linear = extend(way.linear, name, node)
+        if index and linear.weight_node == name:
+            linear = replace(linear, bias=None)
+        found.append(_Way(source=way.source, linear=linear))
+    return tuple(found)
 
 
-def _close(pending: LinearMap, name: str, neuron: Recurrence | None) -> Layer:
-    """Make a layer of the collected map and a neuron, scales and gains folded into the weights."""
-    n = prod(pending.shape)
-    weight, build = weights_of(pending)
-    bias = np.zeros(n) if pending.bias is None else pending.bias
+def _output(name: str, arriving: tuple[_Way, ...], layers: list[Layer]) -> str:
+    """Return the layer an output reads: a spiking one, or a readout made for it."""
+    (first, *rest) = arriving
+    map_ = first.linear
+    untouched = not map_.weight_node and map_.pool is None and map_.scale == 1.0
+    if not rest and untouched and any(layer.name == first.source for layer in layers):
+        return first.source
+    label = next((w.linear.weight_node for w in reversed(arriving) if w.linear.weight_node), name)
+    label = label if all(layer.name != label for layer in layers) else name
+    layers.append(_close(arriving, label, None))
+    return label
+
+
+def _close(arriving: tuple[_Way, ...], name: str, neuron: Recurrence | None) -> Layer:
+    """Make a layer of the maps that arrive and a neuron, scales and gains folded into weights."""
+    shape = arriving[0].linear.shape
+    n = prod(shape)
+    paths = tuple(_path(way) for way in arriving)
+    bias = np.zeros(n)
+    for way in arriving:
+        bias = bias if way.linear.bias is None else bias + way.linear.bias
     if neuron is None:
-        return Layer(
-            name=name, nodes=pending.nodes, weight=weight, build=build, bias=bias,
-            shape=pending.shape, neuron=None,
-        )  # fmt: skip
+        return Layer(name=name, paths=paths, bias=bias, shape=shape, neuron=None)
     if len(neuron.threshold) not in (1, n):
-        raise bad_shape(name, neuron.threshold.shape, pending.shape)
+        raise bad_shape(name, neuron.threshold.shape, shape)
     if neuron.keep_u and np.any(bias != 0):
         raise UnsupportedError(
             "E2127",
@@ -113,26 +171,30 @@ def _close(pending: LinearMap, name: str, neuron: Recurrence | None) -> Layer:
             where=name,
             remedy="train the layer before a current-based neuron with bias=False",
         )
-    weight, bias, neuron = _normalise(name, weight, bias, neuron, n)
-    return Layer(
-        name=name, nodes=(*pending.nodes, name), weight=weight, build=build, bias=bias,
-        shape=pending.shape, neuron=neuron,
-    )  # fmt: skip
-
-
-def _normalise(
-    name: str, weight: FloatArray, bias: FloatArray, neuron: Recurrence, n: int
-) -> tuple[FloatArray, FloatArray, Recurrence]:
-    """Fold the gain into the weights; thresholds that differ become 1 by scaling their rows."""
-    gain, threshold = (np.broadcast_to(v, n) for v in (neuron.gain, neuron.threshold))
+    factor, threshold = _normalised(neuron, n)
+    scaled = tuple(replace(path, weight=_scale_rows(name, path.weight, factor)) for path in paths)
     drive = np.broadcast_to(neuron.drive, n)
-    common = np.ptp(threshold) == 0
-    factor = gain if common else gain / threshold
-    weight = _scale_rows(name, weight, factor)
-    bias = bias * factor + (drive if common else drive / threshold)
-    threshold = threshold[:1] if common else np.ones(1)
+    common = np.ptp(neuron.threshold) == 0
+    bias = bias * factor + (drive if common else drive / neuron.threshold)
     one = np.ones(1)
-    return weight, bias, replace(neuron, gain=one, drive=0 * one, threshold=threshold)
+    neuron = replace(neuron, gain=one, drive=0 * one, threshold=threshold)
+    return Layer(name=name, paths=scaled, bias=bias, shape=shape, neuron=neuron)
+
+
+def _path(way: _Way) -> Path:
+    weight, build = weights_of(way.linear)
+    return Path(source=way.source, nodes=way.linear.nodes, weight=weight, build=build)
+
+
+def _normalised(neuron: Recurrence, n: int) -> tuple[FloatArray, FloatArray]:
+    """Return the factor on every neuron's input and the common threshold.
+
+    Thresholds that differ become 1 by scaling what arrives.
+    """
+    gain = np.broadcast_to(neuron.gain, n)
+    if np.ptp(neuron.threshold) == 0:
+        return gain, neuron.threshold[:1]
+    return gain / neuron.threshold, np.ones(1)
 
 
 def _scale_rows(name: str, weight: FloatArray, factor: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.arrays import FloatArray
+from snndeploy.nirgraph.dynamics import step_constants
 from snndeploy.semantics import Compare, Semantics
 
 NEURONS = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
@@ -58,8 +59,9 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
             keep_u=0.0, keep_v=0.0, gain=one, drive=zero, threshold=threshold, compare="gt"
         )
     _refuse_semantics(name, semantics)
-    v_reset = _flat(node.v_reset) if node.v_reset is not None else np.zeros(1)
-    threshold = _flat(node.v_threshold) - v_reset
+    step = step_constants(node, semantics)
+    v_reset = np.zeros(1) if step.v_reset is None else _flat(step.v_reset)
+    threshold = _flat(step.v_threshold) - v_reset
     if np.any(threshold <= 0):
         raise ModelError(
             "E1051", "v_threshold must lie above v_reset", where=name, remedy="check the thresholds"
@@ -71,15 +73,17 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
             where=name,
             remedy="use --semantics …,v0=reset if the framework starts at v_reset",
         )
-    keep_v, gain_v = _membrane(name, node, semantics)
-    keep_u, gain_u = _synapse(name, node, semantics)
-    leak = _flat(node.v_leak) if hasattr(node, "v_leak") else v_reset
-    drive = (1 - keep_v) * (leak - v_reset)
-    n = max(map(len, (threshold, gain_v, gain_u, drive)))
+    keep_v = _keep(name, step.v_decay)
+    gain = _flat(step.v_gain)
+    keep_u = 0.0
+    if step.i_decay is not None:
+        keep_u, gain = _keep(name, step.i_decay), gain * _flat(step.i_gain)
+    drive = _flat(step.v_drive) - (1 - keep_v) * v_reset
+    n = max(map(len, (threshold, gain, drive)))
     return Recurrence(
         keep_u=keep_u,
         keep_v=keep_v,
-        gain=np.broadcast_to(gain_v * gain_u, n),
+        gain=np.broadcast_to(gain, n),
         drive=np.broadcast_to(drive, n),
         threshold=np.broadcast_to(threshold, n),
         compare=semantics.compare,
@@ -128,46 +132,25 @@ def _refuse_semantics(name: str, semantics: Semantics) -> None:
         )
 
 
-def _membrane(name: str, node: Any, semantics: Semantics) -> tuple[float, FloatArray]:
-    if isinstance(node, nir.IF):
-        unit = semantics.gain == "unit"
-        return 1.0, np.ones(1) if unit else _flat(node.r) * semantics.dt
-    tau = _flat(node.tau_mem if isinstance(node, nir.CubaLIF) else node.tau)
-    keep, share = _decay(name, tau, semantics)
-    gain = np.ones(1) if semantics.gain == "unit" else _flat(node.r) * share
-    return keep, gain
-
-
-def _synapse(name: str, node: Any, semantics: Semantics) -> tuple[float, FloatArray]:
-    if not isinstance(node, nir.CubaLIF):
-        return 0.0, np.ones(1)
-    keep, share = _decay(name, _flat(node.tau_syn), semantics)
-    gain = np.ones(1) if semantics.gain == "unit" else _flat(node.w_in) * share
-    return keep, gain
-
-
-def _decay(name: str, tau: FloatArray, semantics: Semantics) -> tuple[float, float]:
-    """Return what is kept per step and the share of the input that enters (Euler or exact)."""
-    if np.any(~(tau > 0)):
-        raise ModelError("E1051", "a time constant is not > 0", where=name, remedy="check tau")
-    if np.ptp(tau) > 0:
+def _keep(name: str, decay: FloatArray) -> float:
+    """Return the one share that all neurons keep per step."""
+    keep = _flat(decay)
+    if np.any(~((keep >= 0) & (keep <= 1))):
+        raise ModelError(
+            "E1051",
+            f"keeps {keep.min():.4g} of its state per step: a time constant below the step",
+            where=name,
+            remedy="give the model's step with --semantics …,dt=SECONDS",
+        )
+    if np.ptp(keep) > 0:
         raise UnsupportedError(
             "E2124",
-            f"decays differ between neurons (tau from {tau.min():.4g} to {tau.max():.4g} s); the "
+            f"decays differ between neurons (they keep {keep.min():.4g} to {keep.max():.4g}); the "
             "chip takes one per population",
             where=name,
             remedy="train with one time constant per layer",
         )
-    ratio = semantics.dt / float(tau[0])
-    keep = float(np.exp(-ratio)) if semantics.leak == "exp" else 1.0 - ratio
-    if not 0 <= keep < 1:
-        raise ModelError(
-            "E1051",
-            f"time constant {tau[0]:.4g} s is below the step of {semantics.dt:.4g} s",
-            where=name,
-            remedy="give the model's step with --semantics …,dt=SECONDS",
-        )
-    return keep, 1.0 - keep
+    return float(keep[0])
 
 
 def _flat(value: Any) -> FloatArray:

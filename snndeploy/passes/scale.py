@@ -101,29 +101,48 @@ def encode_bias(bias: FloatArray, unit: float, numerics: Numerics) -> tuple[IntA
 
 
 def grid_unit(
-    weight: FloatArray, bias: FloatArray, theta: float, bits: int, numerics: Numerics
+    weights: tuple[FloatArray, ...],
+    bias: FloatArray,
+    theta: float,
+    bits: int,
+    numerics: Numerics,
+    *,
+    spare_bits: list[int],
 ) -> int | None:
     """Return k such that theta / k is a unit on which every weight and bias lies, else None.
 
     Trained-on-the-grid models have one; the smallest k is the coarsest such unit. Weights must
-    lie on the stored grid, biases on the state grid (1/64 of a unit).
+    lie on the stored grid, biases on the state grid (1/64 of a unit). `spare_bits` says per array
+    how many exponent bits its weights may use.
     """
-    values = np.unique(np.abs(weight[weight != 0])) / theta
-    if not len(values):
+    most, steps = float(numerics.vth_max), []
+    for weight, spare in zip(weights, spare_bits, strict=True):
+        values = np.unique(np.abs(weight[weight != 0])) / theta
+        if len(values):
+            step = weight_step(bits, sign_mode_of(weight))
+            top = (255 // step * step) << spare
+            most = min(most, top / values[-1] * (1 + GRID_TOLERANCE))
+            steps.append(values / step)
+    if not steps:
         return None
-    mode = sign_mode_of(weight)
-    step = weight_step(bits, mode)
-    top = 255 // step * step
-    most = min(int(top / values[-1] * (1 + GRID_TOLERANCE)), numerics.vth_max)
-    candidates = np.arange(1, most + 1, dtype=np.float64)
-    for value in _few_then_all(values / step):
+    candidates = np.arange(1, int(most) + 1, dtype=np.float64)
+    biases = np.unique(np.abs(bias)) / theta * STATE
+    for value in (*_few_then_all(np.concatenate(steps)), *biases):
         if not len(candidates):
             return None
         candidates = candidates[_on_grid(candidates * value)]
-    biases = np.unique(np.abs(bias)) / theta * STATE
-    for value in biases:
-        candidates = candidates[_on_grid(candidates * value)]
     return int(candidates[0]) if len(candidates) else None
+
+
+def exact_exponent(ideal: FloatArray, bits: int, most: int) -> int | None:
+    """Return the smallest exponent at which weights (in units) are stored exactly, else None."""
+    step = weight_step(bits, sign_mode_of(ideal))
+    top = 255 // step * step
+    for exponent in range(most + 1):
+        scaled = np.abs(ideal) / (1 << exponent)
+        if scaled.max(initial=0.0) <= top * (1 + GRID_TOLERANCE):
+            return exponent if bool(np.all(_on_grid(scaled / step))) else None
+    return None
 
 
 def _few_then_all(values: FloatArray) -> FloatArray:

@@ -1,36 +1,48 @@
-"""Wave offsets and delays: the pipeline made exact.
+"""Wave offsets, delays and relays: the pipeline made exact.
 
 Requires: a network without cycles. Ensures: every population's wave is one more than the largest of
-its inputs', every projection's delay makes all branches of a population arrive in the same step.
+its inputs', and what reaches a population over branches of different depth arrives in the same
+step: each projection waits for the deepest one, in its synapses while their format holds the delay,
+else behind a chain of relays that all projections of a source share.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from snndeploy.errors import UnsupportedError
-from snndeploy.ir.network import Network, Projection
-from snndeploy.ir.synapses import Conv, Pool, Sparse
+from snndeploy.ir.network import Network, Population, Projection, Source
+from snndeploy.ir.neurons import LIF, gate
+from snndeploy.ir.synapses import Conv, OneToOne, Pool, Sparse
 from snndeploy.target import Numerics
+
+RELAY_WEIGHT, RELAY_VTH = 2, 1
+"""A spike through a relay arrives as 2 and exceeds 1: one spike in, one spike out."""
 
 
 def assign_waves(network: Network, numerics: Numerics) -> Network:
-    """Return the network with wave offsets and delays.
+    """Return the network with wave offsets, delays and the relays they need.
 
     Raises:
-        UnsupportedError: E2131 a cycle, E2132 a delay beyond what the synapse format holds.
+        UnsupportedError: E2131 a cycle, E2132 a delay that neither synapses nor relays can hold.
     """
     waves = _waves(network)
-    projections = tuple(
-        replace(p, delay=waves[p.target] - waves[p.source] - 1) for p in network.projections
-    )
-    for projection in projections:
-        _check_delay(projection, numerics)
+    relays: dict[str, Population] = {}
+    links: dict[str, Projection] = {}
+    projections = []
+    for projection in network.projections:
+        delay = waves[projection.target] - waves[projection.source] - 1
+        held = min(delay, numerics.delay_max[_format(projection)])
+        source = _relayed(network, projection, waves, delay - held, relays, links)
+        projections.append(replace(projection, source=source, delay=held))
+    populations = tuple(replace(p, wave=waves[p.name]) for p in network.populations)
     return Network(
         name=network.name,
         steps=network.steps,
         sources=network.sources,
-        populations=tuple(replace(p, wave=waves[p.name]) for p in network.populations),
-        projections=projections,
+        populations=tuple(sorted((*populations, *relays.values()), key=lambda p: p.wave)),
+        projections=(*links.values(), *projections),
         outputs=network.outputs,
         facts=network.facts,
     )
@@ -53,19 +65,50 @@ def _waves(network: Network) -> Mapping[str, int]:
     return waves
 
 
-def _check_delay(projection: Projection, numerics: Numerics) -> None:
-    match projection.synapse:
-        case Conv() | Pool():
-            kind = "conv"
-        case Sparse():
-            kind = "sparse"
-        case _:
-            kind = "dense"
-    most = numerics.delay_max[kind]
-    if projection.delay > most:
+def _relayed(
+    network: Network,
+    projection: Projection,
+    waves: Mapping[str, int],
+    n_relays: int,
+    relays: dict[str, Population],
+    links: dict[str, Projection],
+) -> str:
+    """Return where a projection starts: its source, or the relay so many steps behind it."""
+    node = network.nodes[projection.source]
+    if n_relays and isinstance(node, Source) and node.is_graded:
         raise UnsupportedError(
             "E2132",
-            f"this branch must wait {projection.delay} steps; a {kind} synapse holds {most}",
+            f"graded input would have to wait {n_relays} steps; relays carry spikes only",
             where=projection.name,
-            remedy="make the branches' depths more alike",
+            remedy="compute the first layer on the host with --host-layers 1",
         )
+    before = node.name
+    for index in range(1, n_relays + 1):
+        name = f"{node.name}.relay{index}"
+        if name not in relays:
+            relays[name] = Population(
+                name=name,
+                shape=node.shape,
+                program=LIF,
+                params=gate(vth=RELAY_VTH),
+                wave=waves[node.name] + index,
+            )
+            links[name] = Projection(
+                name=f"{before}->{name}",
+                source=before,
+                target=name,
+                synapse=OneToOne(weight=np.full(node.n, RELAY_WEIGHT)),
+                sign_mode="excitatory",
+            )
+        before = name
+    return before
+
+
+def _format(projection: Projection) -> str:
+    match projection.synapse:
+        case Conv() | Pool():
+            return "conv"
+        case Sparse():
+            return "sparse"
+        case _:
+            return "dense"

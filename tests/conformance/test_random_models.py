@@ -36,7 +36,7 @@ def compiled(seed):
     model = random_chain(rng)
     source = choose_source(model.inputs[0], CompileOptions(), NUMERICS)
     network, reports = discretize(
-        model, layers_of(model), source, NUMERICS, steps=model.steps, weight_bits=8
+        model, layers_of(model), (source,), NUMERICS, steps=model.steps, weight_bits=8
     )
     network = assign_waves(network, NUMERICS)
     verify_network(network)

@@ -18,7 +18,7 @@ NUMERICS = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi2
 
 def compiled_text(model, source):
     network, _ = discretize(
-        model, layers_of(model), source, NUMERICS, steps=model.steps, weight_bits=8
+        model, layers_of(model), (source,), NUMERICS, steps=model.steps, weight_bits=8
     )
     return print_network(assign_waves(network, NUMERICS))[0]
 

@@ -30,7 +30,7 @@ def to_network(model, *, source=None, weight_bits=8):
     port = model.inputs[0]
     source = source or Source(name=port.name, shape=port.shape, repeat=port.repeat)
     network, reports = discretize(
-        model, layers_of(model), source, NUMERICS, steps=model.steps, weight_bits=weight_bits
+        model, layers_of(model), (source,), NUMERICS, steps=model.steps, weight_bits=weight_bits
     )
     network = assign_waves(network, NUMERICS)
     verify_network(network)

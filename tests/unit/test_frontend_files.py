@@ -11,7 +11,7 @@ import torch
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
-from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.errors import ModelError, SnnDeployError, UnsupportedError
 from snndeploy.frontends import checkpoint, nir_file
 
 
@@ -75,6 +75,33 @@ def test_a_truncated_file(good, good_nir, keep):
     refused(checkpoint.load, good, "E1003")
     good_nir.write_bytes(good_nir.read_bytes()[:keep])
     refused(nir_file.read, good_nir, "E1003")
+
+
+def test_one_flipped_bit_in_a_weight(good):
+    weight = checkpoint.load(good).graph.nodes["0"].weight.tobytes()
+    content = bytearray(good.read_bytes())
+    content[content.index(weight) + 5] ^= 1
+    good.write_bytes(content)
+    assert "checksum" in refused(checkpoint.load, good, "E1003")
+
+
+@pytest.mark.parametrize("suffix", ["pt", "nir"])
+def test_random_damage_ends_in_an_error_of_ours_or_in_a_model(suffix, good, good_nir):
+    path, read = (good, checkpoint.load) if suffix == "pt" else (good_nir, nir_file.read)
+    content, rng = path.read_bytes(), np.random.default_rng(5)
+    codes, lines = set(), []
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), rng.integers(1, 12)):
+            damaged[place] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            read(path)
+        except SnnDeployError as error:
+            codes.add(error.code)
+            lines.append(error.line())
+    assert len(codes) > 1
+    assert not any("\n" in line for line in lines)
 
 
 def test_text_and_each_others_files(tmp_path, good, good_nir):

@@ -5,9 +5,9 @@ import snntorch as snn
 import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
-from torch.nn.functional import max_pool2d, relu
+from torch.nn.functional import dropout, max_pool2d, relu
 
-from snndeploy.errors import ModelError, SnnDeployError, UnsupportedError
+from snndeploy.errors import ModelError, SnnDeployError, UnsupportedError, UsageError
 from snndeploy.frontends.torch_module import ImportOptions, import_module
 
 
@@ -211,6 +211,9 @@ REFUSED = {
     "another reshape": (
         image(Forward(lambda self, x: self.lif(x.view(1, 4, 16)))), "E2008", "view"
     ),
+    "dropout that stays": (
+        vector(Forward(lambda self, x: self.lif(dropout(self.fc(x))))), "E2008", "self.training"
+    ),
     "half precision": (
         vector(nn.Sequential(nn.Linear(4, 4), neuron.IFNode()).half()), "E2008", "float16"
     ),
@@ -282,6 +285,21 @@ def test_a_multi_step_net_said_to_be_outside_is_refused():
 def test_an_example_without_values_is_refused(example, options):
     with pytest.raises(ModelError, match="E1045"):
         import_module(neuron.IFNode(), example, options)
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ({"0.weight": torch.ones(1)}, ImportOptions()),
+        (neuron.IFNode(), ImportOptions(time="outside")),
+        (neuron.IFNode(), ImportOptions(decode="vote")),
+        (neuron.IFNode(), ImportOptions(values="graded")),
+        (neuron.IFNode(), ImportOptions(steps=0)),
+    ],
+)
+def test_arguments_that_do_not_exist(module, options):
+    with pytest.raises(UsageError, match="E5040"):
+        import_module(module, torch.rand(1, 4), options)
 
 
 def test_an_example_of_the_wrong_shape_names_the_layer():

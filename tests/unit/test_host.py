@@ -41,10 +41,10 @@ def test_rate_coding_is_seeded_and_has_the_rate():
 @pytest.mark.parametrize(
     ("x", "code"),
     [
-        (np.zeros((1, 1, 3)), "E1021"),
-        (np.zeros((5, 1, 2)), "E1022"),
-        (np.full((1, 1, 2), 0.5), "E1023"),
-        (np.full((1, 1, 2), 2.0), "E1023"),
+        (np.zeros((1, 1, 3)), "E1061"),
+        (np.zeros((5, 1, 2)), "E1062"),
+        (np.full((1, 1, 2), 0.5), "E1063"),
+        (np.full((1, 1, 2), 2.0), "E1063"),
     ],
 )
 def test_arrays_that_do_not_suit_the_source_are_refused(x, code):
@@ -104,5 +104,5 @@ def test_malformed_networks_are_found(what):
     assert any(
         what.replace("off the", "on the") in problem for problem in network_problems(network)
     )
-    with pytest.raises(ModelError, match=r"^error\[E1032\]"):
+    with pytest.raises(ModelError, match=r"^error\[E1065\]"):
         verify_network(network)

@@ -194,7 +194,7 @@ BROKEN = {
 def test_a_program_that_makes_no_sense_is_refused(case):
     change, message = BROKEN[case]
     Program(**FINE)
-    with pytest.raises(ModelError, match=rf"^error\[E1035\] n: .*{message}"):
+    with pytest.raises(ModelError, match=rf"^error\[E1066\] n: .*{message}"):
         Program(**{**FINE, **change})
 
 
@@ -318,5 +318,5 @@ def test_networks_of_all_programs_print_and_parse(case):
 def test_a_broken_program_in_a_text_is_refused_with_its_line():
     network, _ = random_network(np.random.default_rng(1), programs=("delta",), max_layers=1)
     text = print_network(network)[0].replace("  emit out low..high", "  emit out 0..7")
-    with pytest.raises(ModelError, match=r"^error\[E1031\] line \d+: .* delta: out is not set by"):
+    with pytest.raises(ModelError, match=r"^error\[E1064\] line \d+: .* delta: out is not set by"):
         parse_network(text)

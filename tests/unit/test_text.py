@@ -50,5 +50,5 @@ BROKEN = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_broken_text_is_refused_with_its_line(how):
     network, _ = random_network(np.random.default_rng(1))
-    with pytest.raises(ModelError, match=r"^error\[E1031\] line \d+: cannot read the network"):
+    with pytest.raises(ModelError, match=r"^error\[E1064\] line \d+: cannot read the network"):
         parse_network(BROKEN[how](print_network(network)[0]))

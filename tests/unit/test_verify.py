@@ -183,7 +183,7 @@ def test_a_backend_with_wrong_shapes_is_refused():
 def test_inputs_of_another_shape_are_refused(bundle):
     from snndeploy.samples import Samples
 
-    with pytest.raises(ModelError, match="E1021"):
+    with pytest.raises(ModelError, match="E1061"):
         verify(bundle, ("sim",), Samples(x={"in": np.zeros((5, 1, 7))}))
 
 
