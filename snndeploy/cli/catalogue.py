@@ -123,11 +123,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "The nir package refused the file; its own reason is in the message.",
         "Export the graph again with a current nir.",
     ),
-    "E1035": Entry(
-        "Neuron program that makes no sense",
-        "A statement uses a word before it is set, or a declaration names what does not exist.",
-        "See CONTRIBUTING.md, Adding a neuron.",
-    ),
     "E1040": Entry(
         "Input array missing or misshapen",
         "The float model needs one array per input, shaped [T, B, …].",
@@ -184,6 +179,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "Network not well formed",
         "An integer network breaks one of its own rules: sizes, grids, registers or delays.",
         "Compile the model again; if snndeploy itself made it, report a bug.",
+    ),
+    "E1066": Entry(
+        "Neuron program that makes no sense",
+        "A statement uses a word before it is set, or a declaration names what does not exist.",
+        "See CONTRIBUTING.md, Adding a neuron.",
     ),
     "E1101": Entry(
         "Chip file unreadable",

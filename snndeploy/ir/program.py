@@ -93,11 +93,11 @@ class Program:
     bounds: Bounds = "none"
 
     def __post_init__(self) -> None:
-        """Raise ModelError E1035 if a statement or a declaration makes no sense."""
+        """Raise ModelError E1066 if a statement or a declaration makes no sense."""
         object.__setattr__(self, "registers", MappingProxyType(dict(self.registers)))
         for problem in _problems(self):
             raise ModelError(
-                "E1035", problem, where=self.name, remedy="see CONTRIBUTING.md, Adding a neuron"
+                "E1066", problem, where=self.name, remedy="see CONTRIBUTING.md, Adding a neuron"
             )
 
     @property

@@ -194,7 +194,7 @@ BROKEN = {
 def test_a_program_that_makes_no_sense_is_refused(case):
     change, message = BROKEN[case]
     Program(**FINE)
-    with pytest.raises(ModelError, match=rf"^error\[E1035\] n: .*{message}"):
+    with pytest.raises(ModelError, match=rf"^error\[E1066\] n: .*{message}"):
         Program(**{**FINE, **change})
 
 

@@ -31,7 +31,7 @@ REGISTERS: Mapping[str, tuple[int, int]] = {
     "refractory": (0, 63),
 }
 COUNT_BITS = 5
-"""`lif_multi` counts up to 31 spikes per step, as many as Rockpool's neurons by default."""
+"""`lif_multi` counts up to 31 spikes per step."""
 
 
 def _leaky(
@@ -75,7 +75,7 @@ LIF_SUBTRACT = _leaky(
     y <- max( clip24(y), v_min )
     s <- y > vth_state;  v <- y - s * drop
 
-Source: SpikingJelly 2.0, neuron.BaseNode.soft_reset; sinabs 3.1, activation.SingleSpike.
+Source: SpikingJelly 2.0, neuron/base_node.py, BaseNode.apply_soft_reset (v_reset=None).
 """
 
 LIF_SUBTRACT_DELAYED = _leaky(
@@ -116,7 +116,8 @@ LIF_CLAMPED = _leaky(
     y <- max( clip24(y), v_min )
     s <- y > vth_state;  v <- 0 where s, else y
 
-Source: sinabs 3.1, `min_v_mem`; the reset to zero of SpikingJelly with its `>=`.
+Source: SpikingJelly 2.0, neuron/base_node.py, BaseNode.apply_hard_reset with its `>=`; the floor
+is sinabs's `min_v_mem`.
 """
 
 
@@ -157,8 +158,8 @@ LIF_MULTI = _leaky(
     n <- min( floor(max(y, 0) / vth_state), most );  v <- y - n * vth_state
 
 No chip of ours divides, so the quotient is made bit by bit (five comparisons) and the statement
-count, which prices the update, is honest. Source: sinabs 3.1, activation.MultiSpike; Rockpool 3.1,
-`max_spikes_per_dt`.
+count, which prices the update, is honest. This is how sinabs (`MultiSpike`) and Rockpool count;
+neither has been run against it.
 """
 
 LIF_REFRACTORY = _leaky(
