@@ -1,9 +1,23 @@
 """What an estimate says beside its tables, for the terminal and for HTML."""
 
+from collections.abc import Iterable
+
 from snndeploy.estimation import Estimate
+from snndeploy.ir.neurons import LIF
+from snndeploy.passes.discretize import LayerReport
 from snndeploy.report.units import engineering, percent
 
 Fact = tuple[str, str, str]
+
+
+def microcode_notes(layers: Iterable[LayerReport]) -> tuple[str, ...]:
+    """Return a line for every neuron program that the chip does not have in hardware."""
+    programs = dict.fromkeys(layer.program for layer in layers if layer.program != LIF.name)
+    return tuple(
+        f"{program} needs microcode on the chip; on the CPU Lava runs our definition of it and is "
+        "no judge of it"
+        for program in programs
+    )
 
 
 def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> tuple[Fact, ...]:

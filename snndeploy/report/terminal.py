@@ -11,7 +11,7 @@ from snndeploy.estimation import Estimate
 from snndeploy.inference import Answer
 from snndeploy.passes.discretize import LayerReport
 from snndeploy.report.console import cell, console, table
-from snndeploy.report.facts import estimate_facts
+from snndeploy.report.facts import estimate_facts, microcode_notes
 from snndeploy.report.units import engineering, percent
 from snndeploy.verdict import Verdict
 from snndeploy.verification import Certificate
@@ -89,7 +89,8 @@ def print_verdict(verdict: Verdict, out: Console) -> None:
 
 
 def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
-    """Print how each layer became integers."""
+    """Print how each layer became integers, and which neurons need microcode."""
+    shown = tuple(layers)
     rows = table(
         "layer",
         "synapses",
@@ -102,7 +103,7 @@ def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
         ">weight error",
         "exact",
     )
-    for layer in layers:
+    for layer in shown:
         why = "yes" if layer.exact else "no: " + "; ".join(layer.why)
         rows.add_row(
             cell(layer.population),
@@ -117,6 +118,8 @@ def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
             cell(why),
         )
     out.print(rows)
+    for note in microcode_notes(shown):
+        out.print(cell(f"note: {note}"))
 
 
 def print_certificate(certificate: Certificate, path: Path) -> None:

@@ -58,3 +58,22 @@ def test_semantics_change_the_network(plain_nir, snn):
     strict = snn(*args, "--semantics", "nir").out
     assert strict == snn(*args).out
     assert strict != snn(*args, "--semantics", "nir,dt=5e-5").out
+
+
+def test_a_neuron_in_microcode_is_named_with_its_judge(plain_nir, snn):
+    args = ("compile", plain_nir, "--steps", "4", "--encode", "spikes", "-o", "net")
+    ran = snn(*args, "--semantics", "nir,reset=subtract-delayed")
+    assert ran.code == 0, ran.err
+    assert "note: lif_subtract_delayed needs microcode on the chip" in ran.out
+    checked = snn("verify", "net", "--backends", "sim")
+    assert checked.code == 0
+    assert "lif_subtract_delayed is judged by frameworks and hand traces" in checked.out
+
+
+def test_loihi1_refuses_microcode(plain_nir, snn):
+    ran = snn(
+        "compile", plain_nir, "--target", "loihi1", "--steps", "4", "--encode", "spikes",
+        "--semantics", "nir,reset=subtract", "-o", "net",
+    )  # fmt: skip
+    assert ran.code in (4, 5)
+    assert "lif_subtract" in ran.out + ran.err or "microcode" in ran.out + ran.err
