@@ -13,9 +13,9 @@ import numpy as np
 from snndeploy.errors import ModelError, UsageError
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.encode import encode
-from snndeploy.ir.network import Decode, Network
+from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
-from snndeploy.ir.readout import decide, read_output
+from snndeploy.ir.readout import decide, read_output, reduce_steps
 from snndeploy.model import Model
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.pipeline import CompileOptions
@@ -108,7 +108,7 @@ def run_model(model: Model, samples: Samples, *, steps: int | None = None) -> An
         )
     y = run_float(model, _frames(model, samples, steps))
     decision = {
-        port.name: _reduce(port.decode, y[port.name]).reshape(samples.n, -1).argmax(axis=1)
+        port.name: reduce_steps(port.decode, y[port.name]).reshape(samples.n, -1).argmax(axis=1)
         for port in model.outputs
     }
     return Answer(
@@ -204,18 +204,6 @@ def _frames(model: Model, samples: Samples, steps: int) -> dict[str, FloatArray]
             padding = np.zeros((steps - len(x), *x.shape[1:]))
             frames[port.name] = np.concatenate([x, padding])
     return frames
-
-
-def _reduce(decode: Decode, y: FloatArray) -> FloatArray:
-    match decode:
-        case "sum":
-            return np.asarray(y.sum(axis=0))
-        case "mean":
-            return np.asarray(y.mean(axis=0))
-        case "max":
-            return np.asarray(y.max(axis=0))
-        case "last":
-            return np.asarray(y[-1])
 
 
 def _accuracy(decision: Mapping[str, IntArray], label: IntArray | None) -> float | None:

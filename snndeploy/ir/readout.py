@@ -5,7 +5,7 @@ from typing import assert_never
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray, IntArray
-from snndeploy.ir.network import Output
+from snndeploy.ir.network import Decode, Output
 from snndeploy.ir.neurons import ACT_SHIFT
 from snndeploy.ir.trace import PopulationTrace
 
@@ -26,9 +26,9 @@ def read_output(output: Output, trace: PopulationTrace) -> FloatArray:
     return np.asarray(values, dtype=np.float64).reshape(steps, samples, *output.shape)
 
 
-def reduce_steps(output: Output, y: FloatArray) -> FloatArray:
-    """Reduce [P, B, …] over the window as the output's decode says: [B, …]."""
-    match output.decode:
+def reduce_steps(decode: Decode, y: FloatArray) -> FloatArray:
+    """Reduce [P, B, …] over the window: [B, …]."""
+    match decode:
         case "sum":
             return np.asarray(y.sum(axis=0))
         case "mean":
@@ -38,10 +38,10 @@ def reduce_steps(output: Output, y: FloatArray) -> FloatArray:
         case "last":
             return np.asarray(y[-1])
         case _:
-            assert_never(output.decode)
+            assert_never(decode)
 
 
 def decide(output: Output, y: FloatArray) -> IntArray:
     """Return the index of the largest reduced value per sample [B]; the first of equals."""
-    reduced = reduce_steps(output, y)
+    reduced = reduce_steps(output.decode, y)
     return np.asarray(reduced.reshape(len(reduced), -1).argmax(axis=1))
