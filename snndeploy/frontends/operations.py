@@ -1,4 +1,4 @@
-"""Functions and tensor methods in a traced `forward`: reshapes, functional pools, sizes, states.
+"""Functions and tensor methods in a traced `forward`: reshapes, pools, sums, logic, sizes, states.
 
 Names are those of torch; nothing of torch is imported. What is not in `OPERATIONS` is refused by
 name.
@@ -12,9 +12,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.borders import pad, subsample
 from snndeploy.frontends.draft import Draft, Signal
+from snndeploy.frontends.joined import Joined, join
 from snndeploy.frontends.layers import append_flatten, read_avg_pool, read_max_pool
+from snndeploy.frontends.logic import LOGIC
+from snndeploy.frontends.sums import SUMS, Operand, is_operand
 from snndeploy.ir.network import Decode
+from snndeploy.nirgraph.canonical import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Decoded:
     decode: Decode
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """A function or method applied to a signal; `args` are those after the signal."""
 
@@ -60,32 +65,117 @@ def apply_operation(
     Raises:
         UnsupportedError: E2001 (not in the table), E2004, E2006 (time), E2008 (an option).
     """
-    if not args or not isinstance(args[0], Signal):
+    args = tuple(_number(argument) for argument in args)
+    first: Any = args[0] if args else None
+    if name in COLLECTED:
+        return _of_all_steps(name, *args)
+    if isinstance(first, Decoded):
+        return _rescale(path, name, first, args[1:])
+    if name in JOINS and isinstance(first, tuple | list) and any(map(is_operand, first)):
+        return join(path, first, kwargs.get("dim", args[1] if len(args) > 1 else 0))
+    name = _two_valued(name, args)
+    if name in LOGIC | SUMS and any(map(is_operand, args)):
+        return _combine(draft, path, name, args, kwargs)
+    if not is_operand(first):
         return _apply_plain(path, name, args, kwargs)
     if name not in OPERATIONS:
         raise _refusal(path, name)
-    call = Call(path=path, name=name, signal=args[0], args=args[1:], kwargs=kwargs)
+    if isinstance(first, Joined):
+        return _apply_joined(draft, path, name, first, args[1:], kwargs)
+    call = Call(path=path, name=name, signal=first, args=args[1:], kwargs=kwargs)
     return OPERATIONS[name](draft, call)
 
 
-def time_inside(what: str, path: str) -> UnsupportedError:
-    """Return the error for a time loop inside forward."""
-    return UnsupportedError(
-        "E2006",
-        f"{what}: a time loop inside forward is not supported yet",
-        where=path,
-        remedy="let forward take one step and loop outside (time='outer'), or use SpikingJelly's "
-        "step_mode 'm' (time='module')",
+def resized(value: Operand, sizes: Shape) -> Operand:
+    """Return a signal or concatenation with other sizes of time and batch."""
+    if isinstance(value, Joined):
+        return value.each(lambda part, _: replace(part, sizes=sizes))
+    return replace(value, sizes=sizes)
+
+
+def _of_all_steps(name: str, value: Any, steps: int) -> Any:
+    """Return what a rolled-up loop collects: all steps of a signal, or one of its reductions."""
+    if not is_operand(value):
+        return value
+    whole = resized(value, (steps, *value.sizes[-1:]))
+    if name == "stacked":
+        return whole
+    if isinstance(whole, Joined):
+        raise UnsupportedError(
+            "E2017", "a concatenation is summed over time or returned", where=name,
+            remedy="collect its parts, or put a layer with weights behind it",
+        )  # fmt: skip
+    return Decoded(whole, "sum" if name == "accumulated" else "last")
+
+
+def _number(value: Any) -> Any:
+    """Return a parameter of one value as a number; anything else as it is."""
+    tensor = value.value if isinstance(value, State) else None
+    return value if tensor is None or tensor.numel() != 1 or tensor.ndim else float(tensor)
+
+
+def _two_valued(name: str, args: tuple[Any, ...]) -> str:
+    """Return `maximum` for max(x, y), which torch has under one name with max(x, dim)."""
+    is_pair = name in ("max", "min") and len(args) > 1 and is_operand(args[1])
+    return f"{name}imum" if is_pair else name
+
+
+def _combine(
+    draft: Draft, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Apply a sum or a gate; other operands than signals must be numbers."""
+    others = [argument for argument in (*args, *kwargs.values()) if not is_operand(argument)]
+    if not all(isinstance(other, int | float | None) for other in others):
+        raise UnsupportedError(
+            "E2013",
+            f"{name!r} combines a signal with something that is neither a signal nor a number",
+            where=path,
+            remedy="put constants of more than one value into a layer's weights or bias",
+        )
+    try:
+        return (LOGIC | SUMS)[name](draft, path, *args, **kwargs)
+    except TypeError as error:
+        raise _refusal(path, name) from error
+
+
+def _apply_joined(
+    draft: Draft,
+    path: str,
+    name: str,
+    joined: Joined,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Apply a function to every part of a concatenation, as long as channels stay in order."""
+    if name in ("size", "getattr"):
+        whole = replace(joined.parts[0], shape=joined.shape)
+        return OPERATIONS[name](draft, Call(path, name, whole, args, kwargs))
+    if name in ("view", "reshape"):
+        leading = len(joined.sizes)
+        wanted = tuple(_unpacked(args))
+        if wanted not in [(*joined.sizes, size) for size in (-1, prod(joined.shape))]:
+            raise _refusal(path, name)
+        name, args, kwargs = "flatten", (leading,), {}
+    return joined.each(
+        lambda part, suffix: OPERATIONS[name](draft, Call(path + suffix, name, part, args, kwargs))
     )
 
 
+def _rescale(path: str, name: str, value: Decoded, args: tuple[Any, ...]) -> Decoded:
+    """Read a sum over all steps, divided by their number, as the mean."""
+    steps = value.signal.sizes[0]
+    if value.decode == "sum" and name in ("truediv", "div") and args == (steps,):
+        return replace(value, decode="mean")
+    raise _refusal(path, name)
+
+
 def _refusal(path: str, name: str) -> UnsupportedError:
-    what = "adds two values" if name in ("add", "iadd", "add_") else f"applies {name!r}"
     return UnsupportedError(
         "E2001",
-        f"forward {what}, which is not supported",
+        f"forward applies {name!r}, which is not supported",
         where=path,
-        remedy="use a chain of convolutions, linear layers, pools, flatten and spiking neurons",
+        remedy="use convolutions, linear layers, pools, flatten, spiking neurons, sums and "
+        "products of spikes",
     )
 
 
@@ -115,10 +205,13 @@ def _getattr(_draft: Draft, call: Call) -> Any:
     return (*call.signal.sizes, *call.signal.shape)
 
 
-def _getitem(_draft: Draft, call: Call) -> Any:
-    if len(call.signal.sizes) == 2:
-        raise time_inside("one step is taken out of the sequence", call.path)
-    raise _refusal(call.path, call.name)
+def _getitem(draft: Draft, call: Call) -> Any:
+    return subsample(draft, call.path, call.signal, call.args[0])
+
+
+def _pad(draft: Draft, call: Call) -> Signal:
+    widths, mode, value = call.values(pad=(), mode="constant", value=None)
+    return pad(draft, call.path, call.signal, widths, mode, value)
 
 
 def _dropout(draft: Draft, call: Call) -> Signal:
@@ -158,7 +251,10 @@ def _reshape(draft: Draft, call: Call) -> Signal:
 def _pool(draft: Draft, call: Call) -> Signal:
     """Apply a functional 2-D pool as if it were a module with these options."""
     if len(call.signal.sizes) == 2:
-        raise time_inside(f"{call.name} takes time for batch", call.path)
+        raise UnsupportedError(
+            "E2006", f"{call.name} takes time for batch", where=call.path,
+            remedy="use spikingjelly's layer of this name, or one step per call of forward",
+        )  # fmt: skip
     options: dict[str, Any] = dict.fromkeys(("stride", "divisor_override")) | {
         "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True,
         "return_indices": False,
@@ -196,6 +292,9 @@ def _unpacked(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(args[0]) if args and isinstance(args[0], tuple | list) else args
 
 
+COLLECTED = ("stacked", "accumulated", "last")
+"""Functions that `reroll` puts where a loop collects its steps."""
+JOINS = ("cat", "concat", "concatenate")
 POOLS = {
     "max_pool2d": (
         read_max_pool,
@@ -218,6 +317,7 @@ OPERATIONS: dict[str, Callable[[Draft, Call], Any]] = {
     "flatten": _flatten,
     "getattr": _getattr,
     "getitem": _getitem,
+    "pad": _pad,
     "size": _size,
     "unsqueeze": _unsqueeze,
 }

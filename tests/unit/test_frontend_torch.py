@@ -115,7 +115,7 @@ def test_thresholds_are_rounded_as_torch_rounds_them():
 def test_decay_and_unit_gain_survive_the_time_constant(decay):
     tau, r = decay_constants(np.array([decay]))
     assert r[0] * DT / tau[0] == 1.0
-    assert abs(1.0 - DT / tau[0] - decay) <= 2.0**-53
+    assert abs(1.0 - DT / tau[0] - decay) <= 2.0**-52
 
 
 def test_folded_batch_norm_is_noted_and_dropout_dropped():
