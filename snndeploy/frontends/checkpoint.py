@@ -16,8 +16,9 @@ from torch import nn
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
+from snndeploy.frontends.examples import Example, ImportOptions, Values
 from snndeploy.frontends.guard import SAVE, check_torch_file
-from snndeploy.frontends.torch_module import Example, ImportOptions, Values, import_module
+from snndeploy.frontends.torch_module import import_module
 from snndeploy.frontends.tracing import Time
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Decode

@@ -6,7 +6,7 @@ from typing import Any
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.draft import Draft, Signal
 from snndeploy.frontends.joined import Joined
-from snndeploy.frontends.operations import Decoded
+from snndeploy.frontends.methods import Decoded
 
 Named = tuple[str, Signal | Decoded]
 

@@ -13,8 +13,9 @@ from snndeploy.frontends.borders import pad
 from snndeploy.frontends.draft import Draft, Reader, Signal
 from snndeploy.frontends.joined import Joined, read_joined, split_neuron
 from snndeploy.frontends.layers import LAYERS, TIME_SAFE, append_flatten
+from snndeploy.frontends.methods import State
 from snndeploy.frontends.neurons import FRAMEWORKS
-from snndeploy.frontends.operations import State, apply_operation, resized
+from snndeploy.frontends.operations import apply_operation, resized
 from snndeploy.frontends.payload import SPIKES
 from snndeploy.frontends.sums import Operand, is_operand
 from snndeploy.frontends.tracing import (

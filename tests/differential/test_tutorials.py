@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from test_float_interpreter import RATES, build, calibrate, run_framework
-from tutorials import NETWORKS, STEPS
+from tutorials import NETWORKS, POOL_FIRST, STEPS
 
+from snndeploy.errors import UnsupportedError
 from snndeploy.frontends import checkpoint, nir_file
+from snndeploy.frontends.rewrite import pool_after_neuron
 from snndeploy.nirgraph.interpret import run_float
 
 SAMPLES = 5
@@ -62,3 +64,24 @@ def test_a_tutorials_spikes_are_reproduced_in_every_cell(name, tmp_path):
     model = check(net, case, x, tmp_path)
     assert model.steps == (None if case.time == "outer" else STEPS)
     assert model.inputs[0].repeat == (case.time == "frames")
+
+
+@pytest.mark.parametrize("name", POOL_FIRST)
+def test_a_pool_before_the_neuron_is_refused_and_the_remedy_works(name, tmp_path):
+    case = POOL_FIRST[name]
+    net = build(case.make, seed=len(name))
+    x = example(case, 7)
+    with pytest.raises(UnsupportedError, match=r"swap the two.*pool_after_neuron") as caught:
+        imported(net, case, x, tmp_path)
+    assert caught.value.code == "E2004"
+    weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    moved = pool_after_neuron(net)
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in weights.items())
+    calibrate(moved, x, run_time(case))
+    model = check(moved, case, x, tmp_path)
+    assert sum(node.endswith(".any") for node in model.graph.nodes) == 2
+
+
+def test_nothing_to_move_is_refused():
+    with pytest.raises(UnsupportedError, match=r"E2004.*no max pool is followed by a neuron"):
+        pool_after_neuron(NETWORKS["snntorch population"].make())

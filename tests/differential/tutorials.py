@@ -65,16 +65,21 @@ class ConvPoolFirst(nn.Module):
         self.lif3 = snn.Leaky(beta=0.5, spike_grad=spike_grad)
 
     def forward(self, x):
-        mem1 = self.lif1.reset_mem()
-        mem2 = self.lif2.reset_mem()
-        mem3 = self.lif3.reset_mem()
-        cur1 = tf.max_pool2d(self.conv1(x), 2)
-        spk1, mem1 = self.lif1(cur1, mem1)
-        cur2 = tf.max_pool2d(self.conv2(spk1), 2)
-        spk2, mem2 = self.lif2(cur2, mem2)
-        cur3 = self.fc1(spk2.view(x.size(0), -1))
-        spk3, mem3 = self.lif3(cur3, mem3)
-        return spk3, mem3
+        mem1 = self.lif1.init_leaky()
+        mem2 = self.lif2.init_leaky()
+        mem3 = self.lif3.init_leaky()
+        spk3_rec = []
+        mem3_rec = []
+        for _ in range(STEPS):
+            cur1 = tf.max_pool2d(self.conv1(x), 2)
+            spk1, mem1 = self.lif1(cur1, mem1)
+            cur2 = tf.max_pool2d(self.conv2(spk1), 2)
+            spk2, mem2 = self.lif2(cur2, mem2)
+            cur3 = self.fc1(spk2.flatten(1))
+            spk3, mem3 = self.lif3(cur3, mem3)
+            spk3_rec.append(spk3)
+            mem3_rec.append(mem3)
+        return torch.stack(spk3_rec), torch.stack(mem3_rec)
 
 
 def conv_sequential():
@@ -367,7 +372,7 @@ NETWORKS = {
     "spiking resnet, option A": Case(MembraneResNet, (2, 8, 8), "outer"),
 }
 POOL_FIRST = {
-    "snntorch tutorial 6, class": Case(ConvPoolFirst, (1, 14, 14), "outer"),
-    "snntorch tutorial 6, sequential": Case(conv_sequential, (1, 14, 14), "outer"),
+    "snntorch tutorial 6, class": Case(ConvPoolFirst, (1, 16, 16), "frames"),
+    "snntorch tutorial 6, sequential": Case(conv_sequential, (1, 16, 16), "outer"),
 }
 """Networks that pool before the neuron, which no spiking population does exactly."""

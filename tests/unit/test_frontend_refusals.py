@@ -244,7 +244,7 @@ REFUSED = {
         r"add: combines \[B, …\] \(1, 2, 6, 6\) with \[B, …\] \(1, 1, 8, 8\)",
     ),
     "a vector added": (
-        vector(Forward(lambda self, x: self.lif(self.fc(x) + torch.ones(4)))), "E2013", "neither"
+        vector(Forward(lambda self, x: self.lif(self.fc(x) + torch.arange(4)))), "E2013", "neither"
     ),
     "a product of currents": (
         vector(Forward(lambda self, x: self.lif(self.fc(x) * x))),
