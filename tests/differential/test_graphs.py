@@ -124,8 +124,8 @@ def test_joins_differ():
 
 
 COMPILED = (
-    "join: twice the same", "join: difference", "join: iand", "join: or by clamp", "join: or by maximum",
-    "cat of sums", "current add", "inception", "subsampled", "multi-step",
+    "join: twice the same", "join: difference", "join: iand", "join: or by clamp",
+    "join: or by maximum", "cat of sums", "current add", "inception", "subsampled", "multi-step",
 )  # fmt: skip
 
 
