@@ -17,7 +17,7 @@ from snndeploy.errors import TargetError
 from snndeploy.inference import encode_samples
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
-from snndeploy.ir.neurons import NEVER
+from snndeploy.ir.neurons import LIF, NEVER
 from snndeploy.ir.trace import PopulationTrace
 from snndeploy.reference import REFERENCE
 from snndeploy.registry import find_executor
@@ -31,6 +31,7 @@ SCHEMA = 1
 BACKENDS = ("reference", "sim", "lava")
 CHUNK_BYTES = 256 << 20
 """Traces held per executor at a time."""
+LAVA, FRAMEWORKS = "Lava", "frameworks and hand traces"
 STORED = "stored"
 """The answers that the bundle carries, checked as if they were an executor's."""
 
@@ -40,12 +41,17 @@ class Activity:
     """How often a population fires: cells are neurons x steps x samples.
 
     Attributes:
+        program: its neuron program.
+        judge: who says that the program is right: `Lava` has the neuron itself; others it runs
+            from our definition, and their judges are the frameworks and hand-made traces.
         warning: what makes the comparison of its spikes empty; empty if nothing does.
     """
 
     population: str
     cells: int
     fired: int
+    program: str
+    judge: str
     warning: str
 
 
@@ -190,13 +196,15 @@ def _activity(network: Network, fired: Mapping[str, int], n_samples: int) -> tup
     for population in network.populations:
         cells = population.n * network.steps * n_samples
         n_fired = fired[population.name]
-        never = bool(np.min(population.params.get("vth", np.zeros(1))) >= NEVER)
+        never = population.program == LIF and bool(np.min(population.params["vth"]) >= NEVER)
         warning = "never fires" if not n_fired else "always fires" if n_fired == cells else ""
         rows.append(
             Activity(
                 population=population.name,
                 cells=cells,
                 fired=n_fired,
+                program=population.program.name,
+                judge=LAVA if population.program.native else FRAMEWORKS,
                 warning="" if never else warning,
             )
         )

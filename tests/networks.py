@@ -3,18 +3,20 @@
 Layers of all synapse kinds with odd strides, paddings, dilations and groups, skips with delays,
 graded and binary sources, biases that fire before the wave arrives. Thresholds are tuned on the
 fly so that most populations fire in 1 to 60 % of their cells; `wild` networks instead wrap u and
-clip v.
+clip v. Neurons are `lif` unless a suite asks for others.
 """
 
 from dataclasses import replace
 from math import prod
 
+import neurons
 import numpy as np
 from hypothesis import strategies as st
 
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, NEVER, lif
+from snndeploy.ir.programs import PROGRAMS
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse, sparse_from_dense
 
 KINDS = ("dense", "conv", "pool", "sparse", "one_to_one")
@@ -30,6 +32,7 @@ def random_network(
     wild: bool | None = None,
     conv_exp: bool = True,
     firing_output: bool | None = None,
+    programs: tuple[str, ...] = ("lif",),
 ) -> tuple[Network, dict[str, np.ndarray]]:
     """Return a network and inputs {"in": [P, B, C, H, W]} for it.
 
@@ -40,6 +43,7 @@ def random_network(
         wild: weights and biases so large that u wraps and v clips; None draws it in one of five.
         conv_exp: whether convolutions and pools may have a weight exponent.
         firing_output: whether the last population fires (else an integrator); None draws.
+        programs: neuron programs to draw from; only `lif` can be an integrator.
     """
     steps, n_samples = int(rng.integers(1, 6)), int(rng.integers(1, 4))
     graded = bool(rng.random() < 0.4) if graded is None else graded
@@ -59,10 +63,10 @@ def random_network(
         silent = last and (rng.random() < 0.4 if firing_output is None else not firing_output)
         network = add_layer(
             network, inputs, rng, index, kinds=kinds, skips=skips, wild=wild, conv_exp=conv_exp,
-            silent=bool(silent),
+            silent=bool(silent), programs=programs,
         )  # fmt: skip
     top = network.populations[-1]
-    silent = top.scalar("vth") == NEVER
+    silent = top.program == LIF and top.scalar("vth") == NEVER
     output = Output(
         name="out", population=top.name, shape=top.shape, decode="sum",
         readout="increment" if silent else "spikes",
@@ -84,7 +88,7 @@ def random_frames(rng, source, steps, n_samples):
     return active * rng.integers(source.low, source.high, size=shape, endpoint=True)
 
 
-def add_layer(network, inputs, rng, index, *, kinds, skips, wild, conv_exp, silent):
+def add_layer(network, inputs, rng, index, *, kinds, skips, wild, conv_exp, silent, programs):
     """Return the network with one more population, its threshold tuned to what arrives."""
     below = network.populations[-1] if network.populations else network.sources[0]
     synapse = random_synapse(rng, below.shape, str(rng.choice(kinds)), wild=wild)
@@ -110,7 +114,10 @@ def add_layer(network, inputs, rng, index, *, kinds, skips, wild, conv_exp, sile
         populations=(*network.populations, population),
         projections=(*network.projections, *projections),
     )
-    return tune(grown, inputs, rng, wild=wild, silent=silent)
+    chosen = programs[0] if len(programs) == 1 else str(rng.choice(programs))
+    if chosen == "lif":
+        return tune(grown, inputs, rng, wild=wild, silent=silent)
+    return neurons.tune(grown, inputs, rng, PROGRAMS[chosen], wild=wild)
 
 
 def projection(rng, source, target, synapse, delay, *, wild, conv_exp):

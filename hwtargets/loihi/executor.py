@@ -27,7 +27,6 @@ from snndeploy.target import ChipSpec, Progress, RunResult, no_progress
 
 WORKER = Path(__file__).with_name("lava_worker.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-STATES = ("u", "v")
 MAX_BASE = 40
 """Longest base path: the sockets of Lava's processes lie 60 characters deeper, 103 are allowed."""
 
@@ -75,10 +74,12 @@ class LavaExecutor:
         """Stream samples through Lava; makes Lava's environment first if there is none.
 
         Returns:
-            Spikes, u and v [P, B, n] of the populations in `record`; no counts, no timing.
+            Spikes and states [P, B, n] of the populations in `record`; no counts, no timing. Lava
+            is an independent judge of those that `judged_by_lava` names, of the others' neurons it
+            only runs our program.
 
         Raises:
-            UnsupportedError: E2201-E2207, see `hwtargets.loihi.lower.lower`.
+            UnsupportedError: E2202-E2207, see `hwtargets.loihi.lower.lower`.
             TargetError: E4001 no CPython 3.10; E4002 the environment could not be made; E4003 Lava
                 failed; E4004 time-out; E4005 a time limit that is no number.
         """
@@ -156,7 +157,10 @@ def read_traces(path: Path, job: LavaJob) -> dict[str, PopulationTrace]:
         return {
             name: PopulationTrace(
                 spikes=frozen_int(arrays[f"{name}.spikes"]),
-                states={state: frozen_int(arrays[f"{name}.{state}"]) for state in STATES},
+                states={
+                    state: frozen_int(arrays[f"{name}.{state}"])
+                    for state in job.program.states(name)
+                },
             )
             for name in job.record
         }
@@ -174,7 +178,7 @@ def estimate_s(jobs: Sequence[LavaJob]) -> float:
 def _work_s(process: LavaProcess) -> float:
     if process.kind == "conv":
         return CONV_S * prod(process.arrays["weight"].shape[::3])
-    if process.kind in ("stream", "lif"):
+    if process.kind in ("stream", "lif", "program"):
         return 0.0
     delay = process.settings.get("delay", 0)
     assert isinstance(delay, int)

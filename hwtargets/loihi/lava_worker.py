@@ -12,8 +12,9 @@ numpy and lava-nc, nothing else:
 
 DIR holds `lava.json` and `lava.npz`. X.npz holds integers [P, B, *shape] as `x`, or `x.SOURCE`
 where there are several sources. Y.npz gets `POPULATION.spikes`, `.u` and `.v`, [P, B, n] each, in
-C, H, W order; u and v are those after the step's reset. With --expect the answer is compared with
-the arrays of a file, and the exit status is 7 if one value differs. Runs on the CPU in Lava's
+C, H, W order; u and v are those after the step's reset. Neurons that are not Lava's own run from
+their statements, and their states have names of their own. With --expect the answer is compared
+with the arrays of a file, and the exit status is 7 if one value differs. Runs on the CPU in Lava's
 fixed-point models; it has not been tested on a Loihi board.
 
 Samples are streamed back to back: step k of sample b enters at chip step b * P + k, and a
@@ -39,9 +40,9 @@ from typing import Any
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import OutPort
+from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.run_conditions import RunSteps
@@ -60,7 +61,8 @@ FORMAT = "snndeploy-lava 1"
 POLL_S = 0.01
 ERROR_TIMEOUT_S = 5.0
 STATUS_DIVERGENCE = 7
-WORDS = ("spikes", "u", "v")
+SPIKES = "spikes"
+POPULATIONS = ("lif", "program")
 Process = dict[str, Any]
 """A process of lava.json: name, kind and settings."""
 
@@ -115,7 +117,7 @@ class PyRecordingLifModel(PyLifResetModelBitAcc):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.record = proc_params["record"]
-        self.logs = {word: self.record.open_log(word) for word in WORDS}
+        self.logs = self.record.open_logs(np.uint8, np.int32)
 
     def reset_voltage(self, spike_vector: np.ndarray) -> None:
         """Keep the spikes that Lava computed, then let Lava go on."""
@@ -130,20 +132,98 @@ class PyRecordingLifModel(PyLifResetModelBitAcc):
         self.record.progress.update(self.time_step)
 
 
-class Record:
-    """Where one population's words [chip_steps, n] go."""
+def wrap(a: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Return a as a signed word of some bits."""
+    half = np.left_shift(np.int64(1), bits - 1)
+    return np.mod(a + half, 2 * half) - half
 
-    def __init__(self, stem: Path, *, shape: "tuple[int, int]", progress: "Progress") -> None:
-        self.stem, self.shape, self.progress = stem, shape, progress
+
+OPS = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "shift": lambda a, b: np.where(b < 0, a >> np.maximum(-b, 0), a << np.maximum(b, 0)),
+    "shz": lambda a, b: np.sign(a) * np.right_shift(np.abs(a), b),
+    "gt": lambda a, b: np.greater(a, b).astype(np.int64),
+    "le": lambda a, b: np.less_equal(a, b).astype(np.int64),
+    "max": np.maximum,
+    "select": lambda a, b, c: np.where(a != 0, b, c),
+    "clip": np.clip,
+    "wrap": wrap,
+}
+"""The statements of neuron programs, on 64-bit integers."""
+
+
+class ProgramNeuron(AbstractProcess):
+    """A population of any neuron program; `program` and `params` are those of lava.json and npz."""
+
+    def __init__(self, *, n: int, **settings: Any) -> None:
+        super().__init__(n=n, **settings)
+        self.a_in = InPort(shape=(n,))
+        self.s_out = OutPort(shape=(n,))
+
+
+@implements(proc=ProgramNeuron, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyProgramNeuronModel(PyLoihiProcessModel):
+    """Interprets the statements; states are reset as Lava's LIFReset does it."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        program = proc_params["program"]
+        self.n, self.body, self.emits = proc_params["n"], program["body"], program["emits"]
+        self.interval, self.offset = proc_params["reset_interval"], proc_params["reset_offset"]
+        self.params = proc_params["params"]
+        self.states = {name: self.zeros() for name in program["states"]}
+        self.record = proc_params["record"]
+        self.logs = self.record.open_logs(np.int32, np.int64) if self.record else {}
+
+    def zeros(self) -> np.ndarray:
+        """Return the value of a state after a reset."""
+        return np.zeros(self.n, dtype=np.int64)
+
+    def run_spk(self) -> None:
+        """Reset if it is time, take the input, run the statements, send."""
+        if self.time_step % self.interval == self.offset % self.interval:
+            self.states = {name: self.zeros() for name in self.states}
+        words = {**self.params, **self.states, "a": self.a_in.recv().astype(np.int64)}
+        for target, op, *args in self.body:
+            words[target] = OPS[op](*(words[a] if a in words else np.int64(a) for a in args))
+        self.states = {name: words[name] for name in self.states}
+        sent = np.broadcast_to(words[self.emits], self.n)
+        for word, values in {SPIKES: sent, **self.states}.items() if self.logs else ():
+            self.logs[word][self.time_step - 1] = values
+        self.s_out.send(sent.astype(np.int32))
+        if self.record:
+            self.record.progress.update(self.time_step)
+
+
+class Record:
+    """Where one population's spikes and states [chip_steps, n] go."""
+
+    def __init__(
+        self, stem: Path, *, states: "list[str]", shape: "tuple[int, int]", progress: "Progress"
+    ) -> None:
+        self.stem, self.words, self.shape = stem, [SPIKES, *states], shape
+        self.progress = progress
 
     def path(self, word: str) -> Path:
         """Return the file of one word."""
-        return self.stem.with_suffix(f".{word}.npy")
+        return self.stem.with_suffix(f".{self.words.index(word)}.npy")
 
-    def open_log(self, word: str) -> np.ndarray:
-        """Create the file of one word; rows written to it are on disk at once."""
-        dtype = np.uint8 if word == "spikes" else np.int32
-        return np.lib.format.open_memmap(self.path(word), mode="w+", dtype=dtype, shape=self.shape)
+    def open_logs(self, spikes: type, states: type) -> "dict[str, np.ndarray]":
+        """Create the files of all words; rows written to them are on disk at once."""
+        return {
+            word: np.lib.format.open_memmap(
+                self.path(word), mode="w+", dtype=spikes if word == SPIKES else states,
+                shape=self.shape,
+            )
+            for word in self.words
+        }  # fmt: skip
 
 
 class Progress:
@@ -172,13 +252,21 @@ class Program:
         self.steps, self.depth = self.record["steps"], self.record["depth"]
         self.processes = {p["name"]: p for p in self.record["processes"]}
 
-    def array(self, process: Process, key: str) -> np.ndarray:
+    def array(self, process: Process, key: str, dtype: type = np.int32) -> np.ndarray:
         """Return one array of a process."""
-        return self.arrays[f"{process['name']}.{key}"].astype(np.int32)
+        return self.arrays[f"{process['name']}.{key}"].astype(dtype)
 
-    def of_kind(self, kind: str) -> list[Process]:
-        """Return the processes of a kind: source or population records."""
-        return [p for p in self.record["processes"] if p["kind"] == kind]
+    def of_kind(self, *kinds: str) -> list[Process]:
+        """Return the processes of some kinds: source or population records."""
+        return [p for p in self.record["processes"] if p["kind"] in kinds]
+
+    def neuron(self, process: Process) -> dict[str, Any]:
+        """Return the neuron program of a process: states, body, emits."""
+        return self.record["programs"][process["program"]]
+
+    def states(self, process: Process) -> list[str]:
+        """Return the names of a population's states."""
+        return ["u", "v"] if process["kind"] == "lif" else self.neuron(process)["states"]
 
     def components(self) -> list[set[str]]:
         """Return sets of connected process names; Lava runs one connected graph at a time."""
@@ -265,6 +353,18 @@ def build_lif(program: Program, process: Process, record: "Record | None") -> LI
     return LIFReset(**settings) if record is None else RecordingLIF(record=record, **settings)
 
 
+def build_program(program: Program, process: Process, record: "Record | None") -> ProgramNeuron:
+    """Return a population that runs its own program, recording if `record` says where to."""
+    return ProgramNeuron(
+        n=process["n"],
+        program=program.neuron(process),
+        params={k: program.array(process, k, np.int64) for k in process["arrays"]},
+        reset_interval=process["reset_interval"],
+        reset_offset=process["reset_offset"],
+        record=record,
+    )
+
+
 def connect(wire: dict[str, Any], processes: dict[str, AbstractProcess]) -> None:
     """Wire an out-port to an in-port through the virtual ports that the program lists."""
     source, target = processes[wire["source"]], processes[wire["target"]]
@@ -305,14 +405,16 @@ def run_job(job: dict[str, Any], scratch: Path, *, progress: "tuple[Path | None,
     for index, process in enumerate(program.of_kind("stream")):
         places[process["name"]] = scratch / f"source{index}.npy"
         write_rows(inputs[node_name(process)], places[process["name"]])
-    for index, process in enumerate(program.of_kind("lif")):
+    for index, process in enumerate(program.of_kind(*POPULATIONS)):
         if node_name(process) in (job["record"] or program.record["outputs"]):
             teller = Progress(None if records else path, done=done, total=total, program=program)
             shape = (chip_steps, process["n"])
             stem = scratch / f"population{index}"
-            records[process["name"]] = Record(stem, shape=shape, progress=teller)
+            records[process["name"]] = Record(
+                stem, states=program.states(process), shape=shape, progress=teller
+            )
     for component in program.components():
-        if any(program.processes[name]["kind"] == "lif" for name in component):
+        if any(program.processes[name]["kind"] in POPULATIONS for name in component):
             run_component(build(program, component, places, records), program, chip_steps)
     write_outputs(Path(job["output"]), program, records, samples)
     return samples
@@ -349,6 +451,8 @@ def build(
             processes[name] = StreamSource(n=process["n"], wave=process["wave"], path=places[name])
         elif process["kind"] == "lif":
             processes[name] = build_lif(program, process, records.get(name))
+        elif process["kind"] == "program":
+            processes[name] = build_program(program, process, records.get(name))
         else:
             processes[name] = SYNAPSES[process["kind"]](program, process)
     for wire in program.record["connections"]:
@@ -410,7 +514,7 @@ def write_outputs(path: Path, program: Program, records: dict[str, Record], samp
     arrays = {}
     for name, record in records.items():
         process = program.processes[name]
-        for word in WORDS:
+        for word in record.words:
             rows = np.load(record.path(word), mmap_mode="r")
             arrays[f"{node_name(process)}.{word}"] = in_windows(
                 rows, wave=process["wave"], steps=program.steps, samples=samples

@@ -8,7 +8,7 @@ from hwtargets.loihi.expand import sum_range
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.grid import stored_weight
-from snndeploy.ir.network import Population, Projection, Source
+from snndeploy.ir.network import Population, Projection
 from snndeploy.ir.neurons import NEVER
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
@@ -60,11 +60,6 @@ def is_native_conv(projection: Projection) -> bool:
     return all(number <= CONV_BYTE for number in geometry)
 
 
-def payload_range(node: Source | Population) -> tuple[int, int]:
-    """Return the smallest and largest value a neuron of this node sends."""
-    return (node.low, node.high) if isinstance(node, Source) else (0, 1)
-
-
 def message_bits(projection: Projection, low: int, high: int) -> int:
     """Return 0 for binary spikes, else the smallest payload width of Loihi 2 that holds a range.
 
@@ -81,7 +76,7 @@ def message_bits(projection: Projection, low: int, high: int) -> int:
         "E2206",
         f"payloads in {low}..{high} take {needed} bits, a spike carries {MESSAGE_BITS[-1]}",
         where=projection.name,
-        remedy="lower the bits of the input",
+        remedy="lower the bits of the input, or the range that the neuron sends",
     )
 
 

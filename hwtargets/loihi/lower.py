@@ -4,6 +4,10 @@ Pure: arrays in, plain data out, Lava is not imported. Populations and sources a
 order; only around a convolution do virtual ports turn them to Lava's W, H, C. What Lava would
 change without a word (weights off its grid, sums that wrap, per-neuron decays) is refused.
 
+A population of `lif` becomes Lava's own process, which judges our model of it. Any other program
+becomes one generic process that interprets its statements: Lava then carries the spikes, but says
+nothing of its own about the neuron (`judged_by_lava`).
+
 Time: chip step t of the network is Lava's step t + 1. A population with wave offset w is reset
 where t = w mod P, so its `LIFReset` has interval P and offset w + 1.
 """
@@ -21,7 +25,6 @@ from hwtargets.loihi.limits import (
     check_weights,
     is_native_conv,
     message_bits,
-    payload_range,
 )
 from hwtargets.loihi.program import (
     LavaConnection,
@@ -32,7 +35,6 @@ from hwtargets.loihi.program import (
     node_name,
     synapse_name,
 )
-from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import frozen_int
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF
@@ -43,10 +45,9 @@ def lower(network: Network) -> LavaProgram:
     """Return the Lava processes and connections that compute a network exactly.
 
     Raises:
-        UnsupportedError: E2201 a neuron that is not Lava's LIF; E2202 weights that Lava's clip and
-            truncation would change; E2203 a sum that would wrap; E2204 per-neuron du, dv or vth;
-            E2205 a register out of range; E2206 payloads wider than 24 bits; E2207 a delay beyond
-            63 steps.
+        UnsupportedError: E2202 weights that Lava's clip and truncation would change; E2203 a sum
+            that would wrap; E2204 per-neuron du, dv or vth of `lif`; E2205 a register of `lif` out
+            of range; E2206 payloads wider than 24 bits; E2207 a delay beyond 63 steps.
     """
     processes = [
         *(lower_source(source) for source in network.sources),
@@ -58,9 +59,15 @@ def lower(network: Network) -> LavaProgram:
         steps=network.steps,
         depth=network.depth,
         outputs=tuple(dict.fromkeys(output.population for output in network.outputs)),
+        neurons={p.program.name: p.program for p in network.populations if not judged_by_lava(p)},
         processes=tuple(processes),
         connections=tuple(c for p in network.projections for c in connect(p)),
     )
+
+
+def judged_by_lava(population: Population) -> bool:
+    """Whether Lava's own neuron runs this population, as an independent judge of ours."""
+    return population.program == LIF
 
 
 def lower_source(source: Source) -> LavaProcess:
@@ -70,30 +77,30 @@ def lower_source(source: Source) -> LavaProcess:
 
 
 def lower_population(population: Population, *, steps: int) -> LavaProcess:
-    """Return a population as Lava's LIFReset.
+    """Return a population as Lava's LIFReset, or as the generic process with its program.
 
     Raises:
-        UnsupportedError: E2201, E2204, E2205.
+        UnsupportedError: E2204, E2205.
     """
-    if population.program != LIF:
-        raise UnsupportedError(
-            "E2201",
-            f"neuron {population.program.name} needs microcode, Lava's CPU models have lif only",
-            where=population.name,
-            remedy="run it with the simulator, or use a leaky integrate-and-fire neuron",
-        )
-    for name, (low, high) in REGISTERS.items():
-        check_register(population, name, low, high)
-    settings: dict[str, Setting] = {
+    when: dict[str, Setting] = {
         "n": population.n,
         "wave": population.wave,
         "reset_interval": steps,
         "reset_offset": population.wave + 1,
-        **{name: population.scalar(name) for name in ("du", "dv", "vth")},
     }
+    if not judged_by_lava(population):
+        return LavaProcess(
+            name=node_name(population.name),
+            kind="program",
+            settings={**when, "program": population.program.name},
+            arrays=population.params,
+        )
+    for name, (low, high) in REGISTERS.items():
+        check_register(population, name, low, high)
+    registers: dict[str, Setting] = {name: population.scalar(name) for name in ("du", "dv", "vth")}
     biases = {name: population.params[name] for name in ("bias_mant", "bias_exp")}
     return LavaProcess(
-        name=node_name(population.name), kind="lif", settings=settings, arrays=biases
+        name=node_name(population.name), kind="lif", settings={**when, **registers}, arrays=biases
     )
 
 
@@ -103,7 +110,8 @@ def lower_projection(projection: Projection, network: Network) -> LavaProcess:
     Raises:
         UnsupportedError: E2202, E2203, E2206, E2207.
     """
-    payload = payload_range(network.nodes[projection.source])
+    source = network.nodes[projection.source]
+    payload = (source.low, source.high)
     settings: dict[str, Setting] = {
         "sign_mode": projection.sign_mode,
         "num_weight_bits": projection.weight_bits,

@@ -14,13 +14,17 @@ from typing import Literal
 import numpy as np
 
 from snndeploy.ir.arrays import AnyArray, IntArray
+from snndeploy.ir.program import Program
 
 FORMAT = "snndeploy-lava 1"
 LAVA_VERSION = "0.10.0"
 JSON_NAME = "lava.json"
 NPZ_NAME = "lava.npz"
+LIF_STATES = ("u", "v")
 
-ProcessKind = Literal["stream", "lif", "dense", "sparse", "delay_dense", "delay_sparse", "conv"]
+ProcessKind = Literal[
+    "stream", "lif", "program", "dense", "sparse", "delay_dense", "delay_sparse", "conv"
+]
 Setting = int | str | tuple[int, ...]
 Via = tuple[tuple[Literal["reshape", "transpose", "flatten"], tuple[int, ...]], ...]
 
@@ -52,6 +56,7 @@ class LavaProgram:
         steps: model steps per sample (P).
         depth: chip steps from a sample's first input to the last population's first window.
         outputs: populations the host reads.
+        neurons: the programs of processes of kind `program`, by name.
         processes: sources, synapses and populations.
         connections: the wiring.
     """
@@ -60,12 +65,20 @@ class LavaProgram:
     steps: int
     depth: int
     outputs: tuple[str, ...]
+    neurons: Mapping[str, Program]
     processes: tuple[LavaProcess, ...]
     connections: tuple[LavaConnection, ...]
 
     def process(self, name: str) -> LavaProcess:
         """Return a process by name."""
         return next(process for process in self.processes if process.name == name)
+
+    def states(self, population: str) -> tuple[str, ...]:
+        """Return the names of a population's states."""
+        process = self.process(node_name(population))
+        if process.kind == "lif":
+            return LIF_STATES
+        return tuple(state.name for state in self.neurons[str(process.settings["program"])].states)
 
 
 def node_name(name: str) -> str:
@@ -92,6 +105,7 @@ def program_files(program: LavaProgram) -> dict[str, bytes]:
         "steps": program.steps,
         "depth": program.depth,
         "outputs": program.outputs,
+        "programs": {name: neuron_record(neuron) for name, neuron in program.neurons.items()},
         "processes": [
             {"name": p.name, "kind": p.kind, "arrays": sorted(p.arrays), **p.settings}
             for p in program.processes
@@ -102,6 +116,15 @@ def program_files(program: LavaProgram) -> dict[str, bytes]:
     }
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     return {JSON_NAME: text.encode(), NPZ_NAME: npz_bytes(arrays)}
+
+
+def neuron_record(program: Program) -> dict[str, object]:
+    """Return a neuron program as JSON: states, statements `[target, op, *args]`, what is sent."""
+    return {
+        "states": [state.name for state in program.states],
+        "body": [[s.target, s.op, *s.args] for s in program.body],
+        "emits": program.emits,
+    }
 
 
 def compact(values: IntArray) -> AnyArray:

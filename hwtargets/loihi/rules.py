@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from hwtargets.loihi.limits import payload_bits
 from snndeploy.errors import Violation
-from snndeploy.ir.network import Network
+from snndeploy.ir.network import Network, Population
 from snndeploy.ir.neurons import LIF, NEVER
 from snndeploy.ir.synapses import Conv, Dense
 from snndeploy.target import Numerics
@@ -16,17 +16,20 @@ Rule = Callable[[Network, Numerics], Iterator[Violation]]
 
 
 def payload_fits(network: Network, numerics: Numerics) -> Iterator[Violation]:
-    """Payloads of a source fit into the message bits of a spike."""
-    for source in network.sources:
-        bits = payload_bits(source.low, source.high) if source.is_graded else 0
+    """Payloads of a source or neuron fit into the message bits of a spike."""
+    for node in network.nodes.values():
+        bits = payload_bits(node.low, node.high) if node.is_graded else 0
         if bits > numerics.message_bits:
+            hint = "encode the input as spikes (--encode rate) or choose a chip with payloads"
+            if isinstance(node, Population):
+                hint = "narrow the range that the neuron sends or choose a chip with payloads"
             yield Violation(
-                node=source.name,
+                node=node.name,
                 rule="message bits",
                 have=bits,
                 limit=numerics.message_bits,
                 unit="payload bits",
-                hint="encode the input as spikes (--encode rate) or choose a chip with payloads",
+                hint=hint,
             )
 
 

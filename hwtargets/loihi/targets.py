@@ -29,11 +29,21 @@ class LoihiTarget:
         numerics = self.chip.numerics
         return tuple(violation for rule in self.rules for violation in rule(network, numerics))
 
+    def notes(self, network: Network) -> tuple[str, ...]:
+        """Return what the owner of a board must know of a network that breaks no rule."""
+        return tuple(
+            f"{p.name}: {p.program.name} neurons need microcode on {self.name} "
+            f"({p.program.cost} statements per update); on the CPU, Lava runs our program of them "
+            "and is no judge of it"
+            for p in network.populations
+            if not p.program.native
+        )
+
     def bundle_files(self, network: Network, placement: Placement) -> dict[str, bytes]:  # noqa: ARG002 - Lava places neurons itself
         """Return the lowered program, the script that runs it in Lava, and its pinned packages.
 
         Raises:
-            UnsupportedError: E2201-E2207, see `hwtargets.loihi.lower.lower`.
+            UnsupportedError: E2202-E2207, see `hwtargets.loihi.lower.lower`.
         """
         return {
             **program_files(lower(network)),

@@ -1,4 +1,4 @@
-"""The simulator: exact spikes, exact event counts and a model of time, for networks of `lif`."""
+"""The simulator: exact spikes, exact event counts and a model of time."""
 
 from hwtargets.simulator.executor import SimulatorExecutor
 

@@ -9,24 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwtargets.simulator import lif
+from hwtargets.simulator import compiled, lif
 from hwtargets.simulator.deliver import arriving, delivery
+from hwtargets.simulator.ran import Ran
 from hwtargets.simulator.windows import Schedule, check_inputs, frames_of, in_order
-from snndeploy.errors import UnsupportedError
-from snndeploy.ir.arrays import AnyArray, IntArray
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Population
 from snndeploy.ir.neurons import LIF
 
+Kernel = Callable[[AnyArray, BoolArray, bool], Ran]
+"""(input [n_windows, P, n], which steps exist [n_windows, P], whether to keep states) -> Ran."""
 CHUNK_CELLS = 1 << 22
 """Neurons x steps that a chunk holds: a few arrays of 16 MB."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Layer:
-    """A population ready to run: its constants and how each source's frames arrive."""
+    """A population ready to run: its kernel and how each source's frames arrive."""
 
     population: Population
-    fixed: lif.Constants
+    run: Kernel
     deliveries: tuple[tuple[str, Callable[[AnyArray], AnyArray]], ...]
 
 
@@ -42,7 +44,7 @@ class Chunk:
 
     windows: IntArray
     sent: Mapping[str, AnyArray]
-    ran: Mapping[str, lif.LifWindows]
+    ran: Mapping[str, Ran]
 
 
 def simulate(
@@ -55,13 +57,13 @@ def simulate(
     """Yield all windows of a run in order, pipeline fill and drain included.
 
     Args:
-        network: an acyclic network of `lif` populations with aligned branches.
+        network: an acyclic network with aligned branches.
         inputs: integers [P, B, *shape] per source.
         record: populations whose states are kept.
         chunk_cells: neurons x steps per chunk; changes memory and speed, never the answer.
 
     Raises:
-        UnsupportedError: E3002 delays that do not match the waves, E3004 another neuron program.
+        UnsupportedError: E3002 delays that do not match the waves.
         ModelError: E3003 inputs of the wrong shape.
     """
     schedule = schedule_of(network, inputs)
@@ -79,30 +81,29 @@ def schedule_of(network: Network, inputs: Mapping[str, IntArray]) -> Schedule:
 
 def prepare(network: Network, inputs: Mapping[str, IntArray]) -> tuple[Layer, ...]:
     """Return the populations in order of execution, weights laid out for their kernels."""
-    peaks = {
+    peaks = {p.name: max(1, -p.low, p.high) for p in network.populations} | {
         source.name: max(1, int(np.abs(inputs[source.name]).max(initial=0)))
         for source in network.sources
     }
-    layers = []
-    for population in in_order(network):
-        if population.program is not LIF and population.program != LIF:
-            raise UnsupportedError(
-                "E3004",
-                f"neuron program {population.program.name!r}; the simulator runs 'lif' only",
-                where=population.name,
-                remedy="use the reference executor (--backend reference)",
-            )
-        deliveries = tuple(
-            (p.source, delivery(p, peaks.get(p.source, 1))) for p in network.into(population.name)
+    return tuple(
+        Layer(
+            population=population,
+            run=kernel(population),
+            deliveries=tuple(
+                (p.source, delivery(p, peaks[p.source])) for p in network.into(population.name)
+            ),
         )
-        layers.append(
-            Layer(
-                population=population,
-                fixed=lif.constants(population.params),
-                deliveries=deliveries,
-            )
-        )
-    return tuple(layers)
+        for population in in_order(network)
+    )
+
+
+def kernel(population: Population) -> Kernel:
+    """Return what runs a population: a kernel written for `lif`, else its compiled program."""
+    if population.program == LIF:
+        fixed = lif.constants(population.params)
+        return lambda a, exists, states: lif.run_windows(a, fixed, exists, states=states)
+    code = compiled.compile_population(population)
+    return lambda a, exists, states: compiled.run_windows(a, code, exists, states=states)
 
 
 def run_chunk(
@@ -117,13 +118,13 @@ def run_chunk(
     sent: dict[str, AnyArray] = {
         source.name: frames_of(inputs[source.name], windows) for source in network.sources
     }
-    ran: dict[str, lif.LifWindows] = {}
+    ran: dict[str, Ran] = {}
     n_frames = len(windows) * schedule.steps
     for layer in layers:
         population = layer.population
         parts = [(run, sent[name].reshape(n_frames, -1)) for name, run in layer.deliveries]
         a = arriving(parts, (n_frames, population.n)).reshape(len(windows), schedule.steps, -1)
         exists = schedule.exists(windows, population.wave)
-        found = lif.run_windows(a, layer.fixed, exists, states=population.name in record)
+        found = layer.run(a, exists, population.name in record)
         ran[population.name], sent[population.name] = found, found.spikes
     return Chunk(windows=windows, sent=sent, ran=ran)

@@ -34,8 +34,7 @@ class SimulatorExecutor:
         """Stream samples back to back; see `snndeploy.target.Executor.run`.
 
         Raises:
-            UnsupportedError: E3002 delays that do not match the waves (cycles), E3004 a neuron
-                program other than `lif`.
+            UnsupportedError: E3002 delays that do not match the waves (cycles).
             ModelError: E3003 inputs of the wrong shape.
         """
         schedule = schedule_of(network, inputs)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwtargets.simulator.ran import Ran, count
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
-from snndeploy.ir.neurons import Params
+from snndeploy.ir.program import Params
 
 U_TOP, V_TOP = 1 << 23, (1 << 23) - 1
 INT32_MAX = (1 << 31) - 1
@@ -34,23 +35,6 @@ class Constants:
     bias: AnyArray
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class LifWindows:
-    """What a population did in some windows.
-
-    Attributes:
-        spikes: [n_windows, P, n], 0 or 1, float32 (the next layer multiplies them).
-        u, v: states after each step, int32 [n_windows, P, n], if they were asked for.
-        u_wraps, v_clips: cells in which u left 24 bits and wrapped, v left and was clipped.
-    """
-
-    spikes: AnyArray
-    u: AnyArray | None
-    v: AnyArray | None
-    u_wraps: int
-    v_clips: int
-
-
 def constants(params: Params) -> Constants:
     """Return the constants of a population's parameters."""
     mant, exp = params["bias_mant"], params["bias_exp"]
@@ -63,7 +47,7 @@ def constants(params: Params) -> Constants:
     )
 
 
-def run_windows(a: AnyArray, fixed: Constants, exists: BoolArray, *, states: bool) -> LifWindows:
+def run_windows(a: AnyArray, fixed: Constants, exists: BoolArray, *, states: bool) -> Ran:
     """Run windows from the reset state; steps that do not exist leave state and spikes at zero.
 
     Args:
@@ -71,11 +55,14 @@ def run_windows(a: AnyArray, fixed: Constants, exists: BoolArray, *, states: boo
         fixed: constants of the population.
         exists: [n_windows, P]; within a window the existing steps are contiguous.
         states: whether u and v are returned.
+
+    Returns:
+        Spikes in float32, states in int32; overflows `u_wraps` (u left 24 bits and wrapped) and
+        `v_clips` (v left them and was clipped).
     """
     n_windows, steps, n = a.shape
     spikes = np.empty(a.shape, dtype=np.float32)
-    log_u = np.empty(a.shape, dtype=np.int32) if states else None
-    log_v = np.empty(a.shape, dtype=np.int32) if states else None
+    log = {name: np.empty(a.shape, dtype=np.int32) for name in ("u", "v") if states}
     u, v = np.zeros((2, n_windows, n), dtype=np.int32)
     u_wraps = v_clips = 0
     for k in range(steps):
@@ -93,10 +80,10 @@ def run_windows(a: AnyArray, fixed: Constants, exists: BoolArray, *, states: boo
         y[fired] = 0
         v = y
         spikes[:, k] = fired
-        if log_u is not None and log_v is not None:
-            log_u[:, k], log_v[:, k] = u, v
+        if log:
+            log["u"][:, k], log["v"][:, k] = u, v
         u_wraps, v_clips = u_wraps + wraps, v_clips + clips
-    return LifWindows(spikes=spikes, u=log_u, v=log_v, u_wraps=u_wraps, v_clips=v_clips)
+    return Ran(spikes=spikes, states=log, overflows={"u_wraps": u_wraps, "v_clips": v_clips})
 
 
 def decay(state: AnyArray, keep: IntArray) -> AnyArray:
@@ -117,18 +104,13 @@ def fold(x: AnyArray, live: BoolArray | None) -> tuple[AnyArray, int]:
         return x, 0
     over, under = x > U_TOP, x <= -U_TOP
     turns = under.astype(np.int32) - over
-    return x + turns * np.int32(2 * U_TOP), count(turns != 0, live)
+    return x + turns * np.int32(2 * U_TOP), count(turns != 0, live, x.shape)
 
 
 def clip(y: AnyArray, live: BoolArray | None) -> int:
     """Clip v in place to 24 bits; return how many live cells were outside."""
     if y.min(initial=0) >= -V_TOP and y.max(initial=0) <= V_TOP:
         return 0
-    outside = count((y > V_TOP) | (y < -V_TOP), live)
+    outside = count((y > V_TOP) | (y < -V_TOP), live, y.shape)
     np.clip(y, -V_TOP, V_TOP, out=y)
     return outside
-
-
-def count(cells: BoolArray, live: BoolArray | None) -> int:
-    """Return how many cells are set among the live ones."""
-    return int(np.count_nonzero(cells if live is None else cells & live))

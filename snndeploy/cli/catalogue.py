@@ -180,6 +180,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "An integer network breaks one of its own rules: sizes, grids, registers or delays.",
         "Compile the model again; if snndeploy itself made it, report a bug.",
     ),
+    "E1066": Entry(
+        "Neuron program that makes no sense",
+        "A statement uses a word before it is set, or a declaration names what does not exist.",
+        "See CONTRIBUTING.md, Adding a neuron.",
+    ),
     "E1101": Entry(
         "Chip file unreadable",
         "The chip's TOML file cannot be read or parsed.",
@@ -506,35 +511,25 @@ CATALOGUE: Mapping[str, Entry] = {
         "Real inputs need spikes that carry numbers; this chip's spikes are binary.",
         "Use --encode rate, or --host-layers 1.",
     ),
-    "E2121": Entry(
-        "Unsupported reset",
-        "The chip's neuron resets to a value in the step of the spike.",
-        "Train with reset to zero, as the message says for each framework.",
-    ),
     "E2122": Entry(
-        "Several spikes per step",
-        "The neuron sends more than one spike per step; the chip's sends one.",
-        "Train with single spikes.",
+        "Several spikes per step without subtraction",
+        "A neuron that sends several spikes per step must lose as many thresholds.",
+        "Train with a subtractive reset, or with single spikes.",
     ),
     "E2123": Entry(
-        "Clamped potential",
-        "The neuron clamps its potential from below; the chip's does not.",
-        "Train without a lower clamp.",
+        "Clamped potential with a delayed reset",
+        "No program clamps the potential from below and resets it a step later, or not at all.",
+        "Train without a lower clamp, or with a reset in the step of the spike.",
     ),
     "E2124": Entry(
         "Neurons of one layer differ",
-        "Gains, thresholds or decays differ where the chip has one value.",
+        "Gains or thresholds differ between neurons whose weights are shared.",
         "Train with one value per layer or channel.",
     ),
     "E2125": Entry(
         "Start and reset differ",
         "The neuron starts at 0 but resets to another value; on the chip both are the same.",
         "Give --semantics …,v0=reset if the framework starts at v_reset.",
-    ),
-    "E2126": Entry(
-        "Unsupported order of current and voltage",
-        "The chip uses the updated current in the same step.",
-        "Use a neuron of that order.",
     ),
     "E2127": Entry(
         "Bias on a synaptic current",
@@ -555,11 +550,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "Branch must wait too long",
         "A branch has to be delayed by more steps than its synapse format can hold.",
         "Make the branches' depths more alike.",
-    ),
-    "E2201": Entry(
-        "Neuron needs microcode",
-        "Lava's CPU models have the `lif` neuron only.",
-        "Run it on the simulator, or use leaky integrate-and-fire neurons.",
     ),
     "E2202": Entry(
         "Weights off the grid",
@@ -606,11 +596,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "Wrong input shape for the simulator",
         "Inputs are integers [P, B, …] with P equal to the network's steps.",
         "Encode the samples for this network.",
-    ),
-    "E3004": Entry(
-        "Neuron unknown to the simulator",
-        "The simulator runs the `lif` program only.",
-        "Use --backend reference.",
     ),
     "E3005": Entry(
         "Energy without activity",

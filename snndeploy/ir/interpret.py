@@ -12,7 +12,7 @@ import numpy as np
 
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network, Population, Projection
-from snndeploy.ir.neurons import Op, Params, Program
+from snndeploy.ir.program import Op, Params, Program
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 from snndeploy.ir.trace import PopulationTrace
 
@@ -69,7 +69,8 @@ def run_reference(
                 name=population.name,
             )
             states[population.name] = {s.name: words[s.name] for s in population.program.states}
-            sent[population.name].append(words[population.program.emits])
+            emitted = np.broadcast_to(words[population.program.emits], population.n)
+            sent[population.name].append(emitted)
             if population.name in logs:
                 kept = (population.program.emits, *states[population.name])
                 logs[population.name].append({word: words[word] for word in kept})
@@ -170,6 +171,7 @@ OPS: Mapping[Op, Callable[..., IntArray]] = {
     "shz": lambda a, b: np.sign(a) * (np.abs(a) >> b),
     "gt": lambda a, b: (a > b).astype(np.int64),
     "le": lambda a, b: (a <= b).astype(np.int64),
+    "max": lambda a, b: _select(a > b, a, b),
     "select": _select,
     "clip": lambda a, low, high: np.minimum(np.maximum(a, low), high),
     "wrap": wrap,

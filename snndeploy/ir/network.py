@@ -18,7 +18,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Literal
 
-from snndeploy.ir.neurons import Params, Program
+from snndeploy.ir.program import Params, Program
 from snndeploy.ir.synapses import SignMode, Synapse
 
 Encoding = Literal["spikes", "graded", "rate"]
@@ -75,6 +75,22 @@ class Population:
     @property
     def n(self) -> int:
         return prod(self.shape)
+
+    @property
+    def low(self) -> int:
+        """The smallest value a neuron sends."""
+        end = self.program.payload[0]
+        return end if isinstance(end, int) else int(self.params[end].min())
+
+    @property
+    def high(self) -> int:
+        """The largest value a neuron sends."""
+        end = self.program.payload[1]
+        return end if isinstance(end, int) else int(self.params[end].max())
+
+    @property
+    def is_graded(self) -> bool:
+        return (self.low, self.high) != (0, 1)
 
     def scalar(self, name: str) -> int:
         """Return a parameter that is one value for the population."""

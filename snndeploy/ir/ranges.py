@@ -5,12 +5,12 @@ from typing import assert_never
 
 import numpy as np
 
-from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.network import Network, Population
 from snndeploy.ir.neurons import ACT_SHIFT, U_LIMIT, V_LIMIT
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
-MANT_LIMIT, BIAS_EXP_LIMIT = 4095, 7
+INPUT_LIMIT = (1 << 31) - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,20 +72,29 @@ def _interval(weight: IntArray, low: int, high: int) -> tuple[IntArray, IntArray
 
 
 def prove_ranges(network: Network) -> dict[str, Ranges]:
-    """Bound every `lif` population's input, current and potential over one window."""
-    return {p.name: population_ranges(network, p) for p in network.populations}
+    """Bound input, current and potential over one window, for populations that have such a rule."""
+    return {
+        p.name: population_ranges(network, p)
+        for p in network.populations
+        if p.program.bounds == "leaky"
+    }
 
 
 def population_ranges(network: Network, population: Population) -> Ranges:
-    """Bound one population; interval arithmetic over the weights, no data."""
+    """Bound one population of a leaky program; interval arithmetic over the weights, no data."""
+    assert population.program.bounds == "leaky", population.program.name
+    return leaky_ranges(population, arriving_bound(network, population), network.steps)
+
+
+def arriving_bound(network: Network, population: Population) -> int:
+    """Bound what arrives in one step, whatever the program; beyond 2^31 - 1 it wraps."""
     arriving = 0
     for projection in network.into(population.name):
         source = network.nodes[projection.source]
-        low, high = (0, 1) if isinstance(source, Population) else (source.low, source.high)
-        floor, ceiling = arriving_bounds(projection.synapse, low, high)
+        floor, ceiling = arriving_bounds(projection.synapse, source.low, source.high)
         largest = int(max(-floor.min(initial=0), ceiling.max(initial=0)))
         arriving += shifted(largest, projection.weight_exp)
-    return lif_ranges(population, arriving, network.steps)
+    return arriving
 
 
 def shifted(largest: int, exponent: int) -> int:
@@ -93,19 +102,24 @@ def shifted(largest: int, exponent: int) -> int:
     return largest << exponent if exponent >= 0 else (largest >> -exponent) + 1
 
 
-def lif_ranges(population: Population, arriving: int, steps: int) -> Ranges:
-    """Bound u and v of a `lif` population over `steps` steps from a reset."""
-    mant = int(np.abs(population.params["bias_mant"]).max())
-    bias = mant << int(population.params["bias_exp"].max())
-    keep_u = (4095 - population.scalar("du")) / 4096
-    keep_v = (4096 - population.scalar("dv")) / 4096
+def leaky_ranges(population: Population, arriving: int, steps: int) -> Ranges:
+    """Bound u and v of a leaky population over `steps` steps from a reset.
+
+    Where a spike subtracts `drop`, v stays above -drop - bound: a neuron whose v exceeds its
+    threshold, which is not negative, falls at most to -drop, from where it leaks like any other.
+    """
+    params = population.params
+    bias = np.abs(params["bias_mant"]) << params["bias_exp"]
+    keep_u = np.abs(4095 - params["du"]) / 4096
+    keep_v = np.abs(4096 - params["dv"]) / 4096
     current = (arriving << ACT_SHIFT) * geometric(keep_u, steps)
-    potential = (current + bias) * geometric(keep_v, steps)
+    potential = (current + int(bias.max())) * geometric(keep_v, steps)
+    drop = int(params["drop"].max()) if "drop" in params else 0
     return Ranges(
-        arriving=arriving, current=int(np.ceil(current)), potential=int(np.ceil(potential))
+        arriving=arriving, current=int(np.ceil(current)), potential=int(np.ceil(potential)) + drop
     )
 
 
-def geometric(factor: float, steps: int) -> float:
-    """Return 1 + factor + … + factor^(steps - 1)."""
-    return float(np.sum(np.power(abs(factor), np.arange(steps))))
+def geometric(factors: FloatArray, steps: int) -> float:
+    """Return 1 + factor + … + factor^(steps - 1) of the largest factor."""
+    return float(np.sum(np.power(factors.max(), np.arange(steps))))

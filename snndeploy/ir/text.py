@@ -16,14 +16,17 @@ import numpy as np
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import AnyArray, IntArray, frozen_int
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
-from snndeploy.ir.neurons import ARITY, Program, State, Statement
+from snndeploy.ir.program import ARITY, Operand, Program, State, Statement
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
-HEADER = "snndeploy-network 1"
+HEADER = "snndeploy-network 2"
 SYNAPSES: Mapping[str, type[Synapse]] = {
     "dense": Dense, "conv": Conv, "pool": Pool, "sparse": Sparse, "one_to_one": OneToOne,
 }  # fmt: skip
 KIND_OF: Mapping[type[Synapse], str] = {kind: name for name, kind in SYNAPSES.items()}
+UNREADABLE = (
+    ValueError, KeyError, TypeError, AssertionError, IndexError, StopIteration, ModelError,
+)  # fmt: skip
 _PLAIN = re.compile(r"[A-Za-z_][\w.\-+]*\Z")
 _TOKEN = re.compile(r'(?:[^\s"=]+=)?(?:"(?:[^"\\]|\\.)*"|[^\s"]+)')
 _JSON = json.JSONDecoder()
@@ -78,10 +81,13 @@ def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Ne
     reader = _Reader(text, arrays or {})
     try:
         return reader.network()
-    except (ValueError, KeyError, TypeError, AssertionError, IndexError, StopIteration) as error:
+    except UNREADABLE as error:
+        reason = f"{type(error).__name__} {error}"
+        if isinstance(error, ModelError):
+            reason = f"{error.where}: {error.message}"
         raise ModelError(
             "E1064",
-            f"cannot read the network: {type(error).__name__} {error}",
+            f"cannot read the network: {reason}",
             where=f"line {reader.line_number}",
             remedy="write it again with `snndeploy inspect --emit network`",
         ) from error
@@ -171,43 +177,58 @@ class _Reader:
 
     def _program(self, label: str, values: dict[str, str]) -> Program:
         states: list[State] = []
-        params: tuple[str, ...] = ()
+        params: dict[str, str] = {}
         body: list[Statement] = []
-        emits = ""
+        emits, payload = "", ""
         for key, text in self._body():
-            if key == "state":
-                name, bits = text.split()
-                states.append(State(name=name, bits=int(bits)))
-            elif key == "param":
-                params = tuple(text.split())
-            elif key == "emit":
-                emits = text
-            else:
+            if text.startswith("= "):
                 _, op, *args = text.split()
                 assert op in ARITY, f"unknown operation {op}"
                 body.append(Statement(key, op, tuple(map(_operand, args))))  # type: ignore[arg-type]  # checked against ARITY
+            elif key == "state":
+                name, bits = text.split()
+                states.append(State(name=name, bits=int(bits)))
+            elif key == "param":
+                name, _, params[name] = text.partition(" ")
+            else:
+                assert key == "emit", f"unknown word {key}"
+                emits, payload = text.split()
         return Program(
             name=label,
             states=tuple(states),
-            params=params,
+            params=tuple(params),
             body=tuple(body),
             emits=emits,
-            native=values["native"] == "true",
+            payload=_range(payload),
+            registers={name: _numbers(text) for name, text in params.items() if text},
+            **_typed(Program, values),
         )
 
 
 def _program_lines(program: Program) -> list[str]:
+    ranges = {name: f" {low}..{high}" for name, (low, high) in program.registers.items()}
+    low, high = program.payload
     return [
-        f"program {_quote(program.name)} native={_show(program.native)}",
+        _record("program", program.name, {"native": program.native, "bounds": program.bounds}),
         *(f"  state {state.name} {state.bits}" for state in program.states),
-        f"  param {' '.join(program.params)}",
+        *(f"  param {name}{ranges.get(name, '')}" for name in program.params),
         *(f"  {s.target} = {s.op} {' '.join(map(str, s.args))}" for s in program.body),
-        f"  emit {program.emits}",
+        f"  emit {program.emits} {low}..{high}",
     ]
 
 
-def _operand(text: str) -> str | int:
+def _operand(text: str) -> Operand:
     return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
+def _range(text: str) -> tuple[Operand, Operand]:
+    low, high = map(_operand, text.split(".."))
+    return low, high
+
+
+def _numbers(text: str) -> tuple[int, int]:
+    low, high = map(int, text.split(".."))
+    return low, high
 
 
 def _scalars(record: Any) -> dict[str, Any]:

@@ -10,19 +10,10 @@ import numpy as np
 
 from snndeploy.errors import ModelError
 from snndeploy.ir.grid import stored_weight
-from snndeploy.ir.network import Network, Population, Projection
-from snndeploy.ir.neurons import NEVER
-from snndeploy.ir.ranges import BIAS_EXP_LIMIT, MANT_LIMIT, prove_ranges
+from snndeploy.ir.network import Network, Output, Population, Projection
+from snndeploy.ir.program import INT32, Program
+from snndeploy.ir.ranges import INPUT_LIMIT, arriving_bound, prove_ranges
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
-
-REGISTERS = {
-    "du": (-1, 4095),
-    "dv": (0, 4096),
-    "vth": (0, NEVER),
-    "bias_mant": (-MANT_LIMIT - 1, MANT_LIMIT),
-    "bias_exp": (0, BIAS_EXP_LIMIT),
-}
-"""Documented ranges of the `lif` registers, inclusive; NEVER is the non-firing threshold."""
 
 
 def verify_network(network: Network) -> None:
@@ -53,16 +44,21 @@ def network_problems(network: Network) -> Iterator[str]:
         yield from _projection_problems(network, projection)
     for population in network.populations:
         yield from _population_problems(network, population)
+    programs: dict[str, Program] = {}
+    for program in (population.program for population in network.populations):
+        if programs.setdefault(program.name, program) != program:
+            yield f"{program.name}: two programs of one name"
     for output in network.outputs:
-        if output.population not in network.population:
-            yield f"{output.name}: reads {output.population}, which is no population"
-        elif network.population[output.population].n != int(np.prod(output.shape)):
-            yield f"{output.name}: shape {output.shape} is not that of its population"
+        yield from _output_problems(network, output)
 
 
 def range_problems(network: Network) -> Iterator[str]:
-    """Yield what the weights do not prove: currents that may wrap, readouts that may clip."""
+    """Yield what the weights do not prove: words that may wrap, readouts that may clip."""
     readouts = {o.population for o in network.outputs if o.readout != "spikes"}
+    for population in network.populations:
+        arriving = arriving_bound(network, population)
+        if arriving > INPUT_LIMIT:
+            yield f"{population.name}: input may reach {arriving:,} and wraps at {1 << 31:,}"
     for name, ranges in prove_ranges(network).items():
         if ranges.u_wraps:
             yield f"{name}: u may reach {ranges.current:,} and wraps at {1 << 23:,}"
@@ -100,7 +96,21 @@ def _population_problems(network: Network, population: Population) -> Iterator[s
     place = population.name
     if not network.into(place):
         yield f"{place}: nothing feeds it"
-    for name, (low, high) in REGISTERS.items():
-        values = population.params.get(name)
-        if values is not None and not (low <= values.min() and values.max() <= high):
+    for name, (low, high) in population.program.registers.items():
+        values = population.params[name]
+        if values.min() < low or values.max() > high:
             yield f"{place}: {name} outside {low}..{high}"
+    low, high = population.low, population.high
+    if not INT32[0] <= low <= 0 <= high <= INT32[1]:
+        yield f"{place}: payloads {low}..{high} do not hold 0, or are no 32-bit words"
+
+
+def _output_problems(network: Network, output: Output) -> Iterator[str]:
+    if output.population not in network.population:
+        yield f"{output.name}: reads {output.population}, which is no population"
+        return
+    population = network.population[output.population]
+    if population.n != int(np.prod(output.shape)):
+        yield f"{output.name}: shape {output.shape} is not that of its population"
+    if output.readout != "spikes" and all(s.name != "v" for s in population.program.states):
+        yield f"{output.name}: reads v, which {population.program.name} neurons do not have"

@@ -11,13 +11,22 @@ from math import ceil, log2
 import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
-from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.ir.arrays import FloatArray
 from snndeploy.ir.network import Network, Population, Projection, Source
-from snndeploy.ir.neurons import ACT_SHIFT, LIF, V_LIMIT, Params, gate, integrator, lif
+from snndeploy.ir.neurons import ACT_SHIFT, LIF, V_LIMIT, gate, integrator
+from snndeploy.ir.program import Params
 from snndeploy.ir.ranges import Ranges, population_ranges
 from snndeploy.ir.synapses import Conv, Dense, Pool, Synapse, sparse_from_dense
 from snndeploy.passes.layers import Layer, Path
 from snndeploy.passes.neuron import Recurrence
+from snndeploy.passes.program import (
+    UNIT,
+    exact_bits,
+    largest_threshold,
+    parameters,
+    program_of,
+    threshold_at_most,
+)
 from snndeploy.passes.scale import (
     Rounded,
     best_unit,
@@ -27,8 +36,6 @@ from snndeploy.passes.scale import (
     grid_unit,
     round_weights,
     trailing_zeros,
-    unit_of,
-    vth_of,
 )
 from snndeploy.target import Numerics
 
@@ -39,7 +46,7 @@ FORGOTTEN = 4096
 MOST_COUNTED = 15
 """Largest multiple in which a gate counts a spike."""
 ENLARGE = 0.99
-"""Factor on the threshold register from one try to the next when a range does not hold."""
+"""Factor on the threshold from one try to the next when a range does not hold."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -99,7 +106,7 @@ class Task:
         neuron = self.layer.neuron
         if neuron is None:
             return self._choose_integrator()
-        if neuron.keep_v == 0 and neuron.keep_u == 0 and self._counts():
+        if neuron.is_memoryless and self._counts():
             return self._choose_gate(neuron)
         return self._choose_exact(neuron) or self._choose_rounded(neuron)
 
@@ -172,20 +179,18 @@ class Task:
         """
         theta = float(neuron.threshold[0])
         lost, grid = self._lost_bits(neuron), self._grid(neuron)
-        if grid is None or lost is None or self.rounds_input or neuron.keep_v == 0:
+        if grid is None or lost is None or self.rounds_input or not neuron.keep_v.all():
             return None
         for shift in range(self.numerics.vth_max.bit_length()):
-            unit, vth = theta / (grid << shift), (grid << shift) - (neuron.compare == "ge")
+            unit, threshold = theta / (grid << shift), (grid << shift) * UNIT
             bias = encode_bias(self.layer.bias, unit, self.numerics)
             exponents = self._exact_exponents(unit)
-            if bias is None or vth > self.numerics.vth_max or exponents is None:
+            if bias is None or exponents is None:
                 return None
-            steps = (unit * (1 << exponent) for exponent in exponents)
-            rounded = tuple(
-                round_weights(w, step, self.bits)
-                for w, step in zip(self.weights, steps, strict=True)
-            )
-            params = self._lif(neuron, vth, bias)
+            if threshold > largest_threshold(neuron, self.numerics):
+                return None
+            rounded = self._rounded_with(unit, exponents)
+            params = parameters(neuron, threshold, bias, self.numerics)
             choice = Choice(
                 rounded=rounded, exponents=exponents, unit=unit, params=params, exact=True
             )
@@ -196,33 +201,34 @@ class Task:
                 r.weight << (ACT_SHIFT + e) for r, e in zip(rounded, exponents, strict=True)
             )
             left = trailing_zeros(*arriving, bias[0] << bias[1]) - lost
-            enough = left >= (ACT_SHIFT if neuron.compare == "ge" else 0)
-            if enough and not self.bias_error(choice):
+            if left >= exact_bits(neuron) and not self.bias_error(choice):
                 return choice
         return None
 
     def _choose_rounded(self, neuron: Recurrence) -> Choice:
         """The finest unit whose ranges hold; a leak is given spare bits below it to round in."""
-        theta = float(neuron.threshold[0])
-        finest = self._finest_unit()
+        theta = float(neuron.threshold[0]) * UNIT
+        finest, most = self._finest_unit(), largest_threshold(neuron, self.numerics)
         for spare in reversed(range(self._spare_bits(neuron) + 1)):
-            if theta / finest * (1 << spare) > self.numerics.vth_max:
+            wanted = finest / (1 << spare)
+            if theta / wanted > most:
                 continue
-            vth = vth_of(theta, finest / (1 << spare), neuron.compare, self.numerics)
-            choice = self._rounded_at(neuron, vth, finest / (1 << spare))
+            choice = self._rounded_at(neuron, threshold_at_most(neuron, theta / wanted), wanted)
             if choice is not None:
                 return choice
-        vth = vth_of(theta, finest, neuron.compare, self.numerics)
-        while vth > 1:
-            choice = self._rounded_at(neuron, vth, finest)
+        threshold = threshold_at_most(neuron, min(theta / finest, most))
+        while True:
+            choice = self._rounded_at(neuron, threshold, finest)
             if choice is not None:
                 return choice
-            vth = min(vth - 1, int(vth * ENLARGE))
-        raise self._hopeless()
+            lower = threshold_at_most(neuron, threshold * ENLARGE - 1)
+            if lower >= threshold:
+                raise self._hopeless()
+            threshold = lower
 
-    def _rounded_at(self, neuron: Recurrence, vth: int, wanted: float) -> Choice | None:
-        """Return the choice at one register, None if a range does not hold there."""
-        unit = unit_of(float(neuron.threshold[0]), vth, neuron.compare)
+    def _rounded_at(self, neuron: Recurrence, threshold: int, wanted: float) -> Choice | None:
+        """Return the choice at one threshold [state units], None if a range does not hold."""
+        unit = float(neuron.threshold[0]) * UNIT / threshold
         bias = encode_bias(self.layer.bias, unit, self.numerics)
         rounded, exponents = self._rounded(unit)
         if bias is None or self._vanishes(rounded):
@@ -231,7 +237,7 @@ class Task:
             rounded=rounded,
             exponents=exponents,
             unit=unit,
-            params=self._lif(neuron, vth, bias),
+            params=parameters(neuron, threshold, bias, self.numerics),
             enlarged=max(unit / wanted, 1.0),
         )
         return None if self.ranges(choice).u_wraps else choice
@@ -273,7 +279,7 @@ class Task:
 
     def _spare_bits(self, neuron: Recurrence) -> int:
         """Return how many bits below the finest unit are worth trying: a leak rounds there."""
-        leaks = neuron.keep_v not in (0.0, 1.0)
+        leaks = bool(np.any((neuron.keep_v > 0) & (neuron.keep_v < 1)))
         flexible = all(self._has_exponent(path) for path in self.layer.paths)
         return self.numerics.weight_exp[1] if leaks and flexible else 0
 
@@ -304,14 +310,12 @@ class Task:
     def _lost_bits(self, neuron: Recurrence) -> int | None:
         """Return the fraction bits a window's decays use up, None if a register rounds a decay."""
         bits = self.numerics.decay_bits
-        used_u, used_v = (decay_bits_used(k, bits) for k in (neuron.keep_u, neuron.keep_v))
-        return None if used_u is None or used_v is None else (used_u + used_v) * (self.steps - 1)
-
-    def _lif(self, neuron: Recurrence, vth: int, bias: tuple[IntArray, int]) -> Params:
-        full = 1 << self.numerics.decay_bits
-        dv = min(round((1 - neuron.keep_v) * full), full - 1)
-        du = full - 1 if neuron.keep_u == 0 else max(round((1 - neuron.keep_u) * full) - 1, 0)
-        return lif(du=du, dv=dv, vth=vth, bias_mant=bias[0], bias_exp=bias[1])
+        used = [
+            max((n for k in keeps if (n := decay_bits_used(float(k), bits)) is not None), default=0)
+            for keeps in (neuron.keep_u, neuron.keep_v)
+            if all(decay_bits_used(float(k), bits) is not None for k in np.unique(keeps))
+        ]
+        return sum(used) * (self.steps - 1) if len(used) == 2 else None
 
     def ranges(self, choice: Choice) -> Ranges:
         """Return the proven ranges of a choice."""
@@ -357,8 +361,9 @@ class Task:
         layer = self.layer
         bias = choice.params["bias_mant"]
         params = choice.params if np.ptp(bias) else {**choice.params, "bias_mant": bias[:1]}
+        program = LIF if layer.neuron is None else program_of(layer.neuron)
         population = Population(
-            name=layer.name, shape=layer.shape, program=LIF, params=params, wave=0
+            name=layer.name, shape=layer.shape, program=program, params=params, wave=0
         )
         names = self._projection_names()
         projections = tuple(

@@ -11,13 +11,12 @@ import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
-from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT, Params
+from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT
 from snndeploy.ir.text import KIND_OF
 from snndeploy.model import Model
 from snndeploy.passes.choose import Choice, Task
 from snndeploy.passes.layers import LayerGraph
-from snndeploy.passes.neuron import Recurrence
-from snndeploy.passes.scale import offset_of
+from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
 from snndeploy.target import Numerics
 
 
@@ -33,7 +32,9 @@ class LayerReport:
         n_weights: stored weights.
         unit: real value of one weight unit; real = unit * integer.
         weight_exp: largest exponent of its projections.
-        vth, du, dv: registers.
+        program: the neuron program; all but `lif` need microcode on the chip.
+        vth, du, dv: registers, the largest where neurons differ; vth in weight units for `lif`, in
+            state units (64 times finer) for the others.
         rounded: weights that are not on the grid as they stand; `clipped`: beyond it.
         weight_rms: rms of (integer weight - real weight), relative to the rms of the real weights.
         bias_error: largest bias error, in units of the threshold.
@@ -52,6 +53,7 @@ class LayerReport:
     n_weights: int
     unit: float
     weight_exp: int
+    program: str
     vth: int
     du: int
     dv: int
@@ -157,7 +159,7 @@ def report(task: Task, choice: Choice) -> LayerReport:
     limits = [V_LIMIT / max(ranges.current, 1)]
     if neuron is None:
         limits.append(V_LIMIT / max(ranges.potential, 1))
-    decay_error = 0.0 if neuron is None else _decay_error(neuron, params)
+    decay = 0.0 if neuron is None else decay_error(neuron, params)
     kinds = dict.fromkeys(KIND_OF[type(p.synapse)] for p in projections)
     return LayerReport(
         population=population.name,
@@ -167,22 +169,23 @@ def report(task: Task, choice: Choice) -> LayerReport:
         n_weights=sum(int(weight.size) for weight in task.weights),
         unit=choice.unit,
         weight_exp=max(choice.exponents),
-        vth=population.scalar("vth"),
-        du=population.scalar("du"),
-        dv=population.scalar("dv"),
+        program=population.program.name,
+        vth=int(params["vth" if "vth" in params else "vth_state"].max()),
+        du=int(params["du"].max()),
+        dv=int(params["dv"].max()),
         rounded=sum(rounded.rounded for rounded in choice.rounded),
         clipped=sum(rounded.clipped for rounded in choice.rounded),
         weight_rms=error / size if size else 0.0,
         bias_error=task.bias_error(choice),
-        decay_error=decay_error,
+        decay_error=decay,
         headroom_bits=float(np.log2(min(limits))),
         enlarged=choice.enlarged,
         exact=choice.exact and not task.rounds_input,
-        why=() if choice.exact else _reasons(task, choice, decay_error),
+        why=() if choice.exact else _reasons(task, choice, decay),
     )
 
 
-def _reasons(task: Task, choice: Choice, decay_error: float) -> tuple[str, ...]:
+def _reasons(task: Task, choice: Choice, decay: float) -> tuple[str, ...]:
     neuron = task.layer.neuron
     n_rounded = sum(rounded.rounded for rounded in choice.rounded)
     reasons = []
@@ -192,18 +195,12 @@ def _reasons(task: Task, choice: Choice, decay_error: float) -> tuple[str, ...]:
         reasons.append(f"{n_rounded:,} weights are rounded")
     if task.bias_error(choice):
         reasons.append("biases are rounded")
-    if neuron is not None and decay_error > 1e-9:
-        reasons.append(f"a decay is off by {decay_error:.2e} per step")
-    elif neuron is not None and neuron.keep_v not in (0.0, 1.0):
+    if neuron is not None and decay > 1e-9:
+        reasons.append(f"a decay is off by {decay:.2e} per step")
+    elif neuron is not None and np.any((neuron.keep_v > 0) & (neuron.keep_v < 1)):
         reasons.append("the leak drops fraction bits within the window")
-    if not reasons and neuron is not None and offset_of(neuron.compare):
+    if neuron is not None and neuron.multi_spike:
+        reasons.append(f"at most {MOST_SPIKES} spikes per step")
+    if not reasons and neuron is not None and exact_bits(neuron):
         reasons.append("weights lie on a grid that touches the threshold, compared with >=")
     return tuple(reasons or ["the range proof needs a larger step than the grid's"])
-
-
-def _decay_error(neuron: Recurrence, params: Params) -> float:
-    keep_u = (4095 - int(params["du"][0])) / 4096
-    keep_v = (4096 - int(params["dv"][0])) / 4096
-    if neuron.keep_u == neuron.keep_v == 0:
-        return 0.0 if int(params["dv"][0]) == 4095 else keep_v
-    return max(abs(neuron.keep_u - keep_u), abs(neuron.keep_v - keep_v))

@@ -162,9 +162,10 @@ def _close(arriving: tuple[_Way, ...], name: str, neuron: Recurrence | None) -> 
         bias = bias if way.linear.bias is None else bias + way.linear.bias
     if neuron is None:
         return Layer(name=name, paths=paths, bias=bias, shape=shape, neuron=None)
-    if len(neuron.threshold) not in (1, n):
-        raise bad_shape(name, neuron.threshold.shape, shape)
-    if neuron.keep_u and np.any(bias != 0):
+    for values in (neuron.threshold, neuron.gain, neuron.drive, neuron.keep_u, neuron.keep_v):
+        if len(values) not in (1, n):
+            raise bad_shape(name, values.shape, shape)
+    if neuron.keep_u.any() and np.any(bias != 0):
         raise UnsupportedError(
             "E2127",
             "a bias that enters the synaptic current; the chip adds biases to the potential",

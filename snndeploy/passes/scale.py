@@ -1,9 +1,7 @@
-"""Choose a population's unit: the real value of one weight step, as fine as its ranges allow.
+"""Numbers of a population's unit, the real value of one weight step: pure functions.
 
-Pure numbers in, numbers out. `unit` is the real value of weight 1 (before the exponent); the
-threshold register vth follows from it, or it from vth: a population that fires on v >= theta has
-unit = theta / (vth + 1/64), so that theta lies one state unit above the register and the chip's
-strict compare decides exactly as the model's (architecture: the integer time step).
+`unit` is the real value of weight 1 (before the exponent); the threshold in state units follows
+from it, or it from the threshold (`snndeploy.passes.program`).
 """
 
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from snndeploy.ir.arrays import BoolArray, FloatArray, IntArray
 from snndeploy.ir.grid import natural_sign_mode, weight_range, weight_step
 from snndeploy.ir.neurons import ACT_SHIFT
 from snndeploy.ir.synapses import SignMode
-from snndeploy.semantics import Compare
 from snndeploy.target import Numerics
 
 STATE = 1 << ACT_SHIFT
@@ -68,22 +65,6 @@ def best_unit(weight: FloatArray, bits: int) -> float:
     units = CLIP_CANDIDATES * largest / top
     errors = [np.sum((weight - u * round_weights(weight, u, bits).weight) ** 2) for u in units]
     return float(units[int(np.argmin(errors))])
-
-
-def offset_of(compare: Compare) -> float:
-    """Return how far the real threshold lies above the register, in weight units."""
-    return 1 / STATE if compare == "ge" else 0.0
-
-
-def vth_of(theta: float, unit: float, compare: Compare, numerics: Numerics) -> int:
-    """Return the largest register whose unit is not below the one wanted, at least 1."""
-    register = int(np.floor(theta / unit - offset_of(compare) + 1e-9))
-    return min(max(register, 1), numerics.vth_max)
-
-
-def unit_of(theta: float, vth: int, compare: Compare) -> float:
-    """Return the unit that puts the real threshold where the register decides like the model."""
-    return theta / (vth + offset_of(compare))
 
 
 def encode_bias(bias: FloatArray, unit: float, numerics: Numerics) -> tuple[IntArray, int] | None:

@@ -81,6 +81,7 @@ def _layers(layers: tuple[LayerReport, ...]) -> str:
         (
             layer.population,
             layer.synapse,
+            layer.program,
             f"{layer.n_neurons:,}",
             f"{layer.n_weights:,}",
             str(layer.vth),
@@ -89,7 +90,16 @@ def _layers(layers: tuple[LayerReport, ...]) -> str:
         )
         for layer in layers
     ]
-    header = ("layer", "synapses", "neurons", "weights", "vth", "weight error (rms)", "exact")
+    header = (
+        "layer",
+        "synapses",
+        "neuron",
+        "neurons",
+        "weights",
+        "vth",
+        "weight error (rms)",
+        "exact",
+    )
     return _table(header, rows)
 
 

@@ -91,13 +91,23 @@ def print_verdict(verdict: Verdict, out: Console) -> None:
 def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
     """Print how each layer became integers."""
     rows = table(
-        "layer", "synapses", ">neurons", ">weights", ">vth", ">du", ">dv", ">weight error", "exact"
+        "layer",
+        "synapses",
+        "neuron",
+        ">neurons",
+        ">weights",
+        ">vth",
+        ">du",
+        ">dv",
+        ">weight error",
+        "exact",
     )
     for layer in layers:
         why = "yes" if layer.exact else "no: " + "; ".join(layer.why)
         rows.add_row(
             cell(layer.population),
             layer.synapse,
+            layer.program,
             f"{layer.n_neurons:,}",
             f"{layer.n_weights:,}",
             str(layer.vth),
@@ -130,6 +140,9 @@ def print_certificate(certificate: Certificate, path: Path) -> None:
         if activity.warning:
             name = f"warning: {activity.population} {activity.warning} on these inputs"
             out.print(cell(f"{name}: its spikes prove nothing", "yellow"))
+    ours = {a.program: a.judge for a in certificate.activity if a.judge != "Lava"}
+    for program, judge in ours.items():
+        out.print(cell(f"note: {program} is judged by {judge}; Lava ran our definition of it"))
     n = len(certificate.inputs)
     ran = [result.backend for result in certificate.backends if not result.missing]
     what = "EQUAL" if certificate.is_equal else "DIFFERENT"

@@ -76,9 +76,13 @@ def test_a_signal_while_replacing_keeps_the_old_bundle(bundle):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, "--force"], stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "writing\n"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    try:
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 130
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == old
 

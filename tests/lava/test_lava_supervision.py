@@ -148,11 +148,14 @@ def test_signal_to_the_caller_ends_every_process(number, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    with parent:
+    try:
         assert parent.stdout.readline() == b"running\n"
         assert len(processes_of(folder)) > 3
         parent.send_signal(number)
         parent.wait(END_S)
+    finally:
+        parent.kill()
+        parent.communicate()
     assert parent.returncode != 0
     assert_clean(folder, within_s=END_S)
 
@@ -175,12 +178,15 @@ def test_signal_to_a_bundle_script_ends_every_process(number, folder, lava_pytho
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    with process:
+    try:
         deadline = time.monotonic() + END_S
         while not (folder / "progress").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(number)
         process.wait(END_S)
+    finally:
+        process.kill()
+        process.wait()
     deadline = time.monotonic() + END_S
     while (processes_of(folder) or any((folder / "tmp").iterdir())) and (
         time.monotonic() < deadline

@@ -12,6 +12,7 @@ from snndeploy.errors import ModelError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
 from snndeploy.ir.placement import CoreSlice, Placement
+from snndeploy.ir.programs import GRADED_SUM, graded_sum
 from snndeploy.ir.synapses import Conv, Dense, sparse_from_dense
 from snndeploy.target import load_chip
 
@@ -189,3 +190,16 @@ def test_no_time_without_latencies():
     bare = replace(CHIP, latencies={})
     with pytest.raises(ModelError, match=r"^error\[E3006\] loihi1: no latencies"):
         run(net([[[2]]]), [[[1]]], placed((0, "p1", 0, 1)), bare)
+
+
+def test_a_spike_that_carries_an_integer_is_one_spike_and_one_message():
+    plain = net([[[2], [4]], [[2, 2]]])
+    graded = replace(plain.populations[0], program=GRADED_SUM, params=graded_sum(low=0, high=99))
+    network = replace(plain, populations=(graded, *plain.populations[1:]))
+    placement = placed((0, "p1", 0, 2), (1, "p2", 0, 1))
+    counts = run(network, [[[1]]], placement).counts
+    trace = SIMULATOR.run(network, {"x": np.array([[[1]]])}, record=("p1",)).traces["p1"]
+    assert trace.spikes.tolist() == [[[2, 4]]]
+    for kind in ("spike", "message"):
+        assert counts.events[kind][0].sum() == 2
+    assert counts.events["synaptic_op"][1].sum() == 2

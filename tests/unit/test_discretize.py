@@ -288,11 +288,9 @@ def test_weights_that_no_step_can_hold_are_refused():
 
 EYE = nir.Linear(weight=np.eye(4))
 ONE, ZERO = np.ones(4), np.zeros(4)
-UNEVEN = nir.LIF(tau=np.arange(2, 6) * 1e-4, r=ONE, v_leak=ZERO, v_threshold=ONE, v_reset=ZERO)
 REFUSED = {
     "E2103": [EYE, EYE, integrate_and_fire((4,))],
     "E2102": [EYE, nir.LI(tau=ONE, r=ONE, v_leak=ZERO)],
-    "E2124": [EYE, UNEVEN],
     "E2127": [nir.Affine(weight=np.eye(4), bias=ONE), cuba((4,), keep_u=0.5, keep_v=0.5)],
 }
 
@@ -306,19 +304,68 @@ def test_what_cannot_be_deployed_exactly_is_refused_by_name(code):
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [
-        ({"reset": "subtract"}, "E2121"),
-        ({"multi_spike": True}, "E2122"),
-        ({"v_min": -1.0}, "E2123"),
-    ],
+    [({"multi_spike": True}, "E2122"), ({"reset": "subtract-delayed", "v_min": -1.0}, "E2123")],
 )
-def test_semantics_without_a_chip_form_are_refused(change, code):
-    model = chain_model(
-        nir.Linear(weight=np.eye(4)), integrate_and_fire((4,)), shape=(4,), out_shape=(4,)
-    )
+def test_semantics_that_no_program_computes_are_refused(change, code):
+    model = chain_model(EYE, integrate_and_fire((4,)), shape=(4,), out_shape=(4,))
     model = replace(model, semantics=replace(model.semantics, **change))
     with pytest.raises(UnsupportedError, match=code):
         to_network(model)
+
+
+MICROCODE = {
+    "subtract": ({"reset": "subtract"}, "lif_subtract"),
+    "subtract next step": ({"reset": "subtract-delayed"}, "lif_subtract_delayed"),
+    "no reset": ({"reset": "none"}, "lif_subtract"),
+    "clamp": ({"v_min": -0.5}, "lif_clamped"),
+    "clamp and subtract": ({"v_min": -0.5, "reset": "subtract"}, "lif_subtract"),
+    "many spikes": ({"multi_spike": True, "reset": "subtract"}, "lif_multi"),
+}
+
+
+@pytest.mark.parametrize("compare_rule", ["ge", "gt"])
+@pytest.mark.parametrize("keep", [0.5, 1.0])
+@pytest.mark.parametrize("case", MICROCODE)
+def test_other_neurons_are_exact_on_a_grid(case, keep, compare_rule):
+    changes, program = MICROCODE[case]
+    if changes.get("multi_spike") and compare_rule == "gt":
+        pytest.skip("several spikes are counted with >=")
+    rng = np.random.default_rng(11)
+    neuron = (lambda n: lif(n, keep=keep)) if keep < 1 else integrate_and_fire
+    model = chain_model(
+        nir.Affine(
+            weight=rng.integers(-5, 9, (30, 20)) / 16, bias=rng.integers(-2, 2, 30) / 16
+        ),
+        neuron((30,)),
+        nir.Linear(weight=rng.integers(-5, 9, (9, 30)) / 16), neuron((9,)),
+        shape=(20,), out_shape=(9,), steps=6, compare=compare_rule,
+    )  # fmt: skip
+    model = replace(model, semantics=replace(model.semantics, **changes))
+    network, reports = to_network(model)
+    assert [report.program for report in reports] == [program] * 2
+    assert all(report.exact for report in reports)
+    for differing, rate in compare(
+        model, network, spikes(rng, model), {"n1": "n1", "n3": "n3"}
+    ).values():
+        assert differing == 0
+        assert rate > 0.01
+
+
+def test_decays_that_differ_between_neurons_take_a_program_of_their_own():
+    rng = np.random.default_rng(12)
+    keeps = rng.choice([0.5, 0.75, 0.9], 30)
+    tau, one = 1e-4 / (1 - keeps), np.ones(30)
+    model = chain_model(
+        nir.Linear(weight=rng.normal(0, 0.3, (30, 20))),
+        nir.LIF(tau=tau, r=tau / 1e-4, v_leak=0 * one, v_threshold=one, v_reset=0 * one),
+        shape=(20,), out_shape=(30,), steps=16,
+    )  # fmt: skip
+    network, (report,) = to_network(model)
+    assert report.program == "lif_clamped"
+    assert len(network.population["n1"].params["dv"]) == 30
+    ((differing, rate),) = compare(model, network, spikes(rng, model, 20), {"n1": "n1"}).values()
+    assert differing < 0.03
+    assert 0.01 < rate < 0.6
 
 
 def test_thresholds_that_differ_by_channel_are_scaled_into_the_weights():

@@ -16,6 +16,7 @@ from hwtargets.loihi.rules import LOIHI1_RULES, LOIHI2_RULES
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, integrator, lif
 from snndeploy.ir.placement import Placement
+from snndeploy.ir.programs import GRADED_SUM, LIF_SUBTRACT, graded_sum, lif_subtract
 from snndeploy.ir.synapses import Conv, Dense, sparse_from_dense
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,16 @@ def with_lif(**changes):
 
 
 BROKEN = {
+    "payload wider than a message": (
+        LOIHI2,
+        net(program=GRADED_SUM, params=graded_sum(low=0, high=2**24)),
+        ("p", 25, 24, "payload bits"),
+    ),
+    "microcode by its name": (
+        LOIHI1,
+        net(program=LIF_SUBTRACT, params=lif_subtract(du=0, dv=0, threshold=9)),
+        ("p", 1, 0, "lif_subtract neurons"),
+    ),
     "payload on a chip without": (LOIHI1, net(source=GRADED), ("in", 8, 0, "payload bits")),
     "dense delay": (LOIHI1, net(delay=8), ("s", 8, 7, "steps")),
     "sparse delay": (LOIHI1, net(synapse=SPARSE, delay=8), ("s", 8, 7, "steps")),
@@ -86,6 +97,14 @@ def test_broken_rule_is_one_violation_with_its_numbers(case):
 def test_what_the_chip_holds_breaks_nothing(case):
     target, network = FINE[case]
     assert target.check(network) == ()
+
+
+def test_loihi2_takes_microcode_and_says_that_it_needs_it():
+    network = net(program=LIF_SUBTRACT, params=lif_subtract(du=0, dv=0, threshold=9))
+    assert LOIHI2.check(network) == ()
+    (note,) = LOIHI2.notes(network)
+    assert note.startswith("p: lif_subtract neurons need microcode on loihi2 (26 statements")
+    assert LOIHI2.notes(net()) == ()
 
 
 def test_all_broken_rules_are_reported_at_once():

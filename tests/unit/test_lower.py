@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 from hwtargets.loihi.expand import as_sparse, sum_range
 from hwtargets.loihi.limits import payload_bits
-from hwtargets.loihi.lower import lower
+from hwtargets.loihi.lower import judged_by_lava, lower
 from hwtargets.loihi.program import compact, npz_bytes, program_files
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.interpret import triples
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
-from snndeploy.ir.neurons import LIF, Program, State, Statement, lif
+from snndeploy.ir.neurons import LIF, lif
+from snndeploy.ir.program import Program, State, Statement
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, sparse_from_dense
 
 
@@ -179,13 +181,12 @@ def test_sum_range_is_reached_by_the_worst_payloads(synapse, expected):
 STRANGER = Program(
     name="stranger",
     states=(State(name="v", bits=24),),
-    params=(),
-    body=(Statement("v", "add", ("v", "a")),),
-    emits="v",
-    native=False,
+    params=("level",),
+    body=(Statement("v", "add", ("v", "a")), Statement("out", "clip", ("v", -3, "level"))),
+    emits="out",
+    payload=(-3, "level"),
 )
 REFUSALS = {
-    "E2201": (net(DENSE, program=STRANGER, params={}), "stranger needs microcode"),
     "E2202 odd": (net(Dense(weight=[[3]])), "3 would be stored as 2"),
     "E2202 beyond": (net(Dense(weight=[[256]])), "256 would be stored as 254"),
     "E2202 sign": (net(Dense(weight=[[-2]]), sign_mode="excitatory"), "-2 would be stored as 0"),
@@ -224,6 +225,50 @@ def test_what_lava_would_change_is_refused(case):
     assert caught.value.code == case.split()[0]
     assert caught.value.where in ("p", "s")
     assert caught.value.remedy
+
+
+def test_another_neuron_becomes_the_generic_process_with_its_statements():
+    network = net(DENSE, program=STRANGER, params={"level": np.array([5])}, wave=3, delay=2)
+    program = lower(network)
+    process = program.process("node:p")
+    assert (process.kind, process.settings["program"]) == ("program", "stranger")
+    assert (process.settings["reset_interval"], process.settings["reset_offset"]) == (5, 4)
+    assert program.states("p") == ("v",)
+    record = json.loads(program_files(program)["lava.json"])
+    assert record["programs"] == {
+        "stranger": {
+            "states": ["v"], "emits": "out",
+            "body": [["v", "add", "v", "a"], ["out", "clip", "v", -3, "level"]],
+        }
+    }  # fmt: skip
+    assert not judged_by_lava(network.populations[0])
+    assert judged_by_lava(net(DENSE).populations[0])
+    assert lower(net(DENSE)).neurons == {}
+    assert lower(net(DENSE)).states("p") == ("u", "v")
+
+
+@pytest.mark.parametrize(("level", "bits"), [(5, 8), (1000, 16), (2**20, 24)])
+def test_synapses_behind_a_graded_neuron_carry_its_payload(level, bits):
+    network = chained(level)
+    assert lower(network).process("synapse:t").settings["num_message_bits"] == bits
+    assert lower(network).process("synapse:s").settings["num_message_bits"] == 0
+
+
+def test_a_payload_that_no_message_holds_is_refused():
+    with pytest.raises(UnsupportedError, match="take 25 bits") as caught:
+        lower(chained(2**24 - 1))
+    assert caught.value.code == "E2206"
+
+
+def chained(level):
+    """Return source -> a graded stranger -> a lif neuron."""
+    network = net(DENSE, program=STRANGER, params={"level": np.array([level])})
+    top = Population(name="q", shape=(1,), program=LIF, params=lif(du=0, dv=0, vth=1), wave=2)
+    link = Projection(name="t", source="p", target="q", synapse=Dense(weight=[[2]]))
+    return replace(
+        network,
+        populations=(*network.populations, top), projections=(*network.projections, link),
+    )  # fmt: skip
 
 
 def test_conv_sum_at_the_end_of_the_word_is_taken():

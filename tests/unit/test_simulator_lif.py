@@ -38,7 +38,11 @@ def run(a, **params):
     a = np.array(a, dtype=np.int32).reshape(1, -1, 1)
     exists = np.ones(a.shape[:2], dtype=bool)
     ran = run_windows(a, constants(lif(**params)), exists, states=True)
-    return ran.spikes.ravel().tolist(), ran.u.ravel().tolist(), ran.v.ravel().tolist()
+    return (
+        ran.spikes.ravel().tolist(),
+        ran.states["u"].ravel().tolist(),
+        ran.states["v"].ravel().tolist(),
+    )
 
 
 @pytest.mark.parametrize("index", FROM_ZERO)
@@ -46,8 +50,8 @@ def test_kernel_equals_lava_from_the_reset_state(index):
     a, fixed, s, u, v = recorded(index)
     ran = run_windows(a[None], fixed, np.ones((1, len(a)), dtype=bool), states=True)
     assert np.array_equal(ran.spikes[0], s)
-    assert np.array_equal(ran.u[0], u)
-    assert np.array_equal(ran.v[0], v)
+    assert np.array_equal(ran.states["u"][0], u)
+    assert np.array_equal(ran.states["v"][0], v)
 
 
 @pytest.mark.parametrize("index", RESET)
@@ -61,8 +65,8 @@ def test_kernel_equals_lava_between_resets(index):
         n_steps = len(a[part])
         ran = run_windows(a[part][None], fixed, np.ones((1, n_steps), dtype=bool), states=True)
         assert np.array_equal(ran.spikes[0], s[part])
-        assert np.array_equal(ran.u[0], u[part])
-        assert np.array_equal(ran.v[0], v[part])
+        assert np.array_equal(ran.states["u"][0], u[part])
+        assert np.array_equal(ran.states["v"][0], v[part])
 
 
 def test_fires_above_the_threshold_and_not_at_it():
@@ -92,4 +96,4 @@ def test_steps_that_do_not_exist_leave_no_charge():
     a = np.zeros((1, 3, 1), dtype=np.int32)
     fixed = constants(lif(du=4095, dv=0, vth=NEVER, bias_mant=5, bias_exp=1))
     ran = run_windows(a, fixed, np.array([[False, True, True]]), states=True)
-    assert ran.v.ravel().tolist() == [0, 10, 20]
+    assert ran.states["v"].ravel().tolist() == [0, 10, 20]

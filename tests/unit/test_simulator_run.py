@@ -83,11 +83,17 @@ def test_refuses_a_loop():
         SIMULATOR.run(network, frames([1, 0]), record=())
 
 
-def test_refuses_another_program_by_name():
-    network = chain()
-    other = replace(network.populations[0], program=replace(LIF, name="alif"))
-    with pytest.raises(UnsupportedError, match=r"^error\[E3004\] p1: neuron program 'alif'"):
-        SIMULATOR.run(replace(network, populations=(other,)), frames([1, 0]), record=())
+def test_the_kernel_of_lif_and_its_compiled_program_are_the_same():
+    network = chain(steps=6, bias=30, vth=2)
+    compiled = replace(network.populations[0], program=replace(LIF, name="lif in other words"))
+    runs = [
+        SIMULATOR.run(each, frames([1, 0, 0, 1, 1, 0], [0, 1, 1, 0, 1, 0]), record=("p1",))
+        for each in (network, replace(network, populations=(compiled,)))
+    ]
+    ours, theirs = (run.traces["p1"] for run in runs)
+    assert 0 < ours.spikes.sum() < ours.spikes.size
+    assert np.array_equal(ours.spikes, theirs.spikes)
+    assert all(np.array_equal(ours.states[word], theirs.states[word]) for word in ("u", "v"))
 
 
 @pytest.mark.parametrize("inputs", [{}, {"x": np.zeros((3, 1, 1))}, {"x": np.zeros((2, 1, 4))}])
