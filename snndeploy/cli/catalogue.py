@@ -347,7 +347,8 @@ CATALOGUE: Mapping[str, Entry] = {
         "Maximum of real values",
         "Max pooling is an OR of spikes; a maximum of real numbers is not something spiking "
         "populations compute.",
-        "Pool after the neuron, or use average pooling.",
+        "Pool after the neuron (frontends.rewrite.pool_after_neuron moves the pools; fine-tune "
+        "the result), or use average pooling.",
     ),
     "E2005": Entry(
         "Batch normalisation out of place",
@@ -362,8 +363,8 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E2007": Entry(
         "Forward cannot be traced",
-        "The forward function branches on values or loops over time.",
-        "Let forward take one step without conditions on values.",
+        "The forward function branches on values or loops over a number that is not known.",
+        "Let forward depend on the shape of its input alone.",
     ),
     "E2008": Entry(
         "Unsupported option or shape",
@@ -384,12 +385,51 @@ CATALOGUE: Mapping[str, Entry] = {
         "Unsupported data flow in forward",
         "A layer takes something else than the input or what follows from it, or starts from a "
         "state that is neither zero nor given.",
-        "Give forward one input and the neurons' states.",
+        "Give an example of every input, and let the other arguments be the neurons' states.",
     ),
     "E2012": Entry(
         "Forward returns nothing to read",
         "The traced module returns only states or its input.",
         "Return the last neuron's spikes, or end in a layer without neuron.",
+    ),
+    "E2013": Entry(
+        "Values of different shapes meet",
+        "A sum or gate combines values that differ in shape or time, or a signal with an array "
+        "of constants.",
+        "Bring both to one shape with layers of their own; put constants into a bias.",
+    ),
+    "E2014": Entry(
+        "Gate of values that are no spikes",
+        "Products, maxima, clamps and comparisons are exact gates for spikes only, because "
+        "those are 0 or 1.",
+        "Do it behind the neurons, or add instead.",
+    ),
+    "E2015": Entry(
+        "A number is added to a signal",
+        "A constant is no spike and has no node of its own.",
+        "Put it into the bias of the layer before the neuron.",
+    ),
+    "E2016": Entry(
+        "Gate that fires at rest",
+        "The gate would fire while all its inputs are silent; a chip computes with spikes that "
+        "arrive.",
+        "Use AND, OR, or (1 - a) * b.",
+    ),
+    "E2017": Entry(
+        "Concatenation without a plain form",
+        "A concatenation is split into its parts, which works along channels or features and in "
+        "front of ungrouped weights, pools and neurons.",
+        "Concatenate channels or features, and put a layer with weights behind it.",
+    ),
+    "E2018": Entry(
+        "Part of a signal",
+        "Only every n-th row and column of an image can be taken; other parts are not read.",
+        "Use x[..., ::n, ::n], or a convolution that selects.",
+    ),
+    "E2019": Entry(
+        "Padding without a plain form",
+        "A border that is not of zeros, not symmetric, or not in front of a convolution.",
+        "Give the padding to the convolution.",
     ),
     "E2020": Entry(
         "Unsupported node type",
@@ -406,6 +446,33 @@ CATALOGUE: Mapping[str, Entry] = {
         "The leading layers cannot be cut off there: the graph is no chain, or too few layers "
         "are left.",
         "Choose a smaller --host-layers.",
+    ),
+    "E2024": Entry(
+        "Steps of the loop differ",
+        "A loop over time in forward is rolled up only if every step does the same and every "
+        "neuron goes on from its own state.",
+        "Let every step call the same modules in the same order, or loop outside forward.",
+    ),
+    "E2025": Entry(
+        "Values of different steps are combined",
+        "A step may take its input and the neurons' states, not values of other steps.",
+        "Sum or stack the answers, and keep the rest within a step.",
+    ),
+    "E2026": Entry(
+        "Time is not in front",
+        "The loop takes steps from, or stacks them along, another dimension than the first.",
+        "Use [T, B, …]: x[step] and torch.stack(spikes).",
+    ),
+    "E2027": Entry(
+        "Neuron called twice in a step",
+        "Two calls of one neuron module share one state, which no two populations do.",
+        "Use one neuron module per layer.",
+    ),
+    "E2028": Entry(
+        "Neuron starts anew at every call",
+        "Forward takes one step, but resets its neurons or gives them a constant state, so "
+        "nothing is carried from step to step.",
+        "Put the loop over time into forward, or reset the neurons outside it.",
     ),
     "E2101": Entry(
         "Not a chain",

@@ -16,8 +16,9 @@ from torch import nn
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
+from snndeploy.frontends.examples import Example, ImportOptions, Values
 from snndeploy.frontends.guard import SAVE, check_torch_file
-from snndeploy.frontends.torch_module import ImportOptions, Values, import_module
+from snndeploy.frontends.torch_module import import_module
 from snndeploy.frontends.tracing import Time
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Decode
@@ -27,7 +28,7 @@ from snndeploy.model import Model
 def save(
     module: nn.Module,
     path: str | os.PathLike[str],
-    example_input: torch.Tensor,
+    example_input: Example,
     *,
     name: str | None = None,
     time: Time | None = None,
@@ -43,7 +44,8 @@ def save(
         module: a SpikingJelly or snnTorch network; it is traced as in evaluation mode, and left as
             it is.
         path: file to write; an existing one is replaced in one step.
-        example_input: [B, *shape] for a step, [T, B, *shape] for time="module".
+        example_input: [B, *shape] for a step, [T, B, *shape] for time="module"; a tuple or a dict
+            by argument names if forward takes several inputs.
         name: for reports; the class name if not given.
         time: "outer": one step per call of forward; "module": all steps (step_mode 'm'); guessed
             from the module's step modes if not given.
@@ -57,7 +59,7 @@ def save(
         The model, as `load` will read it. What was guessed is in its notes.
 
     Raises:
-        UnsupportedError: E2001 to E2012, by module path, operation or option.
+        UnsupportedError: E2001 to E2028, by module path, operation or option.
         ModelError: E1001 (cannot write), E1012 (NaN weights), E1021 (shapes), E1045 (example).
         UsageError: E5040, an argument that does not exist.
     """

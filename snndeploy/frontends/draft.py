@@ -1,40 +1,70 @@
 """A NIR graph in the making: what a tracer has read of a module so far."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nir
 import numpy as np
 
+from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.payload import Payload
 from snndeploy.model import ImportNote, NoteKind
 from snndeploy.nirgraph.canonical import Shape, canonical_node
 from snndeploy.nirgraph.rebuild import Edge
 from snndeploy.nirgraph.shapes import output_shape
 
+Term = tuple[str, float]
+"""A node and the factor on its output."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signal:
-    """What a traced value is: the output of one node.
+    """What a traced value is: a weighted sum of outputs of nodes, plus a number.
 
     Attributes:
+        terms: nodes, each once, and the factors on their outputs.
         shape: without time and batch.
         sizes: leading sizes of the example where this is: (B,) or (T, B).
-        is_spikes: every value is 0 or 1.
-        is_shared: more than one operation reads it, so its node must not be changed.
+        payload: what its values can be.
+        offset: number that was added to every value.
+        padding: rows and columns of zeros around it (counted in `shape`) that the next
+            convolution takes over.
+        is_shared: more than one operation reads it, so its nodes must not be changed.
     """
 
-    node: str
+    terms: tuple[Term, ...]
     shape: Shape
     sizes: Shape
-    is_spikes: bool
+    payload: Payload
+    offset: float = 0.0
+    padding: tuple[int, int] = (0, 0)
     is_shared: bool = False
+
+    @property
+    def is_spikes(self) -> bool:
+        """Every value is 0 or 1."""
+        return self.payload.is_spikes
+
+    @property
+    def origin(self) -> str:
+        """Its nodes, for messages."""
+        return " + ".join(name for name, _ in self.terms) or "a constant"
 
     @property
     def text(self) -> str:
         """Layout and sizes for messages, e.g. `[B, …] (1, 2, 28, 28)`."""
         layout = "[T, B, …]" if len(self.sizes) == 2 else "[B, …]"
         return f"{layout} {(*self.sizes, *self.shape)}"
+
+    @property
+    def unpadded(self) -> "Signal":
+        """The same without its border of zeros."""
+        if not any(self.padding):
+            return self
+        channels, height, width = self.shape
+        inner = (channels, height - 2 * self.padding[0], width - 2 * self.padding[1])
+        return replace(self, shape=inner, padding=(0, 0))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -45,23 +75,21 @@ class Draft:
     edges: list[Edge] = field(default_factory=list)
     notes: list[ImportNote] = field(default_factory=list)
 
-    def append(self, name: str, node: Any, source: Signal, *, is_spikes: bool) -> Signal:
-        """Add a node behind a signal and return its output.
+    def append(self, name: str, node: Any, source: Signal, *, payload: Payload) -> Signal:
+        """Add a node behind a signal and return its output; a sum arrives over several edges.
 
         Raises:
             ModelError: E1021, the node cannot take the signal's shape.
+            UnsupportedError: E2015, a number was added to the signal; E2019, a border of zeros
+                that the node cannot take over.
         """
+        _check_plain(name, source)
         name = self.free_name(name)
         canonical = canonical_node(name, node)
         shape = output_shape(name, canonical, source.shape)
         self.nodes[name] = canonical
-        self.edges.append((source.node, name))
-        return Signal(node=name, shape=shape, sizes=source.sizes, is_spikes=is_spikes)
-
-    def replace(self, signal: Signal, node: Any) -> Signal:
-        """Replace the node that makes a signal by one of the same shape."""
-        self.nodes[signal.node] = canonical_node(signal.node, node)
-        return signal
+        self._connect(source, name)
+        return Signal(terms=((name, 1.0),), shape=shape, sizes=source.sizes, payload=payload)
 
     def note(self, kind: NoteKind, node: str, text: str) -> None:
         """Keep what the import changed or assumed."""
@@ -75,14 +103,62 @@ class Draft:
             free = f"{name}.{count}"
         return free
 
-    def append_output(self, signal: Signal) -> str:
-        """Add an output node behind a signal and return its name (output, output1, …)."""
-        count = sum(isinstance(node, nir.Output) for node in self.nodes.values())
-        name = f"output{count or ''}"
+    def append_output(self, signal: Signal, name: str = "output") -> str:
+        """Add an output node behind a signal and return its name.
+
+        Raises:
+            UnsupportedError: E2015, E2019, as `append`.
+        """
+        _check_plain(name, signal)
+        name = name if name not in self.nodes else self.free_name(name)
         self.nodes[name] = nir.Output(output_type={"output": np.array(signal.shape)})
-        self.edges.append((signal.node, name))
+        self._connect(signal, name)
         return name
+
+    def drop_unread(self) -> None:
+        """Remove the nodes from which no output is reached; inputs stay."""
+        ports = [name for name, node in self.nodes.items() if isinstance(node, nir.Output)]
+        reached = set(ports)
+        while ports:
+            target = ports.pop()
+            before = {source for source, end in self.edges if end == target} - reached
+            reached |= before
+            ports += before
+        for name, node in list(self.nodes.items()):
+            if name not in reached and not isinstance(node, nir.Input):
+                del self.nodes[name]
+                self.note("dropped", name, "no output depends on it")
+        self.edges[:] = [edge for edge in self.edges if edge[1] in reached]
+
+    def _connect(self, source: Signal, target: str) -> None:
+        """Add an edge per term, over a `Scale` where its factor is not 1."""
+        for name, factor in source.terms:
+            start = name
+            if factor != 1.0:
+                start = self.free_name(f"{target}.{name}.scale")
+                self.nodes[start] = nir.Scale(scale=np.full(source.shape, factor))
+                self.edges.append((name, start))
+            self.edges.append((start, target))
 
 
 Reader = Callable[[Draft, str, Any, Signal], Signal]
 """Reads one module at a path, applied to a signal, into the draft."""
+
+
+def _check_plain(where: str, source: Signal) -> None:
+    if source.offset or not source.terms:
+        raise UnsupportedError(
+            "E2015",
+            f"gets {source.origin} plus the number {source.offset:g}; a constant is no spike",
+            where=where,
+            remedy="put constants into the bias of the layer before the neuron; 1 - spikes only "
+            "in products: (1 - a) * b",
+        )
+    if any(source.padding):
+        raise UnsupportedError(
+            "E2019",
+            f"gets {source.origin} with a border of zeros, which only a convolution right "
+            "behind it takes over",
+            where=where,
+            remedy="give the padding to the convolution: Conv2d(…, padding=…)",
+        )

@@ -12,10 +12,13 @@ import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.draft import Draft, Reader, Signal
-from snndeploy.ir.arrays import AnyArray
+from snndeploy.frontends.payload import REAL, SPIKES
+from snndeploy.ir.arrays import AnyArray, FloatArray
+from snndeploy.nirgraph.canonical import canonical_node
 from snndeploy.nirgraph.rebuild import copy_node
 
 Pair = tuple[int, int]
+WEIGHTS = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 
 
 def numpy_of(tensor: Any) -> AnyArray:
@@ -35,9 +38,9 @@ def read_linear(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
         )
     weight = numpy_of(module.weight)
     if module.bias is None:
-        return draft.append(path, nir.Linear(weight=weight), source, is_spikes=False)
+        return draft.append(path, nir.Linear(weight=weight), source, payload=REAL)
     node = nir.Affine(weight=weight, bias=numpy_of(module.bias))
-    return draft.append(path, node, source, is_spikes=False)
+    return draft.append(path, node, source, payload=REAL)
 
 
 def read_conv(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -50,39 +53,63 @@ def read_conv(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
         name: _first(getattr(module, name)) if is_1d else getattr(module, name)
         for name in ("stride", "padding", "dilation")
     }
+    if any(source.padding):
+        if isinstance(fields["padding"], str):
+            raise _option(path, f"padding={module.padding!r} behind a border of zeros", "numbers")
+        fields["padding"] = tuple(np.add(fields["padding"], source.padding).tolist())
     bias = np.zeros(len(weight), weight.dtype) if module.bias is None else numpy_of(module.bias)
     node = (nir.Conv1d if is_1d else nir.Conv2d)(
         input_shape=None, weight=weight, bias=bias, groups=module.groups, **fields
     )
-    return draft.append(path, node, source, is_spikes=False)
+    return draft.append(path, node, source.unpadded, payload=REAL)
 
 
 def read_batch_norm(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
-    """Fold y = (x - mean) / sqrt(var + eps) * weight + bias into the layer before it."""
-    node = draft.nodes[source.node]
-    if source.is_shared or not isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
+    """Fold y = (x - mean) / sqrt(var + eps) * weight + bias into the layers that x is the sum of.
+
+    Raises:
+        UnsupportedError: E2005, x is not made by layers with weights alone, or read elsewhere too;
+            E2008, no running statistics.
+    """
+    kinds = {name: draft.nodes[name] for name, _ in source.terms}
+    foldable = all(isinstance(node, WEIGHTS) for node in kinds.values())
+    if source.is_shared or not foldable or source.offset or not kinds:
+        before = ", ".join(f"{type(node).__name__} {name}" for name, node in kinds.items())
+        shared = ", which something else reads too" if foldable and source.is_shared else ""
         raise UnsupportedError(
             "E2005",
             "batch normalisation can only be folded into a convolution or linear layer right "
-            f"before it; here it follows {type(node).__name__} {source.node}",
+            f"before it; here it follows {before or 'a number'}{shared}",
             where=path,
             remedy="put it right after the layer with weights",
         )
     if module.running_mean is None:
         raise _option(path, "track_running_stats=False", "running statistics")
+    scale, shift = _batch_norm_map(module)
+    for index, (name, factor) in enumerate(source.terms):
+        own = shift / factor if index == 0 else np.zeros_like(shift)
+        draft.nodes[name] = canonical_node(name, _rescaled(kinds[name], scale, own))
+        draft.note("folded", name, f"batch normalisation {path} is in its weights and bias")
+    return source
+
+
+def _batch_norm_map(module: Any) -> tuple[FloatArray, FloatArray]:
+    """Return scale and shift per channel, in float64."""
     mean, variance = (np.float64(numpy_of(x)) for x in (module.running_mean, module.running_var))
     scale = 1.0 / np.sqrt(variance + module.eps)
     shift = -mean * scale
     if module.affine:
         gain = np.float64(numpy_of(module.weight))
         scale, shift = scale * gain, shift * gain + numpy_of(module.bias)
+    return scale, shift
+
+
+def _rescaled(node: Any, scale: FloatArray, shift: FloatArray) -> Any:
+    """Return a layer whose output is scaled and shifted per channel."""
     weight = node.weight * scale.reshape(-1, *[1] * (node.weight.ndim - 1))
     if isinstance(node, nir.Linear):
-        folded = nir.Affine(weight=weight, bias=shift)
-    else:
-        folded = copy_node(node, weight=weight, bias=node.bias * scale + shift)
-    draft.note("folded", source.node, f"batch normalisation {path} is in its weights and bias")
-    return draft.replace(source, folded)
+        return nir.Affine(weight=weight, bias=shift)
+    return copy_node(node, weight=weight, bias=node.bias * scale + shift)
 
 
 def read_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -93,7 +120,7 @@ def read_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signa
     if any(padding) and not module.count_include_pad:
         raise _option(path, "count_include_pad=False with padding", "count_include_pad=True")
     node = nir.AvgPool2d(kernel_size=kernel, stride=stride, padding=padding)
-    return draft.append(path, node, source, is_spikes=False)
+    return draft.append(path, node, source, payload=REAL)
 
 
 def read_adaptive_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -108,7 +135,7 @@ def read_adaptive_avg_pool(draft: Draft, path: str, module: Any, source: Signal)
         raise _option(path, f"output size {tuple(target)} of {sizes}", "a divisor of the input")
     kernel = np.array([size // want for size, want in zip(sizes, target, strict=True)])
     node = nir.AvgPool2d(kernel_size=kernel, stride=kernel, padding=np.zeros(2, dtype=np.int64))
-    return draft.append(path, node, source, is_spikes=False)
+    return draft.append(path, node, source, payload=REAL)
 
 
 def read_max_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -116,18 +143,19 @@ def read_max_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signa
     if not source.is_spikes:
         raise UnsupportedError(
             "E2004",
-            f"max pooling of real values (here: of {source.node}): a maximum of real values cannot "
-            "be computed by spiking populations",
+            f"max pooling of {source.payload.text} (here: of {source.origin}): a maximum of real "
+            "values cannot be computed by spiking populations, only one of spikes",
             where=path,
-            remedy="train with the pool after the neuron, or use average pooling",
+            remedy=f"swap the two: train with the pool after the neuron that follows {path} "
+            "(frontends.rewrite.pool_after_neuron does it, then fine-tune), or use AvgPool2d",
         )
     if set(_pair(module.dilation)) != {1} or module.return_indices:
         raise _option(path, "dilation or return_indices", "plain windows")
     kernel, stride, padding = _window(path, module, source)
     pool = nir.SumPool2d(kernel_size=kernel, stride=stride, padding=padding)
-    counts = draft.append(path, pool, source, is_spikes=False)
+    counts = draft.append(path, pool, source, payload=REAL)
     gate = nir.Threshold(threshold=np.full(counts.shape, 0.5))
-    return draft.append(f"{path}.any", gate, counts, is_spikes=True)
+    return draft.append(f"{path}.any", gate, counts, payload=SPIKES)
 
 
 def read_nothing(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -155,7 +183,7 @@ def append_flatten(
         input_type={"input": np.array(source.shape)}, start_dim=first - leading,
         end_dim=-1 if last == ndim - 1 else last - leading,
     )  # fmt: skip
-    return draft.append(path, node, source, is_spikes=source.is_spikes)
+    return draft.append(path, node, source, payload=source.payload)
 
 
 LAYERS: dict[str, Reader] = {

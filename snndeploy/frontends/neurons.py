@@ -2,20 +2,25 @@
 
 Every reader returns a node whose step, under the returned `Semantics`, is the framework's own:
 
-SpikingJelly (hard reset), v(0) = v_reset, spike v >= v_threshold:
+SpikingJelly, v(0) = v_reset, spike v >= v_threshold, then v = v_reset; with a soft reset
+(v_reset=None) v(0) = 0 and then v -= v_threshold:
     IFNode               v += x
     LIFNode              v += (x - (v - v_reset)) / tau          decay_input=True
                          v += x - (v - v_reset) / tau            decay_input=False
     ParametricLIFNode    the same with 1 / tau = sigmoid(w)
-snnTorch (reset "zero"), spike v > threshold:
+snnTorch, v(0) = 0, spike v > threshold:
     Leaky                v = beta v + x
-    Synaptic             i = alpha i + x;  v = beta v + i        reset_delay=False
+    Synaptic             i = alpha i + x;  v = beta v + i
 
-snnTorch resets at the start of the next step ("delayed"): what it calls `mem` is v before the
-reset, and for Leaky the spikes are those of a reset in the same step, because beta * 0 + x is what
-both give next. Synaptic differs: with reset_delay=True (its default) the whole next membrane value
-is zeroed, the current of that step included, so the neuron misses one step of input after each
-spike. No NIR node says that; it is refused.
+snnTorch resets at the start of the next step (reset_delay=True, its default): what it calls `mem`
+is v before the reset. By subtraction, v loses the threshold then: `subtract-delayed`. To zero,
+Leaky's spikes are those of a reset in the same step, because beta * 0 + x is what both give next.
+Two rules of snnTorch no node states, and they are refused:
+    Synaptic to zero, delayed: the whole next membrane value is zeroed, the current of that step
+        included, so the neuron misses one step of input after each spike.
+    subtraction with reset_delay=False: a neuron still above its threshold after the subtraction
+        subtracts once more before the next comparison, so that its next spike needs two thresholds.
+Source: snntorch 1.0.0, _neurons/leaky.py and _neurons/synaptic.py, forward.
 """
 
 from collections.abc import Callable
@@ -30,7 +35,7 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.layers import numpy_of
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.nirgraph.canonical import Shape
-from snndeploy.semantics import PRESETS, Compare, Semantics
+from snndeploy.semantics import PRESETS, Compare, Reset, Semantics
 
 _RESETS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 DT = PRESETS["nir"].dt
@@ -43,13 +48,13 @@ NeuronReader = Callable[[str, Any, Shape, Compare, Any], Neuron]
 
 def read_if(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
     """SpikingJelly IFNode -> `IF` with r = 1 / dt."""
-    threshold, reset = _hard_reset(path, module, dtype)
+    threshold, reset = _threshold_and_reset(path, module, dtype)
     node = nir.IF(
         r=np.full(shape, 1.0 / DT),
         v_threshold=np.full(shape, threshold),
         v_reset=np.full(shape, reset),
     )
-    return node, _spikingjelly(compare)
+    return node, _spikingjelly(module, compare)
 
 
 def read_lif(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
@@ -66,7 +71,7 @@ def read_plif(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any
 def _leaky_node(
     path: str, module: Any, shape: Shape, tau: float, compare: Compare, dtype: Any
 ) -> Neuron:
-    threshold, reset = _hard_reset(path, module, dtype)
+    threshold, reset = _threshold_and_reset(path, module, dtype)
     node = nir.LIF(
         tau=np.full(shape, tau * DT),
         r=np.full(shape, 1.0 if module.decay_input else tau),
@@ -74,11 +79,11 @@ def _leaky_node(
         v_threshold=np.full(shape, threshold),
         v_reset=np.full(shape, reset),
     )
-    return node, _spikingjelly(compare)
+    return node, _spikingjelly(module, compare)
 
 
 def read_leaky(path: str, module: Any, shape: Shape, compare: Compare, _dtype: Any) -> Neuron:
-    """Read snnTorch Leaky as `LIF` (`IF` where beta is 1), reset to zero."""
+    """Read snnTorch Leaky as `LIF` (`IF` where beta is 1)."""
     _check_snntorch(path, module)
     threshold = _per_neuron(path, "threshold", module.threshold, shape)
     beta = np.clip(_per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
@@ -155,21 +160,16 @@ def _decay_pair(decay: float) -> tuple[float, float]:
     return min(pairs, key=lambda pair: abs(1.0 - DT / pair[0] - decay))
 
 
-def _hard_reset(path: str, module: Any, dtype: Any) -> tuple[float, float]:
-    if module.v_reset is None:
-        raise UnsupportedError(
-            "E2003",
-            "soft reset (v_reset=None, subtract the threshold) is not supported yet",
-            where=path,
-            remedy="train with a hard reset: v_reset=0.0",
-        )
+def _threshold_and_reset(path: str, module: Any, dtype: Any) -> tuple[float, float]:
+    """Return v_threshold and v_reset; 0 for a soft reset, which leaks towards 0."""
     if getattr(module, "_neuron_precision", None) is not None:
         raise UnsupportedError(
             "E2009", "a neuron precision of its own is not supported", where=path,
             remedy="use the network's precision",
         )  # fmt: skip
     # torch compares and resets in the tensor's own precision.
-    return float(dtype.type(module.v_threshold)), float(dtype.type(module.v_reset))
+    reset = 0.0 if module.v_reset is None else float(dtype.type(module.v_reset))
+    return float(dtype.type(module.v_threshold)), reset
 
 
 def _check_snntorch(path: str, module: Any) -> None:
@@ -178,12 +178,13 @@ def _check_snntorch(path: str, module: Any) -> None:
             "E2009", "reset_mechanism was changed after the neuron was made, which snnTorch "
             "follows by halves only", where=path, remedy="give it to the constructor",
         )  # fmt: skip
-    if module.reset_mechanism == "subtract":
+    if module.reset_mechanism == "subtract" and not module.reset_delay:
         raise UnsupportedError(
             "E2003",
-            "reset by subtraction (snnTorch's default) is not supported yet",
+            "reset by subtraction with reset_delay=False subtracts a second threshold while the "
+            "potential stays above the first",
             where=path,
-            remedy="train with reset_mechanism='zero'",
+            remedy="use reset_delay=True (the default), or reset_mechanism='zero'",
         )
     refused = {
         "inhibition": module.inhibition,
@@ -216,10 +217,11 @@ def _per_neuron(path: str, name: str, tensor: Any, shape: Shape) -> FloatArray:
         ) from None  # fmt: skip
 
 
-def _spikingjelly(compare: Compare) -> Semantics:
-    return replace(PRESETS["spikingjelly"], compare=compare)
+def _spikingjelly(module: Any, compare: Compare) -> Semantics:
+    reset: Reset = "subtract" if module.v_reset is None else "zero"
+    return replace(PRESETS["spikingjelly"], compare=compare, reset=reset)
 
 
 def _snntorch(module: Any, compare: Compare) -> Semantics:
-    reset = module.reset_mechanism
-    return replace(PRESETS["snntorch"], compare=compare, reset=reset)
+    resets: dict[str, Reset] = {"subtract": "subtract-delayed", "zero": "zero", "none": "none"}
+    return replace(PRESETS["snntorch"], compare=compare, reset=resets[module.reset_mechanism])

@@ -3,8 +3,9 @@
 No layer runs while a module is traced, and nothing of the module changes.
 """
 
+import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -14,12 +15,86 @@ from torch import fx, nn
 from snndeploy.errors import UnsupportedError
 
 Time = Literal["outer", "inner", "module"]
+Shapes = Mapping[int | str, tuple[int, ...]]
+"""Shapes of the example inputs, by position or name of forward's arguments."""
 STEPWISE = ("SeqToANNContainer", "MultiStepContainer")
+RESET = "reset"
+"""Key of a traced call's metadata: the neuron was reset before it."""
 CONTAINERS = (*STEPWISE, "StepModeContainer")
 """SpikingJelly's containers: their single-step modules act at every step."""
 
 
+class _Value(fx.Proxy):
+    """A traced value whose in-place operators stay in place: torch.fx would make them `x + y`."""
+
+
+def _in_place(name: str) -> Any:
+    def apply(self: _Value, other: Any) -> Any:
+        function = getattr(operator, name)
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+    return apply
+
+
+for _operator in ("iadd", "isub", "imul", "itruediv", "iand", "ior", "ixor"):
+    setattr(_Value, f"__{_operator}__", _in_place(_operator))
+
+
+class _Sized(_Value):
+    """An argument of forward whose example is known: its sizes are numbers, its steps countable."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """Sizes of the example."""
+        assert isinstance(self.tracer, _Tracer)
+        return self.tracer.sizes[str(self.node.target)]
+
+    def size(self, dim: int | None = None) -> Any:
+        """Return all sizes, or one."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """Return the number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.__getitem__(index) for index in range(len(self)))
+
+
 class _Tracer(fx.Tracer):
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.shapes = shapes
+        self.sizes: dict[str, torch.Size] = {}
+        self.states: dict[nn.Module, Any] = {}
+
+    def call_module(
+        self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Trace a call; mark the call of a neuron whose state was reset since its last one."""
+        value = super().call_module(m, forward, args, kwargs)
+        if is_stateful(m) and isinstance(value, fx.Proxy):
+            value.node.meta[RESET] = _state_of(m) is not self.states[m]
+            self.states[m] = _state_of(m)
+        return value
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        if node.op != "placeholder":
+            return _Value(node, self)
+        key = len(self.sizes) if len(self.sizes) in self.shapes else str(node.target)
+        if key not in self.shapes:
+            return _Value(node, self)
+        self.sizes[str(node.target)] = torch.Size(self.shapes[key])
+        return _Sized(node, self)
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return framework_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
@@ -37,13 +112,42 @@ def framework_of(module: nn.Module) -> str | None:
     return None
 
 
+def is_stateful(module: nn.Module) -> bool:
+    """Return whether a module is a neuron that keeps its state between calls of single steps."""
+    return framework_of(module) is not None and (hasattr(module, "mem") or hasattr(module, "v"))
+
+
+def _state_of(neuron: nn.Module) -> Any:
+    return neuron._buffers["mem"] if "mem" in neuron._buffers else neuron.__dict__["_memories"]["v"]
+
+
+def _mark(neuron: nn.Module) -> Any:
+    """Give a neuron a state that no reset leaves in place, and return it."""
+    mark = torch.zeros(0)
+    if "mem" in neuron._buffers:
+        neuron._buffers["mem"] = mark
+    else:
+        neuron.__dict__["_memories"]["v"] = mark
+    return mark
+
+
 def is_torch_layer(module: nn.Module) -> bool:
     """Return whether a module is one of torch.nn, not a user's."""
     return type(module).__module__.startswith("torch.nn.modules")
 
 
-def trace(module: nn.Module, name: str = "0") -> tuple[nn.Module, fx.Graph]:
+def trace(
+    module: nn.Module, name: str = "0", shapes: Shapes | None = None
+) -> tuple[nn.Module, fx.Graph]:
     """Return a module and its traced forward; a module that is a leaf is wrapped under `name`.
+
+    Requires: the caller is inside `untouched`, because neurons get marked states and forward may
+    reset them.
+
+    Args:
+        module: the module.
+        name: of a wrapped leaf.
+        shapes: of example inputs, so that forward may loop over their first dimension.
 
     Raises:
         UnsupportedError: E2007, forward depends on values or loops over an unknown number.
@@ -54,14 +158,17 @@ def trace(module: nn.Module, name: str = "0") -> tuple[nn.Module, fx.Graph]:
         root = nn.Sequential()
         root.add_module(name, module)
     try:
-        return root, _Tracer().trace(root)
+        tracer = _Tracer(shapes or {})
+        tracer.states = {part: _mark(part) for part in root.modules() if is_stateful(part)}
+        return root, tracer.trace(root)
     except Exception as error:
         text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
         raise UnsupportedError(
             "E2007",
             f"forward cannot be traced: {text}",
             where=type(module).__name__,
-            remedy="let forward take one step: no loop over time, no condition on values",
+            remedy="let forward depend on the shape of its input alone: no condition on values, no "
+            "loop over a number that is not known",
         ) from error
 
 

@@ -154,5 +154,19 @@ NETWORKS = {
     ),
     "synaptic_without_decay": (lambda: hidden_chain(synaptic(0.9, 1.0), synaptic(0.0, 0.5)), (30,)),
     "no_reset": (lambda: hidden_chain(leaky(0.8, reset_mechanism="none"), leaky(0.9)), (30,)),
+    "default_reset": (
+        lambda: hidden_chain(*(leaky(b, reset_mechanism="subtract") for b in (0.9, 0.5, 1.0))),
+        (30,),
+    ),
+    "synaptic_default_reset": (
+        lambda: hidden_chain(
+            *(synaptic(a, 0.8, reset_mechanism="subtract", reset_delay=True) for a in (0.9, 0.3))
+        ),
+        (30,),
+    ),
+    "synaptic_no_reset": (
+        lambda: hidden_chain(synaptic(0.5, 0.5, reset_mechanism="none"), leaky(0.9)),
+        (30,),
+    ),
     "weight_grid": (on_weight_grid, (30,)),
 }

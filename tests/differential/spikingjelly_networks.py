@@ -170,6 +170,15 @@ NETWORKS = {
         "outer",
     ),
     "multi_step_lif": (multi_step_lif, (24,), "module"),
+    "soft_reset": (
+        lambda: fully_connected(
+            neuron.IFNode(v_reset=None),
+            neuron.LIFNode(tau=2.5, v_reset=None, decay_input=False, v_threshold=0.6),
+            neuron.ParametricLIFNode(init_tau=1.5, v_reset=None),
+        ),
+        (24,),
+        "outer",
+    ),
     "weight_grid": (on_weight_grid, (24,), "outer"),
     "double": (
         lambda: fully_connected(neuron.LIFNode(tau=2.7), neuron.IFNode()).double(),

@@ -57,7 +57,9 @@ def run_framework(net, x, time):
     seen = defaultdict(list)
     hooks = [
         module.register_forward_hook(
-            lambda _m, _i, out, name=name: seen[name].append(out[0] if type(out) is tuple else out)
+            lambda _m, _i, out, name=name: seen[name].append(
+                (out[0] if type(out) is tuple else out).clone()
+            )
         )
         for name, module in neurons_of(net).items()
     ]
@@ -65,7 +67,8 @@ def run_framework(net, x, time):
         if isinstance(module, snn.SpikingNeuron):
             module.reset_mem()
     with torch.no_grad():
-        out = net(x) if time == "module" else torch.stack(steps_of(net, x))
+        out = torch.stack(steps_of(net, x)) if time == "outer" else net(x)
+        out = out[0] if type(out) is tuple else out
     for hook in hooks:
         hook.remove()
     join = {1: lambda parts: parts[0], STEPS: torch.stack}

@@ -3,9 +3,10 @@
 import pytest
 import snntorch as snn
 import torch
+from snntorch import utils
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
-from torch.nn.functional import dropout, max_pool2d, relu
+from torch.nn.functional import dropout, max_pool2d, pad, relu
 
 from snndeploy.errors import ModelError, SnnDeployError, UnsupportedError, UsageError
 from snndeploy.frontends.torch_module import ImportOptions, import_module
@@ -23,7 +24,9 @@ class Forward(nn.Module):
         self.conv = nn.Conv2d(1, 2, 3)
         self.bn = nn.BatchNorm2d(2)
         self.fc = nn.Linear(4, 4)
+        self.grouped = nn.Conv2d(2, 2, 3, groups=2)
         self.lif = node or neuron.LIFNode()
+        self.lif2 = neuron.IFNode()
         self.steps = 3
         self.function = forward
 
@@ -60,18 +63,78 @@ class MembraneOnly(nn.Module):
         return self.lif(x, mem)[1]
 
 
+class StartsAnew(nn.Module):
+    def __init__(self, start):
+        super().__init__()
+        self.lif = snn.Leaky(beta=0.9)
+        self.start = start
+
+    def forward(self, x):
+        return self.lif(x, self.start(self.lif))[0]
+
+
+class ResetsHidden(nn.Module):
+    def __init__(self, n_steps=1):
+        super().__init__()
+        self.lif = leaky()
+        self.n_steps = n_steps
+
+    def forward(self, x):
+        for _ in range(self.n_steps):
+            utils.reset(self)
+            spikes = self.lif(x)
+        return spikes
+
+
+class SharedNeuron(nn.Module):
+    """One neuron between two layers, called a second time behind them, in a container's step."""
+
+    def __init__(self):
+        super().__init__()
+        self.lif = neuron.IFNode()
+        self.body = layer.MultiStepContainer(self.lif, nn.Linear(4, 4), self.lif)
+
+    def forward(self, x):
+        return self.body(x)
+
+
 class OwnNeuron(neuron.LIFNode):
     """A user's subclass may do anything."""
 
 
-def loop_inside(self, x):
-    for _ in range(self.steps):
-        spikes = self.lif(self.fc(x))
+def uneven_loop(self, x):
+    for step in range(self.steps):
+        spikes = self.lif(self.fc(x) if step else x)
     return spikes
 
 
-def loop_over_input(self, x):
-    return [self.lif(self.fc(x[t])) for t in range(x.shape[0])]
+def feedback_loop(self, x):
+    spikes = self.lif(self.fc(x))
+    for _ in range(self.steps):
+        spikes = self.lif(self.fc(spikes))
+    return spikes
+
+
+def loop_over_unknown(self, x):
+    return [self.lif(self.fc(x[t])) for t in range(int(x.sum()))]
+
+
+def stacked_backwards(self, x):
+    return torch.stack([self.lif(self.fc(x)) for _ in range(3)][::-1])
+
+
+def stacked_behind_the_batch(self, x):
+    return torch.stack([self.lif(self.fc(x)) for _ in range(3)], dim=1)
+
+
+def time_behind_the_batch(self, x):
+    return torch.stack([self.lif(self.fc(x[:, t])) for t in range(3)])
+
+
+def changed_in_place(self, x):
+    before = y = self.fc(x)
+    y += x
+    return self.lif(y), self.lif2(before)
 
 
 def twice_read(self, x):
@@ -88,11 +151,12 @@ def vector(net):
 
 
 REFUSED = {
-    "soft reset": (vector(neuron.IFNode(v_reset=None)), "E2003", "0: soft reset.*v_reset=0.0"),
-    "reset by subtraction": (
-        vector(nn.Sequential(nn.Linear(4, 4), leaky(reset_mechanism="subtract"))),
+    "reset by subtraction in the same step": (
+        vector(
+            nn.Sequential(nn.Linear(4, 4), leaky(reset_mechanism="subtract", reset_delay=False))
+        ),
         "E2003",
-        "1: reset by subtraction.*reset_mechanism='zero'",
+        "1: reset by subtraction with reset_delay=False.*use reset_delay=True",
     ),
     "synaptic with delay": (
         vector(snn.Synaptic(alpha=0.9, beta=0.8, init_hidden=True, reset_mechanism="zero")),
@@ -102,7 +166,7 @@ REFUSED = {
     "max pool before the neuron": (
         image(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), neuron.IFNode())),
         "E2004",
-        "1: max pooling of real values.*a maximum of real values.*pool after the neuron",
+        "1: max pooling of real values.*swap the two.*pool after the neuron that follows 1",
     ),
     "max pool as a function": (
         image(Forward(lambda self, x: self.lif(max_pool2d(self.conv(x), 2)))),
@@ -132,8 +196,25 @@ REFUSED = {
         "E2006",
         r"0: Conv2d takes one step, but gets \[T, B, …\] \(2, 1, 1, 8, 8\).*SeqToANNContainer",
     ),
-    "a loop in forward": (vector(Forward(loop_inside)), "E2006", "lif: the neuron is called more"),
-    "a loop over the input": (vector(Forward(loop_over_input)), "E2007", "no loop over time"),
+    "steps that differ": (
+        vector(Forward(uneven_loop)), "E2024", "lif: takes something else in step 1 than in step 0"
+    ),
+    "feedback in the loop": (
+        vector(Forward(feedback_loop)), "E2024", "lif: call 2 takes a value of step 0"
+    ),
+    "a loop over values": (vector(Forward(loop_over_unknown)), "E2007", "cannot be traced"),
+    "steps in another order": (vector(Forward(stacked_backwards)), "E2024", "in order"),
+    "steps behind the batch": (
+        vector(Forward(stacked_behind_the_batch)), "E2026", "dimension 1.*dimension 0"
+    ),
+    "time behind the batch": (
+        (Forward(time_behind_the_batch), torch.rand(2, 3, 4)), "E2026", "getitem: takes the part"
+    ),
+    "two steps together": (
+        vector(Forward(lambda self, x: torch.maximum(self.lif(x), self.lif(x)))),
+        "E2025",
+        "maximum: combines values of different steps",
+    ),
     "a condition on values": (
         vector(Forward(lambda self, x: self.lif(x) if x.sum() > 0 else x)),
         "E2007",
@@ -154,10 +235,87 @@ REFUSED = {
         "E2001",
         "relu: forward applies 'relu'",
     ),
-    "a residual addition": (
-        vector(Forward(lambda self, x: self.lif(self.fc(x) + x))),
-        "E2001",
-        "add: forward adds two values",
+    "a part of the features": (
+        vector(Forward(lambda self, x: self.lif(self.fc(x[:, :1])))), "E2018", "getitem: takes"
+    ),
+    "a sum that broadcasts": (
+        image(Forward(lambda self, x: self.lif(self.conv(x) + x))),
+        "E2013",
+        r"add: combines \[B, …\] \(1, 2, 6, 6\) with \[B, …\] \(1, 1, 8, 8\)",
+    ),
+    "a vector added": (
+        vector(Forward(lambda self, x: self.lif(self.fc(x) + torch.arange(4)))), "E2013", "neither"
+    ),
+    "a product of currents": (
+        vector(Forward(lambda self, x: self.lif(self.fc(x) * x))),
+        "E2014",
+        "mul: multiplies or joins real values.*behind the neurons",
+    ),
+    "a maximum of currents": (
+        vector(Forward(lambda self, x: self.lif(torch.maximum(self.fc(x), x)))), "E2014", "maximum"
+    ),
+    "a clamp of currents": (
+        vector(Forward(lambda self, x: self.lif(self.fc(x).clamp(max=1)))), "E2014", "clamps to"
+    ),
+    "a number added": (
+        vector(Forward(lambda self, x: self.lif(self.fc(x) + 1))), "E2015", "lif: gets fc plus"
+    ),
+    "a gate that fires at rest": (
+        vector(Forward(lambda self, x: (1 - self.lif(self.fc(x))) * (1 - self.lif2(x)))),
+        "E2016",
+        "mul: fires while",
+    ),
+    "a concatenation of samples": (
+        vector(Forward(lambda self, x: self.lif(torch.cat([x, x])))),
+        "E2017",
+        "cat: concatenates.*dimension 0",
+    ),
+    "a concatenation returned": (
+        vector(Forward(lambda self, x: torch.cat([self.lif(x), self.fc(x)], 1))), "E2017", "parts"
+    ),
+    "a grouped convolution of a concatenation": (
+        image(Forward(lambda self, x: self.lif(self.grouped(torch.cat([x, x], 1))))),
+        "E2017",
+        "grouped: a grouped convolution",
+    ),
+    "a crop": (
+        image(Forward(lambda self, x: self.lif(x[:, :, 1:-1, 1:-1]))),
+        "E2018",
+        r"getitem: takes the part \[:, :, 1:-1, 1:-1\]",
+    ),
+    "padding on one side": (
+        image(Forward(lambda self, x: self.lif(self.conv(pad(x, (0, 1, 0, 1)))))), "E2019", "side"
+    ),
+    "padding of ones": (
+        image(Forward(lambda self, x: self.lif(self.conv(pad(x, (1, 1, 1, 1), value=1.0))))),
+        "E2019",
+        "value 1",
+    ),
+    "padding before a neuron": (
+        image(Forward(lambda self, x: self.lif(pad(x, (1, 1, 1, 1))))), "E2019", "border of zeros"
+    ),
+    "a sum changed in place": (
+        vector(Forward(changed_in_place)), "E2011", "iadd: fc is changed in place"
+    ),
+    "a neuron that starts anew at every call": (
+        vector(StartsAnew(lambda lif: lif.init_leaky())), "E2028", "lif: forward starts"
+    ),
+    "a constant state at every call": (
+        vector(StartsAnew(lambda _: torch.zeros(1, 4))), "E2028", "loop over time into forward"
+    ),
+    "hidden states reset at every call": (
+        vector(ResetsHidden()), "E2028", "lif: forward starts the neuron anew"
+    ),
+    "hidden states reset within the loop": (
+        vector(ResetsHidden(3)), "E2024", "lif: is reset within the loop"
+    ),
+    "spikingjelly reset at every call": (
+        vector(Forward(lambda self, x: functional.reset_net(self) or self.lif(x))),
+        "E2028",
+        "lif: forward starts the neuron anew",
+    ),
+    "a neuron shared within a step": (
+        (SharedNeuron(), torch.rand(3, 2, 4)), "E2027", "body.2: the neuron is called more"
     ),
     "an unknown neuron": (
         vector(neuron.QIFNode()), "E2002", "0: spikingjelly module QIFNode.*use"
@@ -320,7 +478,7 @@ def state_of(net):
 @pytest.mark.parametrize("works", [True, False])
 def test_tracing_leaves_the_module_as_it_is(works):
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), neuron.LIFNode(), nn.Linear(4, 2))
-    net.append(leaky() if works else leaky(reset_mechanism="subtract"))
+    net.append(leaky() if works else leaky(reset_mechanism="subtract", reset_delay=False))
     net(torch.rand(2, 4))
     net.train()
     net[1].eval()

@@ -1,0 +1,54 @@
+"""What the values of a signal can be: spikes, whole numbers in a range, or any real numbers.
+
+Spiking logic (max pooling, products, ORs) is exact for spikes only, so every signal of a traced
+module knows its range; sums and factors are followed by interval arithmetic.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Values in [low, high].
+
+    Attributes:
+        is_whole: they are integers.
+    """
+
+    low: float
+    high: float
+    is_whole: bool
+
+    @property
+    def is_spikes(self) -> bool:
+        """Every value is 0 or 1."""
+        return self.is_whole and self.low >= 0.0 and self.high <= 1.0
+
+    @property
+    def text(self) -> str:
+        """For messages: `spikes`, `whole numbers from 0 to 2` or `real values`."""
+        if self.is_spikes:
+            return "spikes"
+        if self.is_whole:
+            return f"whole numbers from {self.low:g} to {self.high:g}"
+        return "real values"
+
+    def plus(self, other: "Payload") -> "Payload":
+        """Return the payload of a sum."""
+        whole = self.is_whole and other.is_whole
+        return Payload(self.low + other.low, self.high + other.high, whole)
+
+    def times(self, factor: float) -> "Payload":
+        """Return the payload of a multiple; whole numbers stay whole under whole factors."""
+        ends = sorted((self.low * factor, self.high * factor)) if factor else [0.0, 0.0]
+        return Payload(ends[0], ends[1], self.is_whole and float(factor).is_integer())
+
+    def shifted(self, offset: float) -> "Payload":
+        """Return the payload after a number was added."""
+        whole = self.is_whole and float(offset).is_integer()
+        return Payload(self.low + offset, self.high + offset, whole)
+
+
+SPIKES = Payload(0.0, 1.0, True)
+REAL = Payload(-inf, inf, False)
