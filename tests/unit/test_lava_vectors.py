@@ -1,4 +1,4 @@
-"""The reference against answers recorded from Lava itself (tests/data/lava/README.md)."""
+"""Reference and simulator against answers recorded from Lava (tests/data/lava/README.md)."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwtargets.simulator.deliver import delivery
+from hwtargets.simulator.lif import constants, run_windows
 from snndeploy.ir.grid import natural_sign_mode, stored_weight
 from snndeploy.ir.interpret import deliver, run_reference, step, triples, wrap
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
@@ -81,7 +83,18 @@ def test_projections_deliver_what_lava_delivers(index):
             inside = magnitude(projections, sent, t) < 2**31
         beyond += np.count_nonzero(~inside)
         assert np.array_equal(got[inside], want[inside, t]), f"step {t} of {case}"
+        simulated = wrap(sum(simulated_delivery(p, sent, t) for p in projections), 32)
+        assert np.array_equal(simulated, got), f"simulator, step {t} of {case}"
     assert beyond < 0.5 * want.size
+
+
+def simulated_delivery(projection, sent, t):
+    """What the simulator's own synapses deliver at chip step t."""
+    at = t - 1 - projection.delay
+    if at < 0:
+        return np.zeros(projection.synapse.n_out, dtype=np.int64)
+    peak = max(int(np.abs(s).max()) for s in sent)
+    return delivery(projection, peak)(sent[at][None])[0].astype(np.int64)
 
 
 def magnitude(projections, sent, t):
@@ -144,3 +157,17 @@ def test_nets_equal_lava(index):
     assert np.array_equal(traces["y"].spikes[:, 0].T, o2)
     assert 0.01 < o1.mean() < 0.6
     assert 0.01 < o2.mean() < 0.6
+
+
+@pytest.mark.parametrize("index", FEED_FORWARD)
+def test_the_simulators_kernels_equal_lava_on_nets(index):
+    network, inputs, o1, o2 = recorded_net(index)
+    sent = inputs["x"][:, 0]
+    exists = np.ones((1, len(sent)), dtype=bool)
+    for population, projection, want in zip(
+        network.populations, network.projections, (o1, o2), strict=True
+    ):
+        arriving = delivery(projection, 1)(sent)[:-1]  # what is sent at t arrives at t + 1
+        a = np.concatenate([np.zeros_like(arriving[:1]), arriving])[None].astype(np.int32)
+        sent = run_windows(a, constants(population.params), exists, states=False).spikes[0]
+        assert np.array_equal(sent.T, want)
