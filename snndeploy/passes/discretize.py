@@ -20,6 +20,10 @@ from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
 from snndeploy.target import Numerics
 
 
+NOTABLE = 1.2
+"""A weight step enlarged by more than this is said in the report's reasons."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerReport:
     """How one population's integers were chosen.
@@ -193,6 +197,12 @@ def _reasons(task: Task, choice: Choice, decay: float) -> tuple[str, ...]:
         reasons.append("the input is rounded to integers")
     if n_rounded:
         reasons.append(f"{n_rounded:,} weights are rounded")
+    if choice.enlarged > NOTABLE:
+        fewer = ", fewer --input-bits would help" if task.rounds_input else ""
+        reasons.append(
+            f"their step is {choice.enlarged:.1f} times what they ask for, so that no sum leaves "
+            f"its word{fewer}"
+        )
     if task.bias_error(choice):
         reasons.append("biases are rounded")
     if neuron is not None and decay > 1e-9:

@@ -258,7 +258,8 @@ def test_graded_input_whose_sum_would_wrap_gets_a_larger_step():
         name="input", shape=(1, 10, 10), low=0, high=127, encoding="graded", scale=1 / 127
     )
     network, (report,) = to_network(model, source=source)
-    assert report.enlarged > 1
+    assert report.enlarged > 1.2
+    assert any("fewer --input-bits would help" in reason for reason in report.why)
     projection = network.projections[0]
     assert prove_ranges(network)["n1"].current < 2**23
     natural = np.full_like(projection.synapse.weight, 255)
