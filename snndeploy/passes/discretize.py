@@ -19,7 +19,6 @@ from snndeploy.passes.layers import LayerGraph
 from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
 from snndeploy.target import Numerics
 
-
 NOTABLE = 1.2
 """A weight step enlarged by more than this is said in the report's reasons."""
 
