@@ -2,6 +2,10 @@
 
 import signal
 
+import pytest
+
+TOLD = "told"
+
 
 def pytest_configure():
     """Hear Ctrl-C even where the shell that started us ignores it, so that our children do too."""
@@ -12,3 +16,19 @@ def pytest_addoption(parser):
     parser.addoption(
         "--update-golden", action="store_true", help="write tests/golden/*.txt anew; read the diff"
     )
+
+
+@pytest.fixture
+def tell(record_property):
+    """Return a function that adds a line to the run's summary, from any worker process."""
+    return lambda line: record_property(TOLD, line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what the suites exercised: passed comparisons that compared nothing would show here."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    lines = [v for r in reports for name, v in r.user_properties if name == TOLD]
+    if lines:
+        terminalreporter.section("what was exercised")
+        for line in sorted(set(lines)):
+            terminalreporter.line(line)

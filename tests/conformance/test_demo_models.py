@@ -70,16 +70,17 @@ def decisions(stem, host_layers=0):
 
 
 @pytest.mark.parametrize("name", DEMO)
-def test_accuracy_survives_the_integers(name, capsys):
+def test_accuracy_survives_the_integers(name, tell):
     labels = data_of(name)[1]
     rows = []
     for stem in SEEDS[name]:
         real, whole = decisions(stem)
         rows.append((np.mean(real == labels), np.mean(whole == labels), np.mean(real == whole)))
     real, whole, equal = np.mean(rows, axis=0)
-    with capsys.disabled():
-        print(f"\n{name}: {len(rows)} seeds, float {real:.2%}, integer {whole:.2%}, "  # noqa: T201
-              f"equal decisions {equal:.2%}")  # fmt: skip
+    tell(
+        f"{name}: {len(rows)} seeds, float {real:.2%}, integer {whole:.2%}, "
+        f"equal decisions {equal:.2%}"
+    )
     assert len(rows) == 3
     assert real >= 0.955
     assert whole >= real - 0.005

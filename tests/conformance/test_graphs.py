@@ -42,7 +42,7 @@ def firing(network, traces):
 
 
 @pytest.mark.parametrize("construct", CONSTRUCTS)
-def test_simulator_equals_reference_and_stays_close_to_the_float_model(construct, capsys):
+def test_simulator_equals_reference_and_stays_close_to_the_float_model(construct, tell):
     telling, differing, delays = 0, [], Counter()
     for seed in range(N_SEEDS):
         model, result, x = compiled(construct, seed)
@@ -59,11 +59,10 @@ def test_simulator_equals_reference_and_stays_close_to_the_float_model(construct
             np.mean(floats[name].reshape(want[name].spikes.shape) != want[name].spikes)
             for name in own
         ]
-    with capsys.disabled():
-        print(  # noqa: T201 - the suite reports what it exercised
-            f"\n{construct}: {telling} of {N_SEEDS} telling, {dict(delays)}, "
-            f"{np.mean(differing):.2%} of spikes differ from the float model"
-        )
+    tell(
+        f"{construct}: {telling} of {N_SEEDS} telling, {dict(delays)}, "
+        f"{np.mean(differing):.2%} of spikes differ from the float model"
+    )
     assert telling >= 0.6 * N_SEEDS
     assert np.mean(differing) < 0.03
 

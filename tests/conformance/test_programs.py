@@ -50,13 +50,13 @@ def telling(network, traces):
     )
 
 
-def show(capsys, title, seen):
-    with capsys.disabled():
-        print(f"\n{title}:", ", ".join(f"{name} {n}" for name, n in sorted(seen.items())))  # noqa: T201 - the suite reports what it exercised
+def show(tell, title, seen):
+    counts = ", ".join(f"{name} {n}" for name, n in sorted(seen.items()))
+    tell(f"{title}: {counts}")
 
 
 @pytest.mark.parametrize("program", MICROCODE)
-def test_simulator_equals_reference(program, capsys):
+def test_simulator_equals_reference(program, tell):
     seen = Counter()
     for seed in range(N_SEEDS):
         others = tuple(PROGRAMS) if seed % 3 == 0 else (program,)
@@ -75,7 +75,7 @@ def test_simulator_equals_reference(program, capsys):
         seen["cells"] += sum(trace.spikes.size for trace in want.values())
         if seen[program] >= N_SIMULATED:
             break
-    show(capsys, f"simulator = reference, {program}", seen)
+    show(tell, f"simulator = reference, {program}", seen)
     assert seen[program] >= N_SIMULATED
 
 
@@ -131,12 +131,12 @@ def lava_cases():
 
 @pytest.mark.lava
 @pytest.mark.usefixtures("lava_python")
-def test_generic_lava_process_equals_reference(capsys):
+def test_generic_lava_process_equals_reference(tell):
     cases, seen = lava_cases()
     answers = run_jobs([job for _, job, _ in cases], environ=os.environ)
     for (_, _, want), traces in zip(cases, answers, strict=True):
         assert_equal(traces, want)
-    show(capsys, f"Lava = reference on {len(cases)} networks", seen)
+    show(tell, f"Lava = reference on {len(cases)} networks", seen)
     assert min(seen[name] for name in PROGRAMS) >= N_LAVA
 
 

@@ -122,7 +122,7 @@ def test_no_input_wraps_a_compiled_current_or_clips_a_readout(seed):
 
 @pytest.mark.lava
 @pytest.mark.usefixtures("lava_python")
-def test_lava_equals_reference_on_random_chains(capsys):
+def test_lava_equals_reference_on_random_chains(tell):
     models = telling_models(N_LAVA_MODELS)
     cases = [(network, inputs) for network, inputs, _ in models]
     rounded = sum(report.rounded for *_, reports in models for report in reports)
@@ -144,8 +144,7 @@ def test_lava_equals_reference_on_random_chains(capsys):
         seen["u wrapped"] += sum(n for k, n in overflows.items() if k.endswith(".x.select"))
         seen["v clipped"] += sum(n for k, n in overflows.items() if k.endswith(".y.clip"))
         seen[f"{len(network.populations)} populations"] += 1
-    with capsys.disabled():
-        print(f"\nLava = reference on {len(cases)} random chains:", dict(seen))  # noqa: T201 - the suite reports what it exercised
+    tell(f"Lava = reference on {len(cases)} random chains: {dict(seen)}")
     assert min(seen[k] for k in ("weights rounded", "u wrapped", "v clipped")) > 0
 
 
