@@ -27,7 +27,6 @@ class LinearMap:
     """The linear map collected since the last spiking node."""
 
     nodes: tuple[str, ...]
-    in_shape: tuple[int, ...]
     shape: tuple[int, ...]
     pool: Pool | None = None
     pool_scale: float = 1.0
@@ -40,7 +39,7 @@ class LinearMap:
 
 def identity(shape: tuple[int, ...]) -> LinearMap:
     """Return the map that leaves everything as it is."""
-    return LinearMap(nodes=(), in_shape=shape, shape=shape)
+    return LinearMap(nodes=(), shape=shape)
 
 
 def extend(linear: LinearMap, name: str, node: Any) -> LinearMap:
