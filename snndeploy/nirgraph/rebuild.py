@@ -7,7 +7,7 @@ are inferred by `snndeploy.nirgraph.shapes`.
 
 from collections.abc import Iterable, Mapping
 from copy import copy, deepcopy
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import Any
 
 import nir
@@ -54,20 +54,43 @@ def targets_of(graph: nir.NIRGraph, name: str) -> tuple[str, ...]:
 
 
 def topological_order(graph: nir.NIRGraph) -> tuple[str, ...]:
-    """Return the node names, sources before targets.
-
-    Raises:
-        UnsupportedError: E2021, the graph has a loop; it is named.
-    """
+    """Return the node names, sources before targets; feedback edges are left out."""
+    lagging = feedback_edges(graph)
     before: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for source, target in graph.edges:
-        before[target].append(source)
-    try:
-        return tuple(TopologicalSorter(before).static_order())
-    except CycleError as error:
-        raise UnsupportedError(
-            "E2021",
-            f"recurrent connections are not supported yet: {' -> '.join(error.args[1])}",
-            where=error.args[1][0],
-            remedy="remove the loop, or train a feed-forward network",
-        ) from error
+        if (source, target) not in lagging:
+            before[target].append(source)
+    return tuple(TopologicalSorter(before).static_order())
+
+
+def feedback_edges(graph: nir.NIRGraph) -> frozenset[Edge]:
+    """Return the edges whose target reads the step before: one per loop, empty without loops.
+
+    NIR leaves the lag of a loop implicit. An edge lags if it leads back to a node on the way from
+    an input (depth first, in the order of nodes and edges), as in frameworks, where a recurrent
+    layer is entered through its neuron and feeds back what it sent in the step before.
+    """
+    targets: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in graph.edges:
+        targets[source].append(target)
+    lagging: set[Edge] = set()
+    open_, done = set[str](), set[str]()
+    starts = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
+    for start in (*starts, *graph.nodes):
+        if start in done:
+            continue
+        stack = [(start, iter(targets[start]))]
+        open_.add(start)
+        while stack:
+            name, ahead = stack[-1]
+            target = next(ahead, None)
+            if target is None:
+                stack.pop()
+                open_.remove(name)
+                done.add(name)
+            elif target in open_:
+                lagging.add((name, target))
+            elif target not in done:
+                open_.add(target)
+                stack.append((target, iter(targets[target])))
+    return frozenset(lagging)
