@@ -1,4 +1,4 @@
-"""Any neuron program on whole windows: statements become numpy calls on numbered slots.
+"""Any neuron program in many windows at once: statements become numpy calls on numbered slots.
 
 Compiled once per population: every assignment gets a slot of its own, what depends on parameters
 alone is computed there and then, the rest runs once per step over samples x neurons in 64-bit
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwtargets.simulator.ran import Ran, count
-from snndeploy.ir.arrays import AnyArray, BoolArray
+from hwtargets.simulator.ran import Kernel, Left, Words
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Population
 from snndeploy.ir.program import Op, Params, Program, Statement
 
@@ -142,39 +142,34 @@ class _Builder:
         self.instructions.append(Instruction(run=run, target=target, args=args, watched=watched))
 
 
-def run_windows(a: AnyArray, code: Compiled, exists: BoolArray, *, states: bool) -> Ran:
-    """Run windows from the reset state; steps that do not exist leave state and spikes at zero.
-
-    Args:
-        a: synaptic input, int32 [n_windows, P, n].
-        code: the population's program.
-        exists: [n_windows, P]; within a window the existing steps are contiguous.
-        states: whether states are returned.
-    """
-    n_windows, steps, n = a.shape
-    spikes = np.empty(a.shape, dtype=code.spike_dtype)
-    log = {name: np.empty(a.shape, dtype=np.int64) for name in code.states if states}
-    zero: AnyArray = np.zeros((n_windows, n), dtype=np.int64)
-    now: dict[str, AnyArray] = dict.fromkeys(code.states, zero)
-    overflows = {instruction.watched: 0 for instruction in code.instructions if instruction.watched}
-    for k in range(steps):
-        live = None if exists[:, k].all() else exists[:, k, None]
-        slots = list(code.constants)
-        slots[code.input_slot] = a[:, k].astype(np.int64)
-        for name, (before, _) in code.states.items():
-            slots[before] = now[name]
-        for instruction in code.instructions:
-            args = [slots[arg] for arg in instruction.args]
-            result = slots[instruction.target] = instruction.run(*args)
-            if instruction.watched:
-                overflows[instruction.watched] += count(result != args[0], live, zero.shape)
-        now = {name: _living(slots[after], live) for name, (_, after) in code.states.items()}
-        spikes[:, k] = _living(slots[code.emits], live)
-        for name, values in log.items():
-            values[:, k] = now[name]
-    return Ran(spikes=spikes, states=log, overflows=overflows)
+def kernel(population: Population) -> Kernel:
+    """Return the kernel of a population; overflows are those of its clips and wraps."""
+    code = compile_population(population)
+    return Kernel(
+        update=lambda a, states: update(a, states, code),
+        states=tuple(code.states),
+        watched=tuple(dict.fromkeys(i.watched for i in code.instructions if i.watched)),
+        state_dtype=np.int64,
+        spike_dtype=code.spike_dtype,
+    )
 
 
-def _living(values: AnyArray | None, live: BoolArray | None) -> AnyArray:
+def update(a: AnyArray, states: Words, code: Compiled) -> tuple[AnyArray, Words, Left]:
+    """Run the statements once."""
+    slots = list(code.constants)
+    slots[code.input_slot] = a.astype(np.int64)
+    for name, (before, _) in code.states.items():
+        slots[before] = states[name]
+    left: Left = []
+    for instruction in code.instructions:
+        args = [slots[arg] for arg in instruction.args]
+        result = slots[instruction.target] = instruction.run(*args)
+        if instruction.watched:
+            left.append((instruction.watched, np.not_equal(result, args[0])))
+    now = {name: _value(slots[after], a.shape) for name, (_, after) in code.states.items()}
+    return _value(slots[code.emits], a.shape), now, left
+
+
+def _value(values: AnyArray | None, shape: tuple[int, ...]) -> AnyArray:
     assert values is not None
-    return values if live is None else values * live
+    return np.broadcast_to(values, shape)

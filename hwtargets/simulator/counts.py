@@ -92,7 +92,7 @@ class Counter:
         reached = np.zeros((n_frames, self.network.population[name].n), dtype=np.bool_)
         work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
         for projection in self.network.into(name):
-            active = sent[projection.source] != 0
+            active = self._arriving(sent[projection.source], projection)
             work += tally(active, self.synaptic[projection.name])
             reached |= touched(projection.synapse, active)
         for k, row in enumerate(rows):
@@ -101,6 +101,14 @@ class Counter:
             self._write("synaptic_word", row, windows, work[:, len(rows) + k])
             self._write("neuron_active", row, windows, n_active)
             self._write("neuron_idle", row, windows, row.stop - row.start - n_active)
+
+    def _arriving(self, sent: AnyArray, projection: Projection) -> BoolArray:
+        """Return which sources' spikes [F, n] arrive in each step: those sent `lag` steps before."""
+        lag, steps = self.schedule.lag(projection), self.schedule.steps
+        frames = sent.reshape(-1, steps, sent.shape[1])
+        active = np.zeros(frames.shape, dtype=np.bool_)
+        active[:, lag:] = frames[:, : max(steps - lag, 0)] != 0
+        return active.reshape(sent.shape)
 
     def _add_output(self, name: str, windows: IntArray, sent: AnyArray) -> None:
         """Count spikes, messages and hops."""
@@ -188,6 +196,13 @@ def _routes(placement: Placement, piece: CoreSlice, reached: Mapping[int, BoolAr
 
 
 def _phase(schedule: Schedule, wave: int) -> IntArray:
-    """Return the phase of every chip step for a node: 0 work, 1 fill, 2 drain."""
+    """Return the phase of every chip step for a node: 0 work, 1 fill, 2 drain.
+
+    Between windows, dead steps of a guard count as drain, and steps before a wave arrives as fill.
+    """
+    network = schedule.network
     age = np.arange(schedule.n_chip_steps) - wave
-    return np.where(age < 0, 1, np.where(age < schedule.n_samples * schedule.steps, 0, 2))
+    step = age % schedule.steps
+    work = (age >= 0) & (age < schedule.n_samples * schedule.steps) & (step < network.steps)
+    before = (age < 0) | (network.alone & (step >= schedule.steps - wave))
+    return np.where(work, 0, np.where(before, 1, 2))

@@ -170,13 +170,3 @@ def blocks(n_frames: int, cells_per_frame: int) -> Iterator[slice]:
     size = max(1, BLOCK_CELLS // max(1, cells_per_frame))
     for start in range(0, n_frames, size):
         yield slice(start, min(start + size, n_frames))
-
-
-def arriving(
-    deliveries: list[tuple[Callable[[AnyArray], AnyArray], AnyArray]], shape: tuple[int, int]
-) -> AnyArray:
-    """Return the sum, wrapped to int32, of several deliveries of frames [F, n_in]."""
-    total = np.zeros(shape, dtype=np.int32)
-    for run, frames in deliveries:
-        total += run(frames)
-    return total

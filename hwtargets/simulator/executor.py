@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from hwtargets.simulator.counts import counter
-from hwtargets.simulator.engine import schedule_of, simulate
+from hwtargets.simulator.engine import simulate
 from hwtargets.simulator.record import recorder
 from hwtargets.simulator.timing import time_steps
+from hwtargets.simulator.windows import schedule_of
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -31,14 +32,14 @@ class SimulatorExecutor:
         chip: ChipSpec | None = None,
         progress: Progress = no_progress,
     ) -> RunResult:
-        """Stream samples back to back; see `snndeploy.target.Executor.run`.
+        """Run samples; see `snndeploy.target.Executor.run`.
 
         Raises:
-            UnsupportedError: E3002 delays that do not match the waves (cycles).
-            ModelError: E3003 inputs of the wrong shape.
+            UnsupportedError: E3002 delays that do not match lags and waves.
+            ModelError: E3003 inputs of the wrong shape; E3004 a spike that crosses samples.
         """
         schedule = schedule_of(network, inputs)
-        kept = recorder(network, record, schedule.n_samples)
+        kept = recorder(schedule, record)
         counted = counter(network, placement, schedule) if placement else None
         for chunk in simulate(network, inputs, record=record):
             kept.add(chunk)

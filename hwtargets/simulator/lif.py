@@ -1,4 +1,4 @@
-"""The leaky integrate-and-fire neuron on whole windows, in 32-bit integers.
+"""The leaky integrate-and-fire neuron in many windows at once, in 32-bit integers.
 
 Written from Lava's equations (see `snndeploy.ir.neurons.LIF`), not from the program that the
 reference interprets: 32-bit arithmetic wraps by itself, decays of 0 and 1 cost nothing, and range
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwtargets.simulator.ran import Ran, count
-from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from hwtargets.simulator.ran import Kernel, Left, Words
+from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.program import Params
 
 U_TOP, V_TOP = 1 << 23, (1 << 23) - 1
@@ -47,43 +47,30 @@ def constants(params: Params) -> Constants:
     )
 
 
-def run_windows(a: AnyArray, fixed: Constants, exists: BoolArray, *, states: bool) -> Ran:
-    """Run windows from the reset state; steps that do not exist leave state and spikes at zero.
+def kernel(params: Params) -> Kernel:
+    """Return the kernel of a population; overflows `u_wraps` (u left 24 bits), `v_clips`."""
+    fixed = constants(params)
+    return Kernel(
+        update=lambda a, states: update(a, states, fixed),
+        states=("u", "v"),
+        watched=("u_wraps", "v_clips"),
+        state_dtype=np.int32,
+        spike_dtype=np.float32,
+    )
 
-    Args:
-        a: synaptic input, int32 [n_windows, P, n].
-        fixed: constants of the population.
-        exists: [n_windows, P]; within a window the existing steps are contiguous.
-        states: whether u and v are returned.
 
-    Returns:
-        Spikes in float32, states in int32; overflows `u_wraps` (u left 24 bits and wrapped) and
-        `v_clips` (v left them and was clipped).
-    """
-    n_windows, steps, n = a.shape
-    spikes = np.empty(a.shape, dtype=np.float32)
-    log = {name: np.empty(a.shape, dtype=np.int32) for name in ("u", "v") if states}
-    u, v = np.zeros((2, n_windows, n), dtype=np.int32)
-    u_wraps = v_clips = 0
-    for k in range(steps):
-        x = a[:, k] * np.int32(64)
-        u = x if not fixed.keep_u.any() else decay(u, fixed.keep_u) + x
-        live = None if exists[:, k].all() else exists[:, k, None]
-        u, wraps = fold(u, live)
-        y = decay(v, fixed.keep_v)
-        y += u
-        y += fixed.bias
-        clips = clip(y, live)
-        fired = y > fixed.threshold
-        if live is not None:
-            u, y, fired = u * live, y * live, fired & live
-        y[fired] = 0
-        v = y
-        spikes[:, k] = fired
-        if log:
-            log["u"][:, k], log["v"][:, k] = u, v
-        u_wraps, v_clips = u_wraps + wraps, v_clips + clips
-    return Ran(spikes=spikes, states=log, overflows={"u_wraps": u_wraps, "v_clips": v_clips})
+def update(a: AnyArray, states: Words, fixed: Constants) -> tuple[AnyArray, Words, Left]:
+    """Take one step; see `snndeploy.ir.neurons.LIF`."""
+    x = a * np.int32(64)
+    u = x if not fixed.keep_u.any() else decay(states["u"], fixed.keep_u) + x
+    u, wraps = fold(u)
+    y = decay(states["v"], fixed.keep_v)
+    y += u
+    y += fixed.bias
+    clips = clip(y)
+    fired = y > fixed.threshold
+    y[fired] = 0
+    return fired, {"u": u, "v": y}, wraps + clips
 
 
 def decay(state: AnyArray, keep: IntArray) -> AnyArray:
@@ -98,19 +85,19 @@ def decay(state: AnyArray, keep: IntArray) -> AnyArray:
     return product.astype(np.int32)
 
 
-def fold(x: AnyArray, live: BoolArray | None) -> tuple[AnyArray, int]:
-    """Return u in 24 bits, wrapped once, and how many live cells wrapped."""
+def fold(x: AnyArray) -> tuple[AnyArray, Left]:
+    """Return u in 24 bits, wrapped once, and which cells wrapped, if any."""
     if x.min(initial=0) > -U_TOP and x.max(initial=0) <= U_TOP:
-        return x, 0
+        return x, []
     over, under = x > U_TOP, x <= -U_TOP
     turns = under.astype(np.int32) - over
-    return x + turns * np.int32(2 * U_TOP), count(turns != 0, live, x.shape)
+    return x + turns * np.int32(2 * U_TOP), [("u_wraps", turns != 0)]
 
 
-def clip(y: AnyArray, live: BoolArray | None) -> int:
-    """Clip v in place to 24 bits; return how many live cells were outside."""
+def clip(y: AnyArray) -> Left:
+    """Clip v in place to 24 bits; return which cells were outside, if any."""
     if y.min(initial=0) >= -V_TOP and y.max(initial=0) <= V_TOP:
-        return 0
-    outside = count((y > V_TOP) | (y < -V_TOP), live, y.shape)
+        return []
+    outside = (y > V_TOP) | (y < -V_TOP)
     np.clip(y, -V_TOP, V_TOP, out=y)
-    return outside
+    return [("v_clips", outside)]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
+from hwtargets.simulator.windows import Schedule
 from snndeploy.ir.arrays import IntArray
-from snndeploy.ir.network import Network, Population
+from snndeploy.ir.network import Population
 from snndeploy.ir.trace import PopulationTrace
 
 
@@ -21,20 +22,22 @@ class Recorder:
         overflows: `population.u_wraps`, `population.v_clips` and the like, fill and drain included.
     """
 
-    n_samples: int
+    schedule: Schedule
     spikes: dict[str, IntArray]
     states: dict[str, dict[str, IntArray]]
     overflows: dict[str, int] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Take what a chunk brings of the windows that carry samples."""
-        real = (chunk.windows >= 0) & (chunk.windows < self.n_samples)
+        real = (chunk.windows >= 0) & (chunk.windows < self.schedule.n_samples)
         samples = chunk.windows[real]
         for name, spikes in self.spikes.items():
             ran = chunk.ran[name]
-            spikes[:, samples] = np.swapaxes(ran.spikes[real], 0, 1)
+            start = self.schedule.model_start(self.schedule.network.nodes[name].wave)
+            window = slice(start, start + len(spikes))
+            spikes[:, samples] = np.swapaxes(ran.spikes[real, window], 0, 1)
             for state, values in self.states[name].items():
-                values[:, samples] = np.swapaxes(ran.states[state][real], 0, 1)
+                values[:, samples] = np.swapaxes(ran.states[state][real, window], 0, 1)
         for name, ran in chunk.ran.items():
             for key, n in ran.overflows.items():
                 self.overflows[f"{name}.{key}"] = self.overflows.get(f"{name}.{key}", 0) + n
@@ -47,15 +50,16 @@ class Recorder:
         }
 
 
-def recorder(network: Network, record: tuple[str, ...], n_samples: int) -> Recorder:
+def recorder(schedule: Schedule, record: tuple[str, ...]) -> Recorder:
     """Return an empty recorder of some populations."""
+    network = schedule.network
     populations = [network.population[name] for name in record]
 
     def empty(population: Population) -> IntArray:
-        return np.zeros((network.steps, n_samples, population.n), dtype=np.int64)
+        return np.zeros((network.steps, schedule.n_samples, population.n), dtype=np.int64)
 
     return Recorder(
-        n_samples=n_samples,
+        schedule=schedule,
         spikes={p.name: empty(p) for p in populations},
         states={p.name: {s.name: empty(p) for s in p.program.states} for p in populations},
     )

@@ -597,6 +597,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "Inputs are integers [P, B, …] with P equal to the network's steps.",
         "Encode the samples for this network.",
     ),
+    "E3004": Entry(
+        "Spikes cross samples",
+        "A connection with a lag would carry spikes of one sample into the next.",
+        "Compile with --one-at-a-time, or use the reference executor.",
+    ),
     "E3005": Entry(
         "Energy without activity",
         "Energy depends on what happened; without counts of a run there is none.",

@@ -11,7 +11,7 @@ from typing import assert_never
 import numpy as np
 
 from snndeploy.ir.arrays import IntArray
-from snndeploy.ir.network import Network, Population, Projection
+from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.program import Op, Params, Program
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 from snndeploy.ir.trace import PopulationTrace
@@ -30,30 +30,28 @@ def run_reference(
 
     Args:
         network: an integer network.
-        inputs: integers [P, B, *shape] per source, P = network.steps.
+        inputs: integers [P, B, *shape] per source that takes an array, P = network.steps.
         record: populations to return.
         overflows: filled with how often u wrapped and v clipped (`population.u_wraps`, …).
 
     Returns:
         Per recorded population its spikes and states [P, B, n] in model time.
     """
-    streams = {s.name: stream(inputs[s.name]) for s in network.sources}
-    n_samples = next(iter(inputs.values())).shape[1]
+    frames = {s.name: inputs[s.name] for s in network.inputs}
+    n_samples = next(iter(frames.values())).shape[1]
     n_chip = network.chip_steps(n_samples)
     synapses = {p.name: triples(p.synapse) for p in network.projections}
     states = {p.name: zero_state(p) for p in network.populations}
     sent: dict[str, list[IntArray]] = {name: [] for name in network.nodes}
     logs: dict[str, list[Words]] = {name: [] for name in record}
     for t in range(n_chip):
+        if network.alone and t % network.period == 0:
+            states = {p.name: zero_state(p) for p in network.populations}
+            sent = {n.name: [np.zeros(n.n, dtype=np.int64)] * t for n in network.nodes.values()}
         for source in network.sources:
-            frames = streams[source.name]
-            sent[source.name].append(
-                frames[t - source.wave]
-                if 0 <= t - source.wave < len(frames)
-                else np.zeros(source.n, dtype=np.int64)
-            )
+            sent[source.name].append(injected(network, source, frames.get(source.name), t))
         for population in network.populations:
-            if (t - population.wave) % network.steps == 0:
+            if (t - population.wave) % network.period == 0:
                 states[population.name] = zero_state(population)
             arriving = np.zeros(population.n, dtype=np.int64)
             for projection in network.into(population.name):
@@ -77,21 +75,27 @@ def run_reference(
     return {name: in_windows(network, network.population[name], logs[name]) for name in record}
 
 
-def stream(frames: IntArray) -> IntArray:
-    """Return [P, B, *shape] as one row per chip step, sample after sample: [B * P, n]."""
-    steps, samples = frames.shape[:2]
-    return np.swapaxes(frames.reshape(steps, samples, -1), 0, 1).reshape(steps * samples, -1)
+def injected(network: Network, source: Source, frames: IntArray | None, t: int) -> IntArray:
+    """Return what a source sends at chip step t [n]: its frame, or what its encoding says."""
+    sample, k = divmod(t - source.wave, network.period)
+    if source.encoding == "guard":
+        return np.full(source.n, int(k >= network.period - network.guard))
+    if source.encoding == "bias":
+        return np.full(source.n, int(k < network.steps))
+    assert frames is not None
+    if sample in range(frames.shape[1]) and k < network.steps:
+        return frames[k, sample].reshape(-1)
+    return np.zeros(source.n, dtype=np.int64)
 
 
 def in_windows(network: Network, population: Population, log: list[Words]) -> PopulationTrace:
     """Cut a population's log [chip step] into its windows [P, B, n]."""
-    n_samples = (len(log) - network.depth) // network.steps
-    stop = population.wave + n_samples * network.steps
+    n_samples = (len(log) - network.steps - network.depth) // network.period + 1
+    starts = population.wave + np.arange(n_samples) * network.period
 
     def cut(word: str) -> IntArray:
         rows = np.stack([np.broadcast_to(w[word], (population.n,)) for w in log])
-        window = rows[population.wave : stop]
-        return np.swapaxes(window.reshape(n_samples, network.steps, -1), 0, 1)
+        return np.stack([rows[start : start + network.steps] for start in starts], axis=1)
 
     return PopulationTrace(
         spikes=cut(population.program.emits),

@@ -7,8 +7,12 @@ chip step t = 0, 1, … every projection delivers
     a = shift(sum w * s_src[t - 1 - delay], weight_exp)   as int32, summed over projections,
 
 then every population's program runs and decides s[t]. A population with wave offset w computes
-model step k of sample n at chip step n * steps + w + k and is reset at the start of each of its
-windows (k = 0), so that samples stream every `steps` chip steps with no gap.
+model step k of sample n at chip step n * period + w + k and is reset at the start of each of its
+windows (k = 0), so that samples stream every `period` chip steps: P of them, no gap, unless spikes
+are still under way when a window ends. A projection with a lag (feedback, an explicit delay) brings
+what its source sent `lag` model steps before; what it would carry from one sample into the next is
+kept out by `guard` dead steps between windows, at the end of which its source provably sends
+nothing, or by running samples alone, the host clearing states and spikes before each.
 """
 
 from collections.abc import Mapping
@@ -21,7 +25,7 @@ from typing import Literal
 from snndeploy.ir.program import Params, Program
 from snndeploy.ir.synapses import SignMode, Synapse
 
-Encoding = Literal["spikes", "graded", "rate"]
+Encoding = Literal["spikes", "graded", "rate", "bias", "guard"]
 Readout = Literal["spikes", "potential", "increment"]
 Decode = Literal["sum", "mean", "max", "last"]
 
@@ -34,7 +38,8 @@ class Source:
         shape: without time and batch.
         encoding: how the host makes integers of the user's array: `spikes` takes 0/1 as they are;
             `graded` rounds x / scale and clips to [low, high]; `rate` draws a spike with
-            probability x / scale, seeded.
+            probability x / scale, seeded. Two kinds take no array and repeat every period: `bias`
+            sends 1 in a window's steps, `guard` in the network's `guard` steps before it.
         scale: real value of one integer unit (graded), or the value that fires always (rate).
         repeat: the user's array has one frame, shown at every model step.
     """
@@ -55,6 +60,11 @@ class Source:
     @property
     def is_graded(self) -> bool:
         return (self.low, self.high) != (0, 1)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user's arrays say what it sends."""
+        return self.encoding not in ("bias", "guard")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -106,6 +116,8 @@ class Projection:
         weight_bits: 1..8, bits per stored weight; with mixed signs the grid has step 2.
         sign_mode: Loihi's sign mode: mixed -256..254 even, excitatory 0..255, inhibitory -255..0.
         delay: extra chip steps beyond the one every projection costs.
+        lag: model steps between what the source sends and what the target takes: 0 in frameworks'
+            feed-forward layers, 1 for feedback. With the waves it fixes the delay.
     """
 
     name: str
@@ -116,6 +128,7 @@ class Projection:
     weight_bits: int = 8
     weight_exp: int = 0
     delay: int = 0
+    lag: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +151,13 @@ class Output:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Network:
-    """An integer network; `steps` is the number of model steps per sample (P)."""
+    """An integer network.
+
+    Attributes:
+        steps: model steps per sample (P).
+        guard: dead chip steps before each window (0 without lags).
+        alone: samples run one at a time: before each the host clears all states and spikes.
+    """
 
     name: str
     steps: int
@@ -146,6 +165,8 @@ class Network:
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     outputs: tuple[Output, ...]
+    guard: int = 0
+    alone: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -172,6 +193,16 @@ class Network:
         """The largest wave offset: chip steps between a sample's first input and last window."""
         return max((population.wave for population in self.populations), default=0)
 
+    @property
+    def period(self) -> int:
+        """Chip steps from one sample's start to the next one's."""
+        return self.steps + (self.depth if self.alone else self.guard)
+
+    @property
+    def inputs(self) -> tuple[Source, ...]:
+        """The sources that the user's arrays feed."""
+        return tuple(source for source in self.sources if source.is_given)
+
     def chip_steps(self, n_samples: int) -> int:
-        """Return the chip steps that stream `n_samples` samples, pipeline drain included."""
-        return n_samples * self.steps + self.depth
+        """Return the chip steps that run `n_samples` samples, pipeline drain included."""
+        return (n_samples - 1) * self.period + self.steps + self.depth

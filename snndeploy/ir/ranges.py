@@ -6,7 +6,7 @@ from typing import assert_never
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray, IntArray
-from snndeploy.ir.network import Network, Population
+from snndeploy.ir.network import Network, Population, Source
 from snndeploy.ir.neurons import ACT_SHIFT, U_LIMIT, V_LIMIT
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
@@ -87,10 +87,12 @@ def population_ranges(network: Network, population: Population) -> Ranges:
 
 
 def arriving_bound(network: Network, population: Population) -> int:
-    """Bound what arrives in one step, whatever the program; beyond 2^31 - 1 it wraps."""
+    """Bound what arrives in a step of a window, where guards are silent; over 2^31 - 1 it wraps."""
     arriving = 0
     for projection in network.into(population.name):
         source = network.nodes[projection.source]
+        if isinstance(source, Source) and source.encoding == "guard":
+            continue
         floor, ceiling = arriving_bounds(projection.synapse, source.low, source.high)
         largest = int(max(-floor.min(initial=0), ceiling.max(initial=0)))
         arriving += shifted(largest, projection.weight_exp)

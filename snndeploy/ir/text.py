@@ -19,7 +19,8 @@ from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.program import ARITY, Operand, Program, State, Statement
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
-HEADER = "snndeploy-network 2"
+HEADER = "snndeploy-network 3"
+SCHEDULE = ("steps", "guard", "alone")
 SYNAPSES: Mapping[str, type[Synapse]] = {
     "dense": Dense, "conv": Conv, "pool": Pool, "sparse": Sparse, "one_to_one": OneToOne,
 }  # fmt: skip
@@ -54,7 +55,7 @@ def print_network(
             return f"  {key} @{_quote(name)}"
         return f"  {key} {_dims(value.shape)} : {' '.join(map(str, value.reshape(-1)))}".rstrip()
 
-    lines = [HEADER, _record("network", network.name, {"steps": network.steps})]
+    lines = [HEADER, _record("network", network.name, {k: getattr(network, k) for k in SCHEDULE})]
     lines += [f"fact {_quote(k)} {json.dumps(v)}" for k, v in sorted(network.facts.items())]
     programs = {population.program.name: population.program for population in network.populations}
     for _, program in sorted(programs.items()):
@@ -105,7 +106,7 @@ class _Reader:
         if not self.lines or self.lines[0] != HEADER:
             raise ValueError(f"first line is not {HEADER!r}")
         self.line_number = 1
-        name, steps, facts = "", 0, {}
+        name, schedule, facts = "", {}, {}
         programs: dict[str, Program] = {}
         parts: dict[str, list[Any]] = {
             "source": [],
@@ -116,17 +117,16 @@ class _Reader:
         while self.line_number < len(self.lines):
             kind, label, values = self._head()
             if kind == "network":
-                name, steps = label, int(values["steps"])
+                name, schedule = label, _typed(Network, values)
             elif kind == "fact":
                 facts[label] = values["text"]
             elif kind == "program":
                 programs[label] = self._program(label, values)
             else:
                 parts[kind].append(self._part(kind, label, values, programs))
-        assert steps > 0, "no steps"
         return Network(
             name=name,
-            steps=steps,
+            **schedule,
             sources=tuple(parts["source"]),
             populations=tuple(parts["population"]),
             projections=tuple(parts["projection"]),

@@ -13,6 +13,7 @@ from snndeploy.ir.grid import stored_weight
 from snndeploy.ir.network import Network, Output, Population, Projection
 from snndeploy.ir.program import INT32, Program
 from snndeploy.ir.ranges import INPUT_LIMIT, arriving_bound, prove_ranges
+from snndeploy.ir.silence import silence_problems
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
 
 
@@ -22,7 +23,7 @@ def verify_network(network: Network) -> None:
     Raises:
         ModelError: E1065, with the first problem and how many there are.
     """
-    problems = list(network_problems(network))
+    problems = list(network_problems(network)) or list(silence_problems(network))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         where, _, what = problems[0].partition(": ")
@@ -74,8 +75,13 @@ def _projection_problems(network: Network, projection: Projection) -> Iterator[s
     source, target = network.nodes[projection.source], network.population[projection.target]
     if (synapse.n_in, synapse.n_out) != (source.n, target.n):
         yield f"{place}: synapses {synapse.n_in}->{synapse.n_out} between {source.n} and {target.n}"
-    if target.wave - source.wave - 1 != projection.delay:
-        yield f"{place}: delay {projection.delay} between waves {source.wave} and {target.wave}"
+    if projection.delay < 0 or projection.lag < 0:
+        yield f"{place}: delay {projection.delay}, lag {projection.lag}; neither is negative"
+    if target.wave - source.wave - 1 + projection.lag != projection.delay:
+        yield (
+            f"{place}: delay {projection.delay} between waves {source.wave} and {target.wave} "
+            f"for lag {projection.lag}"
+        )
     if not 1 <= projection.weight_bits <= 8:
         yield f"{place}: {projection.weight_bits} weight bits"
         return

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import expanded, random_network
 
-from hwtargets.simulator import SIMULATOR, engine, executor
+from hwtargets.simulator import SIMULATOR, engine, executor, windows
 from snndeploy.energy import HOST, PHASES, price
-from snndeploy.ir.interpret import deliver, step, stream, triples, wrap, zero_state
+from snndeploy.ir.interpret import deliver, injected, step, triples, wrap, zero_state
 from snndeploy.ir.placement import Placement
 from snndeploy.mapping import place
 from snndeploy.target import load_chip
@@ -37,20 +37,20 @@ def placed_network(seed):
 
 def sent_log(network, inputs):
     """Return what every node sends at every chip step: name -> list of [n]."""
-    streams = {source.name: stream(inputs[source.name]) for source in network.sources}
     n_samples = inputs["in"].shape[1]
     sent = {name: [] for name in network.nodes}
     states = {}
     for t in range(network.chip_steps(n_samples)):
         for source in network.sources:
-            frames = streams[source.name]
-            sent[source.name].append(frames[t] if t < len(frames) else np.zeros(source.n, int))
+            sent[source.name].append(injected(network, source, inputs.get(source.name), t))
         for population in network.populations:
-            if t == 0 or (t - population.wave) % network.steps == 0:
+            cleared = network.alone and t % network.period == 0
+            if t == 0 or cleared or (t - population.wave) % network.period == 0:
                 states[population.name] = zero_state(population)
             a = sum(
                 deliver(p, triples(p.synapse), sent[p.source], t)
                 for p in network.into(population.name)
+                if arrives(network, p, t) is not None
             )
             words = step(
                 population.program, states[population.name], population.params, wrap(a, 32)
@@ -58,6 +58,13 @@ def sent_log(network, inputs):
             states[population.name] = {word: words[word] for word in ("u", "v")}
             sent[population.name].append(words["s"])
     return sent
+
+
+def arrives(network, projection, t):
+    """Return the step in which what arrives at step t was sent; None if nothing does."""
+    at = t - 1 - projection.delay
+    first = t - t % network.period if network.alone else 0
+    return at if at >= first else None
 
 
 def counted_by_hand(network, inputs, placement):
@@ -73,8 +80,8 @@ def counted_by_hand(network, inputs, placement):
         for t in range(len(sent[piece.population])):
             touched = np.zeros(piece.n, dtype=bool)
             for p in network.into(piece.population):
-                at = t - 1 - p.delay
-                for i in np.flatnonzero(sent[p.source][at]) if at >= 0 else ():
+                at = arrives(network, p, t)
+                for i in () if at is None else np.flatnonzero(sent[p.source][at]):
                     reached = stored[p.name][mine, i]
                     touched |= reached
                     found["synaptic_op", piece.core, t] += int(reached.sum())
@@ -84,8 +91,8 @@ def counted_by_hand(network, inputs, placement):
             found["neuron_idle", piece.core, t] += int((~touched).sum())
             found["barrier", piece.core, t] += 1
             outputs = [o for o in network.outputs if o.population == piece.population]
-            age = t - network.population[piece.population].wave
-            if 0 <= age < inputs["in"].shape[1] * network.steps:
+            sample, k = divmod(t - network.population[piece.population].wave, network.period)
+            if sample in range(inputs["in"].shape[1]) and k < network.steps:
                 found["host_out", piece.core, t] += len(outputs) * piece.n
             for i in np.flatnonzero(sent[piece.population][t][mine]) + piece.start:
                 found["spike", piece.core, t] += 1
@@ -128,7 +135,7 @@ def test_counts_equal_a_loop_over_spikes(seed):
 def test_counts_do_not_depend_on_chunks(seed):
     network, inputs, placement = placed_network(seed)
     whole = SIMULATOR.run(network, inputs, record=(), placement=placement).counts
-    counter = executor.counter(network, placement, engine.schedule_of(network, inputs))
+    counter = executor.counter(network, placement, windows.schedule_of(network, inputs))
     for chunk in engine.simulate(network, inputs, record=(), chunk_cells=1):
         counter.add(chunk)
     assert as_counter(counter.result()) == as_counter(whole)
@@ -142,7 +149,8 @@ def test_operations_are_spikes_times_fan_out_whatever_the_placement(seed):
     sent, total = sent_log(network, inputs), 0
     for p in network.projections:
         fan_out = expanded(p.synapse)[1].sum(axis=0)
-        arrived = sent[p.source][: len(sent[p.source]) - 1 - p.delay]
+        at = [arrives(network, p, t) for t in range(len(sent[p.source]))]
+        arrived = [sent[p.source][k] for k in at if k is not None]
         total += sum(int(fan_out[np.flatnonzero(values)].sum()) for values in arrived)
     assert counts.total("synaptic_op") == total
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hwtargets.simulator.deliver import delivery
-from hwtargets.simulator.lif import constants, run_windows
+from hwtargets.simulator.lif import kernel
+from hwtargets.simulator.ran import run_windows
 from snndeploy.ir.grid import natural_sign_mode, stored_weight
 from snndeploy.ir.interpret import deliver, run_reference, step, triples, wrap
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
@@ -169,5 +170,5 @@ def test_the_simulators_kernels_equal_lava_on_nets(index):
     ):
         arriving = delivery(projection, 1)(sent)[:-1]  # what is sent at t arrives at t + 1
         a = np.concatenate([np.zeros_like(arriving[:1]), arriving])[None].astype(np.int32)
-        sent = run_windows(a, constants(population.params), exists, states=False).spikes[0]
+        sent = run_windows(a, kernel(population.params), exists, states=False).spikes[0]
         assert np.array_equal(sent.T, want)

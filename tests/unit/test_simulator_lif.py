@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwtargets.simulator.lif import constants, run_windows
+from hwtargets.simulator.lif import kernel
+from hwtargets.simulator.ran import run_windows
 from snndeploy.ir.neurons import NEVER, lif
 
 DATA = Path(__file__).parents[1] / "data" / "lava" / "vectors_lava_lif.npz"
@@ -27,7 +28,7 @@ def recorded(index):
     a, mant, exp, s, u, v = (ARRAYS[f"c{index:03d}_{name}"].astype(np.int64) for name in names)
     case = CASES[index]
     params = lif(du=case["du"], dv=case["dv"], vth=case["vth"])
-    fixed = constants(
+    fixed = kernel(
         {**params, "bias_mant": mant.astype(np.int16).astype(np.int64), "bias_exp": exp}
     )
     return a.astype(np.int32).T, fixed, s.T, u.T, v.T
@@ -37,7 +38,7 @@ def run(a, **params):
     """Run one window of one neuron; return its (spikes, u, v) as lists."""
     a = np.array(a, dtype=np.int32).reshape(1, -1, 1)
     exists = np.ones(a.shape[:2], dtype=bool)
-    ran = run_windows(a, constants(lif(**params)), exists, states=True)
+    ran = run_windows(a, kernel(lif(**params)), exists, states=True)
     return (
         ran.spikes.ravel().tolist(),
         ran.states["u"].ravel().tolist(),
@@ -94,6 +95,6 @@ def test_u_wraps_once_at_the_top_and_v_clips():
 
 def test_steps_that_do_not_exist_leave_no_charge():
     a = np.zeros((1, 3, 1), dtype=np.int32)
-    fixed = constants(lif(du=4095, dv=0, vth=NEVER, bias_mant=5, bias_exp=1))
+    fixed = kernel(lif(du=4095, dv=0, vth=NEVER, bias_mant=5, bias_exp=1))
     ran = run_windows(a, fixed, np.array([[False, True, True]]), states=True)
     assert ran.states["v"].ravel().tolist() == [0, 10, 20]

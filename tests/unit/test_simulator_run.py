@@ -1,6 +1,7 @@
 """What the executor refuses, reports and keeps."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,7 +48,9 @@ def frames(*rows):
     ("depth", "steps", "first", "stop"), [(0, 4, 0, 3), (1, 4, -1, 4), (4, 4, -1, 4), (5, 4, -2, 5)]
 )
 def test_fill_and_drain_windows_cover_every_chip_step(depth, steps, first, stop):
-    schedule = Schedule(steps=steps, n_samples=3, depth=depth)
+    last = SimpleNamespace(wave=depth)
+    network = replace(chain(), steps=steps, populations=(last,))
+    schedule = Schedule(network=network, n_samples=3)
     assert (schedule.first, schedule.stop) == (first, stop)
     windows = np.arange(first, stop)
     for wave in range(depth + 1):
@@ -75,11 +78,11 @@ def test_without_a_placement_there_are_no_counts():
     assert result.timing is None
 
 
-def test_refuses_a_loop():
+def test_refuses_delays_that_are_not_those_of_the_waves():
     network = chain()
     loop = Projection(name="loop", source="p1", target="p1", synapse=OneToOne(weight=[2]))
     network = replace(network, projections=(*network.projections, loop))
-    with pytest.raises(UnsupportedError, match=r"^error\[E3002\] loop: delay 0, .* needs -1"):
+    with pytest.raises(UnsupportedError, match=r"^error\[E3002\] loop: delay 0, .* ask for -1"):
         SIMULATOR.run(network, frames([1, 0]), record=())
 
 
