@@ -49,7 +49,8 @@ class LavaJob:
 
     @property
     def chip_steps(self) -> int:
-        return self.n_samples * self.program.steps + self.program.depth
+        program = self.program
+        return (self.n_samples - 1) * program.period + program.steps + program.depth
 
 
 class LavaExecutor:
@@ -145,7 +146,7 @@ def write_jobs(jobs: Sequence[LavaJob], folder: Path) -> list[str]:
 
 def _check_inputs(job: LavaJob) -> None:
     for process in job.program.processes:
-        if process.kind == "stream":
+        if process.kind == "stream" and process.settings["sends"] == "given":
             values = job.inputs[process.name.split(":", 1)[1]]
             assert values.shape[:2] == (job.program.steps, job.n_samples)
             assert prod(values.shape[2:]) == process.settings["n"]
@@ -169,7 +170,7 @@ def read_traces(path: Path, job: LavaJob) -> dict[str, PopulationTrace]:
 def estimate_s(jobs: Sequence[LavaJob]) -> float:
     """Return a generous time limit for jobs, in seconds."""
     return IMPORT_S + sum(
-        START_S * len(job.program.processes)
+        START_S * len(job.program.processes) * (job.n_samples if job.program.alone else 1)
         + job.chip_steps * sum(STEP_S + _work_s(p) for p in job.program.processes)
         for job in jobs
     )

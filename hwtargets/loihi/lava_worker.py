@@ -57,7 +57,7 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-FORMAT = "snndeploy-lava 1"
+FORMAT = "snndeploy-lava 2"
 POLL_S = 0.01
 ERROR_TIMEOUT_S = 5.0
 STATUS_DIVERGENCE = 7
@@ -68,13 +68,13 @@ Process = dict[str, Any]
 
 
 class StreamSource(AbstractProcess):
-    """Sends row t - wave of a file [n_rows, n] at chip step t, zeros before and after.
+    """Sends row t - wave of a file [n_rows, n] at chip step t, over and over or zeros around it.
 
     Lava's own source keeps its data as a Var, copied into every actor; this one reads a file.
     """
 
-    def __init__(self, *, n: int, wave: int, path: Path) -> None:
-        super().__init__(n=n, wave=wave, path=path)
+    def __init__(self, *, n: int, wave: int, repeats: bool, path: Path) -> None:
+        super().__init__(n=n, wave=wave, repeats=repeats, path=path)
         self.s_out = OutPort(shape=(n,))
 
 
@@ -89,12 +89,13 @@ class PyStreamSourceModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.rows = np.load(proc_params["path"], mmap_mode="r")
-        self.wave = proc_params["wave"]
+        self.wave, self.repeats = proc_params["wave"], proc_params["repeats"]
         self.silence = np.zeros(proc_params["n"], dtype=np.int32)
 
     def run_spk(self) -> None:
         """Send this step's row; Lava counts steps from 1."""
         row = self.time_step - 1 - self.wave
+        row = row % len(self.rows) if self.repeats else row
         self.s_out.send(self.rows[row] if 0 <= row < len(self.rows) else self.silence)
 
 
@@ -129,7 +130,7 @@ class PyRecordingLifModel(PyLifResetModelBitAcc):
         super().run_spk()
         self.logs["u"][self.time_step - 1] = self.u
         self.logs["v"][self.time_step - 1] = self.v
-        self.record.progress.update(self.time_step)
+        self.record.tell(self.time_step)
 
 
 def wrap(a: np.ndarray, bits: np.ndarray) -> np.ndarray:
@@ -199,14 +200,19 @@ class PyProgramNeuronModel(PyLoihiProcessModel):
             self.logs[word][self.time_step - 1] = values
         self.s_out.send(sent.astype(np.int32))
         if self.record:
-            self.record.progress.update(self.time_step)
+            self.record.tell(self.time_step)
 
 
 class Record:
     """Where one population's spikes and states [chip_steps, n] go."""
 
     def __init__(
-        self, stem: Path, *, states: "list[str]", shape: "tuple[int, int]", progress: "Progress"
+        self,
+        stem: Path,
+        *,
+        states: "list[str]",
+        shape: "tuple[int, int]",
+        progress: "Progress | None",
     ) -> None:
         self.stem, self.words, self.shape = stem, [SPIKES, *states], shape
         self.progress = progress
@@ -214,6 +220,11 @@ class Record:
     def path(self, word: str) -> Path:
         """Return the file of one word."""
         return self.stem.with_suffix(f".{self.words.index(word)}.npy")
+
+    def tell(self, time_step: int) -> None:
+        """Report progress, if this record is the one that does."""
+        if self.progress:
+            self.progress.update(time_step)
 
     def open_logs(self, spikes: type, states: type) -> "dict[str, np.ndarray]":
         """Create the files of all words; rows written to them are on disk at once."""
@@ -231,11 +242,11 @@ class Progress:
 
     def __init__(self, path: "Path | None", *, done: int, total: int, program: "Program") -> None:
         self.path, self.done, self.total = path, done, total
-        self.steps, self.depth = program.steps, program.depth
+        self.period, self.tail = program.period, program.chip_steps(0)
 
     def update(self, time_step: int) -> None:
         """Write the count when a sample is complete; Lava's steps count from 1."""
-        samples, rest = divmod(time_step - self.depth, self.steps)
+        samples, rest = divmod(time_step - self.tail, self.period)
         if self.path and samples > 0 and rest == 0:
             self.path.write_text(f"{self.done + samples} {self.total}\n")
 
@@ -250,7 +261,13 @@ class Program:
         with np.load(folder / "lava.npz") as arrays:
             self.arrays = {name: arrays[name] for name in arrays.files}
         self.steps, self.depth = self.record["steps"], self.record["depth"]
+        self.guard, self.alone = self.record["guard"], self.record["alone"]
+        self.period = self.steps + (self.depth if self.alone else self.guard)
         self.processes = {p["name"]: p for p in self.record["processes"]}
+
+    def chip_steps(self, samples: int) -> int:
+        """Return the steps that run some samples, pipeline drain included."""
+        return (samples - 1) * self.period + self.steps + self.depth
 
     def array(self, process: Process, key: str, dtype: type = np.int32) -> np.ndarray:
         """Return one array of a process."""
@@ -375,17 +392,28 @@ def connect(wire: dict[str, Any], processes: dict[str, AbstractProcess]) -> None
     port.connect(target.s_in if hasattr(target, "s_in") else target.a_in)
 
 
-def write_rows(values: np.ndarray, path: Path) -> None:
-    """Write [P, B, *shape] as rows in time order [B * P, n]."""
-    steps, samples = values.shape[:2]
-    rows = values.reshape(steps, samples, -1).swapaxes(0, 1).reshape(steps * samples, -1)
-    np.save(path, np.ascontiguousarray(rows, dtype=np.int32))
+def rows_of(program: Program, process: Process, values: "np.ndarray | None") -> np.ndarray:
+    """Return what a source sends, from its first window on [n_rows, n].
+
+    Args:
+        values: its integers [P, B, *shape]; None for a source that repeats one period for ever.
+    """
+    steps, n = program.steps, process["n"]
+    samples = 1 if values is None else values.shape[1]
+    rows = np.zeros((samples, program.period, n), dtype=np.int32)
+    if values is not None:
+        rows[:, :steps] = values.reshape(steps, samples, n).swapaxes(0, 1)
+    elif process["sends"] == "bias":
+        rows[:, :steps] = 1
+    else:
+        rows[:, program.period - program.guard :] = 1
+    return rows.reshape(-1, n)
 
 
-def in_windows(rows: np.ndarray, *, wave: int, steps: int, samples: int) -> np.ndarray:
+def in_windows(rows: np.ndarray, program: Program, *, wave: int, samples: int) -> np.ndarray:
     """Cut rows [chip_steps, n] into a population's windows [P, B, n]."""
-    window = rows[wave : wave + samples * steps]
-    return window.reshape(samples, steps, -1).swapaxes(0, 1)
+    starts = range(wave, wave + samples * program.period, program.period)
+    return np.stack([rows[start : start + program.steps] for start in starts], axis=1)
 
 
 def run_job(job: dict[str, Any], scratch: Path, *, progress: "tuple[Path | None, int, int]") -> int:
@@ -398,37 +426,66 @@ def run_job(job: dict[str, Any], scratch: Path, *, progress: "tuple[Path | None,
     """
     program = Program(Path(job["program"]))
     inputs = read_inputs(program, job["input"])
+    wanted = job["record"] or program.record["outputs"]
     samples = next(iter(inputs.values())).shape[1]
-    chip_steps = samples * program.steps + program.depth
     path, done, total = progress
+    size = 1 if program.alone else samples  # new processes have cleared states and buffers
+    parts = []
+    for start in range(0, samples, size):
+        place = scratch / str(start)
+        place.mkdir()
+        teller = Progress(path, done=done + start, total=total, program=program)
+        part = {name: values[:, start : start + size] for name, values in inputs.items()}
+        parts.append(run_stretch(program, part, wanted, place, teller))
+        shutil.rmtree(place)
+    arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+    write_outputs(Path(job["output"]), arrays)
+    return samples
+
+
+def run_stretch(
+    program: Program, inputs: dict[str, np.ndarray], wanted: "list[str]", place: Path,
+    teller: Progress,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Run samples without a break; return the words of wanted populations, [P, B, n]."""
+    samples = next(iter(inputs.values())).shape[1]
+    chip_steps = program.chip_steps(samples)
     places, records = {}, {}
     for index, process in enumerate(program.of_kind("stream")):
-        places[process["name"]] = scratch / f"source{index}.npy"
-        write_rows(inputs[node_name(process)], places[process["name"]])
+        places[process["name"]] = place / f"source{index}.npy"
+        rows = rows_of(program, process, inputs.get(node_name(process)))
+        np.save(places[process["name"]], rows)
     for index, process in enumerate(program.of_kind(*POPULATIONS)):
-        if node_name(process) in (job["record"] or program.record["outputs"]):
-            teller = Progress(None if records else path, done=done, total=total, program=program)
-            shape = (chip_steps, process["n"])
-            stem = scratch / f"population{index}"
+        if node_name(process) in wanted:
             records[process["name"]] = Record(
-                stem, states=program.states(process), shape=shape, progress=teller
+                place / f"population{index}",
+                states=program.states(process),
+                shape=(chip_steps, process["n"]),
+                progress=None if records else teller,
             )
     for component in program.components():
         if any(program.processes[name]["kind"] in POPULATIONS for name in component):
             run_component(build(program, component, places, records), program, chip_steps)
-    write_outputs(Path(job["output"]), program, records, samples)
-    return samples
+    arrays = {}
+    for name, record in records.items():
+        process = program.processes[name]
+        for word in record.words:
+            rows = np.load(record.path(word), mmap_mode="r")
+            cut = in_windows(rows, program, wave=process["wave"], samples=samples)
+            arrays[f"{node_name(process)}.{word}"] = cut
+    return arrays
 
 
 def read_inputs(program: Program, path: str) -> dict[str, np.ndarray]:
     """Return integers [P, B, *shape] by source; a single source may be called `x`."""
-    sources = [node_name(process) for process in program.of_kind("stream")]
+    given = [p for p in program.of_kind("stream") if p["sends"] == "given"]
+    sources = [node_name(process) for process in given]
     with np.load(path) as arrays:
         if len(sources) == 1 and "x" in arrays.files:
             inputs = {sources[0]: arrays["x"]}
         else:
             inputs = {name: arrays[f"x.{name}"] for name in sources}
-    for process in program.of_kind("stream"):
+    for process in given:
         values = inputs[node_name(process)]
         if values.dtype.kind not in "iub":
             raise ValueError(f"{path}: input {node_name(process)} does not hold integers")
@@ -448,7 +505,10 @@ def build(
     for name in sorted(component):
         process = program.processes[name]
         if process["kind"] == "stream":
-            processes[name] = StreamSource(n=process["n"], wave=process["wave"], path=places[name])
+            repeats = process["sends"] != "given"
+            processes[name] = StreamSource(
+                n=process["n"], wave=process["wave"], repeats=repeats, path=places[name]
+            )
         elif process["kind"] == "lif":
             processes[name] = build_lif(program, process, records.get(name))
         elif process["kind"] == "program":
@@ -509,16 +569,8 @@ def raise_from_actors(runtime: Any) -> None:
             raise RuntimeError(f"an actor ended with status {actor.exitcode}")
 
 
-def write_outputs(path: Path, program: Program, records: dict[str, Record], samples: int) -> None:
-    """Write each recorded population's windows; the file appears complete or not at all."""
-    arrays = {}
-    for name, record in records.items():
-        process = program.processes[name]
-        for word in record.words:
-            rows = np.load(record.path(word), mmap_mode="r")
-            arrays[f"{node_name(process)}.{word}"] = in_windows(
-                rows, wave=process["wave"], steps=program.steps, samples=samples
-            )
+def write_outputs(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an output file; it appears complete or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:
         np.savez(file, **arrays)

@@ -9,7 +9,7 @@ becomes one generic process that interprets its statements: Lava then carries th
 nothing of its own about the neuron (`judged_by_lava`).
 
 Time: chip step t of the network is Lava's step t + 1. A population with wave offset w is reset
-where t = w mod P, so its `LIFReset` has interval P and offset w + 1.
+where t = w mod the period, so its `LIFReset` has that interval and offset w + 1.
 """
 
 from collections.abc import Iterator
@@ -52,12 +52,14 @@ def lower(network: Network) -> LavaProgram:
     processes = [
         *(lower_source(source) for source in network.sources),
         *(lower_projection(projection, network) for projection in network.projections),
-        *(lower_population(p, steps=network.steps) for p in network.populations),
+        *(lower_population(p, period=network.period) for p in network.populations),
     ]
     return LavaProgram(
         name=network.name,
         steps=network.steps,
         depth=network.depth,
+        guard=network.guard,
+        alone=network.alone,
         outputs=tuple(dict.fromkeys(output.population for output in network.outputs)),
         neurons={p.program.name: p.program for p in network.populations if not judged_by_lava(p)},
         processes=tuple(processes),
@@ -71,12 +73,13 @@ def judged_by_lava(population: Population) -> bool:
 
 
 def lower_source(source: Source) -> LavaProcess:
-    """Return the process that streams a source's integers, one row per step."""
-    settings: dict[str, Setting] = {"n": source.n, "wave": source.wave}
+    """Return the process that streams a source's integers, or fires as its encoding says."""
+    encoding = "given" if source.is_given else source.encoding
+    settings: dict[str, Setting] = {"n": source.n, "wave": source.wave, "sends": encoding}
     return LavaProcess(name=node_name(source.name), kind="stream", settings=settings, arrays={})
 
 
-def lower_population(population: Population, *, steps: int) -> LavaProcess:
+def lower_population(population: Population, *, period: int) -> LavaProcess:
     """Return a population as Lava's LIFReset, or as the generic process with its program.
 
     Raises:
@@ -85,7 +88,7 @@ def lower_population(population: Population, *, steps: int) -> LavaProcess:
     when: dict[str, Setting] = {
         "n": population.n,
         "wave": population.wave,
-        "reset_interval": steps,
+        "reset_interval": period,
         "reset_offset": population.wave + 1,
     }
     if not judged_by_lava(population):

@@ -16,7 +16,7 @@ import numpy as np
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.program import Program
 
-FORMAT = "snndeploy-lava 1"
+FORMAT = "snndeploy-lava 2"
 LAVA_VERSION = "0.10.0"
 JSON_NAME = "lava.json"
 NPZ_NAME = "lava.npz"
@@ -55,6 +55,8 @@ class LavaProgram:
     Attributes:
         steps: model steps per sample (P).
         depth: chip steps from a sample's first input to the last population's first window.
+        guard: dead steps before each window.
+        alone: every sample is a run of its own, started from cleared processes.
         outputs: populations the host reads.
         neurons: the programs of processes of kind `program`, by name.
         processes: sources, synapses and populations.
@@ -64,10 +66,17 @@ class LavaProgram:
     name: str
     steps: int
     depth: int
+    guard: int
+    alone: bool
     outputs: tuple[str, ...]
     neurons: Mapping[str, Program]
     processes: tuple[LavaProcess, ...]
     connections: tuple[LavaConnection, ...]
+
+    @property
+    def period(self) -> int:
+        """Chip steps from one sample's start to the next one's."""
+        return self.steps + (self.depth if self.alone else self.guard)
 
     def process(self, name: str) -> LavaProcess:
         """Return a process by name."""
@@ -104,6 +113,8 @@ def program_files(program: LavaProgram) -> dict[str, bytes]:
         "name": program.name,
         "steps": program.steps,
         "depth": program.depth,
+        "guard": program.guard,
+        "alone": program.alone,
         "outputs": program.outputs,
         "programs": {name: neuron_record(neuron) for name, neuron in program.neurons.items()},
         "processes": [

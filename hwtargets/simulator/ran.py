@@ -90,9 +90,7 @@ class Run:
         return Ran(spikes=self.spikes, states=self.log, overflows=self.overflows)
 
 
-def start(
-    kernel: Kernel, exists: BoolArray, n: int, *, states: bool, reset_at: int = 0
-) -> Run:
+def start(kernel: Kernel, exists: BoolArray, n: int, *, states: bool, reset_at: int = 0) -> Run:
     """Return a run of n neurons that has taken no step yet; `states` says whether they are kept."""
     shape = (*exists.shape, n)
     return Run(

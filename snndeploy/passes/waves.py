@@ -1,9 +1,9 @@
 """Wave offsets, delays and relays: the pipeline made exact.
 
-Requires: a network without cycles. Ensures: every population's wave is one more than the largest of
-its inputs', and what reaches a population over branches of different depth arrives in the same
-step: each projection waits for the deepest one, in its synapses while their format holds the delay,
-else behind a chain of relays that all projections of a source share.
+Ensures: every population's wave is one more than the largest of its inputs' (less their lag), and
+what reaches a population over branches of different depth arrives in the same step: each projection
+waits for the deepest one, in its synapses while their format holds the delay, else behind a chain
+of relays that all projections of a source share.
 """
 
 from collections.abc import Mapping
@@ -25,44 +25,60 @@ def assign_waves(network: Network, numerics: Numerics) -> Network:
     """Return the network with wave offsets, delays and the relays they need.
 
     Raises:
-        UnsupportedError: E2131 a cycle, E2132 a delay that neither synapses nor relays can hold.
+        UnsupportedError: E2131 a loop with fewer steps of lag than the chip needs, E2132 a delay
+            that neither synapses nor relays can hold.
     """
     waves = _waves(network)
     relays: dict[str, Population] = {}
     links: dict[str, Projection] = {}
     projections = []
     for projection in network.projections:
-        delay = waves[projection.target] - waves[projection.source] - 1
+        lag = projection.lag
+        delay = lag + waves[projection.target] - waves[projection.source] - 1
         held = min(delay, numerics.delay_max[_format(projection)])
+        if held < delay and lag:
+            raise UnsupportedError(
+                "E2132",
+                f"{delay} steps of delay, its synapses hold {held}; relays carry no lag",
+                where=projection.name,
+                remedy="train with a shorter delay",
+            )
         source = _relayed(network, projection, waves, delay - held, relays, links)
         projections.append(replace(projection, source=source, delay=held))
     populations = tuple(replace(p, wave=waves[p.name]) for p in network.populations)
-    return Network(
-        name=network.name,
-        steps=network.steps,
-        sources=network.sources,
+    return replace(
+        network,
         populations=tuple(sorted((*populations, *relays.values()), key=lambda p: p.wave)),
         projections=(*links.values(), *projections),
-        outputs=network.outputs,
-        facts=network.facts,
     )
 
 
 def _waves(network: Network) -> Mapping[str, int]:
+    """Return the smallest waves at which no delay is negative: w >= w(source) + 1 - lag.
+
+    In a loop the lags must add up to its populations, one step each: otherwise waves grow for ever.
+    """
     waves = {source.name: source.wave for source in network.sources}
-    waiting = {p.name: {q.source for q in network.into(p.name)} for p in network.populations}
-    while waiting:
-        ready = [name for name, sources in waiting.items() if sources <= set(waves)]
-        if not ready:
-            raise UnsupportedError(
-                "E2131",
-                "feedback between populations is not lowered yet",
-                where=", ".join(sorted(waiting)),
-                remedy="deploy the feed-forward part",
+    waves |= {population.name: 0 for population in network.populations}
+    late: tuple[Projection, ...] = network.projections
+    for _ in range(len(network.populations) + 2):
+        late = tuple(
+            p for p in network.projections if waves[p.target] < waves[p.source] + 1 - p.lag
+        )
+        if not late:
+            return waves
+        for projection in late:
+            waves[projection.target] = max(
+                waves[projection.target], waves[projection.source] + 1 - projection.lag
             )
-        for name in ready:
-            waves[name] = 1 + max((waves[source] for source in waiting.pop(name)), default=-1)
-    return waves
+    names = ", ".join(dict.fromkeys(projection.target for projection in late))
+    raise UnsupportedError(
+        "E2131",
+        "a loop needs one step of lag per population in it, and the model has fewer",
+        where=names,
+        remedy="train with a delay of a step in every connection of the loop, or let each "
+        "population feed back on itself alone",
+    )
 
 
 def _relayed(

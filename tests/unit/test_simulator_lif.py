@@ -28,9 +28,7 @@ def recorded(index):
     a, mant, exp, s, u, v = (ARRAYS[f"c{index:03d}_{name}"].astype(np.int64) for name in names)
     case = CASES[index]
     params = lif(du=case["du"], dv=case["dv"], vth=case["vth"])
-    fixed = kernel(
-        {**params, "bias_mant": mant.astype(np.int16).astype(np.int64), "bias_exp": exp}
-    )
+    fixed = kernel({**params, "bias_mant": mant.astype(np.int16).astype(np.int64), "bias_exp": exp})
     return a.astype(np.int32).T, fixed, s.T, u.T, v.T
 
 
