@@ -29,6 +29,7 @@ EventKind = Literal[
     "barrier",  # one core taking part in one step's synchronisation
     "host_in",  # nonzero spikes or payloads injected by the host
     "host_out",  # values read by the host: every neuron of an output, every step of its windows
+    "reset",  # the host clears the chip before a sample that runs alone
 ]
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 Phase = Literal["work", "fill", "drain"]

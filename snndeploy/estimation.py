@@ -26,7 +26,7 @@ from snndeploy.errors import CapacityError
 from snndeploy.inference import Deployed, run_deployed
 from snndeploy.ir.network import Network
 from snndeploy.samples import Samples
-from snndeploy.target import ChipSpec, Progress, no_progress
+from snndeploy.target import Progress, no_progress
 from snndeploy.verdict import Verdict, judge
 
 SIMULATOR = "sim"
@@ -89,8 +89,8 @@ class Latency:
     Attributes:
         step_s: mean time of a chip step; `slowest_s`: of the slowest one.
         decision_s: (steps + depth) mean chip steps, from a sample's first input to its answer.
-        throughput_hz: samples per second: one every `steps` chip steps, or every steps + depth
-            where the host resets the chip between samples (its own time is not public).
+        throughput_hz: samples per second, one every `period` chip steps; where the host clears the
+            chip between samples, the time that takes is not in it (it is not public).
         critical: population of the core that decided most steps' time.
     """
 
@@ -108,6 +108,8 @@ class Estimate:
 
     Attributes:
         steps: model steps per sample; `depth`: chip steps of the pipeline.
+        period: chip steps from one sample's start to the next one's; `alone`: the host clears the
+            chip between them.
         accuracy: of the integer network; None without labels.
         clipped: input values beyond the integer range.
         prices: name of the price table.
@@ -124,6 +126,8 @@ class Estimate:
     n_samples: int
     steps: int
     depth: int
+    period: int
+    alone: bool
     accuracy: float | None
     clipped: int
     layers: tuple[LayerEstimate, ...]
@@ -167,6 +171,8 @@ def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_pr
         n_samples=counts.n_samples,
         steps=network.steps,
         depth=network.depth,
+        period=network.period,
+        alone=network.alone,
         accuracy=answer.accuracy,
         clipped=sum(answer.clipped.values()),
         layers=_layers(network, counts, ledger),
@@ -176,7 +182,7 @@ def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_pr
         static=_static(ledger),
         missing=tuple(sorted(ledger.missing.items())),
         grade=ledger.grade,
-        latency=_latency(network, chip, counts, timing) if timing else None,
+        latency=_latency(network, counts, timing) if timing else None,
     )
 
 
@@ -245,20 +251,19 @@ def _layers(
     return tuple(layers)
 
 
-def _latency(network: Network, chip: ChipSpec, counts: EventCounts, timing: Timing) -> Latency:
+def _latency(network: Network, counts: EventCounts, timing: Timing) -> Latency:
     step_s = float(timing.step_s.mean())
     on = {
         core: name
         for core, name in zip(counts.cores, counts.populations, strict=True)
         if core != HOST
     }
-    drain = network.depth if chip.numerics.reset == "host" else 0
     busiest, _ = Counter(timing.critical_core.tolist()).most_common(1)[0]
     return Latency(
         step_s=step_s,
         slowest_s=float(timing.step_s.max()),
         decision_s=(network.steps + network.depth) * step_s,
-        throughput_hz=1 / ((network.steps + drain) * step_s),
+        throughput_hz=1 / (network.period * step_s),
         critical=on[busiest],
         grade=timing.grade,
     )

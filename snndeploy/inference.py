@@ -82,7 +82,7 @@ def input_shapes(deployed: Deployed) -> Shapes:
     """Return the shape of every array the user gives: the host part's inputs, else the sources."""
     if deployed.host is not None:
         return model_shapes(deployed.host)
-    return {source.name: source.shape for source in deployed.network.sources}
+    return {source.name: source.shape for source in deployed.network.inputs}
 
 
 def run_model(model: Model, samples: Samples, *, steps: int | None = None) -> Answer:
@@ -167,9 +167,9 @@ def encode_samples(
     network = deployed.network
     arrays: Mapping[str, FloatArray] = samples.x
     host = deployed.host
-    if host is not None:  # its outputs are the network's sources, in order
+    if host is not None:  # its outputs are the network's inputs, in order
         y = run_float(host, _frames(host, samples, network.steps))
-        pairs = zip(network.sources, host.outputs, strict=True)
+        pairs = zip(network.inputs, host.outputs, strict=True)
         arrays = {source.name: y[port.name] for source, port in pairs}
     encoded = {
         source.name: encode(
@@ -178,7 +178,7 @@ def encode_samples(
             steps=network.steps,
             rng=np.random.default_rng([deployed.options.seed, index]),
         )
-        for index, source in enumerate(network.sources)
+        for index, source in enumerate(network.inputs)
     }
     return (
         {name: e.values for name, e in encoded.items()},

@@ -13,8 +13,8 @@ from snndeploy.mapping.place import place
 from snndeploy.model import InputPort, Model
 from snndeploy.nirgraph.split import split_after
 from snndeploy.passes.discretize import LayerReport, discretize
+from snndeploy.passes.guard import schedule
 from snndeploy.passes.layers import layers_of
-from snndeploy.passes.waves import assign_waves
 from snndeploy.target import Numerics, Target
 
 Encode = Literal["auto", "spikes", "graded", "rate"]
@@ -32,6 +32,8 @@ class CompileOptions:
             payloads and `spikes` for spike inputs.
         input_bits: bits of a graded input, sign included.
         seed: of rate coding.
+        one_at_a_time: the host clears the chip before every sample; otherwise samples are streamed
+            wherever they provably do not touch.
     """
 
     steps: int | None = None
@@ -40,6 +42,7 @@ class CompileOptions:
     encode: Encode = "auto"
     input_bits: int = 8
     seed: int = 0
+    one_at_a_time: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -88,7 +91,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     network, reports = discretize(
         on_chip, graph, sources, numerics, steps=steps, weight_bits=_weight_bits(options, numerics)
     )
-    network = assign_waves(network, numerics)
+    network = schedule(network, numerics, alone=options.one_at_a_time)
     verify_network(network)
     assert not list(range_problems(network)), "discretize left a range unproven"
     placed = place(network, target.chip)

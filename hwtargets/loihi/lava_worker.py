@@ -395,8 +395,7 @@ def connect(wire: dict[str, Any], processes: dict[str, AbstractProcess]) -> None
 def rows_of(program: Program, process: Process, values: "np.ndarray | None") -> np.ndarray:
     """Return what a source sends, from its first window on [n_rows, n].
 
-    Args:
-        values: its integers [P, B, *shape]; None for a source that repeats one period for ever.
+    `values` are its integers [P, B, *shape], None for a source that repeats one period for ever.
     """
     steps, n = program.steps, process["n"]
     samples = 1 if values is None else values.shape[1]
@@ -444,9 +443,12 @@ def run_job(job: dict[str, Any], scratch: Path, *, progress: "tuple[Path | None,
 
 
 def run_stretch(
-    program: Program, inputs: dict[str, np.ndarray], wanted: "list[str]", place: Path,
+    program: Program,
+    inputs: dict[str, np.ndarray],
+    wanted: "list[str]",
+    place: Path,
     teller: Progress,
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     """Run samples without a break; return the words of wanted populations, [P, B, n]."""
     samples = next(iter(inputs.values())).shape[1]
     chip_steps = program.chip_steps(samples)

@@ -74,6 +74,9 @@ class Counter:
         for row in rows:
             if row.core != HOST:
                 self.events["barrier"][row.row] = 1
+        if self.network.alone:
+            host = next(row for row in rows if row.core == HOST)
+            self.events["reset"][host.row, :: self.network.period] = 1
         phase = np.stack([_phase(self.schedule, self.network.nodes[r.node].wave) for r in rows])
         for row in rows:
             self.events["host_out"][row.row] = row.reads * (phase[row.row] == 0)
@@ -103,7 +106,7 @@ class Counter:
             self._write("neuron_idle", row, windows, row.stop - row.start - n_active)
 
     def _arriving(self, sent: AnyArray, projection: Projection) -> BoolArray:
-        """Return which sources' spikes [F, n] arrive in each step: those sent `lag` steps before."""
+        """Return which spikes [F, n] arrive in each step: those sent `lag` steps before."""
         lag, steps = self.schedule.lag(projection), self.schedule.steps
         frames = sent.reshape(-1, steps, sent.shape[1])
         active = np.zeros(frames.shape, dtype=np.bool_)

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwtargets.simulator import compiled, lif
 from hwtargets.simulator.deliver import delivery
-from hwtargets.simulator.ran import Kernel, Ran, Run, start
+from hwtargets.simulator.ran import Kernel, Ran, start
 from hwtargets.simulator.windows import Schedule, in_order, schedule_of
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import AnyArray, IntArray
@@ -169,7 +169,7 @@ def run_chunk(
 
 
 def arriving_before(layer: Layer, sent: Mapping[str, AnyArray]) -> AnyArray:
-    """Return what arrives from populations that have run, wrapped to int32 [n_windows, steps, n]."""
+    """Return what arrives from populations that have run, int32 [n_windows, steps, n]."""
     first = next(iter(sent.values()))
     total = np.zeros((*first.shape[:2], layer.population.n), dtype=np.int32)
     for feed in layer.before:

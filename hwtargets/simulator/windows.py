@@ -70,8 +70,7 @@ class Schedule:
     def injected(self, source: Source, inputs: IntArray | None, windows: IntArray) -> IntArray:
         """Return what a source sends in some windows [n_windows, steps, n].
 
-        Args:
-            inputs: [P, B, *shape]; None if it takes no array.
+        `inputs` are [P, B, *shape], None for a source that takes no array.
         """
         start, steps = self.model_start(source.wave), self.network.steps
         frames = np.zeros((len(windows), self.steps, source.n), dtype=np.int64)

@@ -22,7 +22,7 @@ def make_probes(
         deployed: the network that is probed.
         samples: calibration data; the first 16 are used as the host encodes them.
     """
-    sources = deployed.network.sources
+    sources = deployed.network.inputs
     parts: dict[str, list[IntArray]] = {source.name: [] for source in sources}
     names: list[str] = []
     if samples is not None:

@@ -121,7 +121,7 @@ def _assemble(path: Path, digest: str, manifest: Manifest, files: Mapping[str, b
 
 
 def _probes(network: Network, arrays: Mapping[str, IntArray]) -> dict[str, IntArray]:
-    sources = [source.name for source in network.sources]
+    sources = [source.name for source in network.inputs]
     probes = {name: arrays["x" if len(sources) == 1 else f"x.{name}"] for name in sources}
     n_samples = {x.shape[1] for x in probes.values()}
     if len(n_samples) != 1 or any(len(x) != network.steps for x in probes.values()):

@@ -531,25 +531,40 @@ CATALOGUE: Mapping[str, Entry] = {
         "The neuron starts at 0 but resets to another value; on the chip both are the same.",
         "Give --semantics …,v0=reset if the framework starts at v_reset.",
     ),
-    "E2127": Entry(
-        "Bias on a synaptic current",
-        "The chip adds biases to the potential, not to the current.",
-        "Train the layer before a current-based neuron without bias.",
-    ),
     "E2128": Entry(
         "Chip with another state format",
         "The chip file describes state words that the `lif` program does not have.",
         "Describe a chip with the format that the message names.",
     ),
     "E2131": Entry(
-        "Feedback between populations",
-        "Loops through several populations are not lowered yet.",
-        "Deploy the feed-forward part.",
+        "Loop too short",
+        "On a chip every connection takes a step, so a loop through n populations feeds back after "
+        "n steps at the earliest; the model's feeds back sooner.",
+        "Train with a delay of a step in every connection of the loop, or let each population "
+        "feed back on itself alone.",
     ),
     "E2132": Entry(
         "Branch must wait too long",
         "A branch has to be delayed by more steps than its synapse format can hold.",
         "Make the branches' depths more alike.",
+    ),
+    "E2133": Entry(
+        "Samples would touch",
+        "Spikes that are under way when a sample ends would reach the next one, no guard can "
+        "silence their population, and its bias would make it fire even on a cleared chip.",
+        "Train the loop without bias, then samples can run one at a time.",
+    ),
+    "E2134": Entry(
+        "Charges before its sample arrives",
+        "Neurons of this chip do not reset themselves, so a population must rest until its input "
+        "arrives, and this one does not.",
+        "Report it: compilation brings biases through synapses on such chips.",
+    ),
+    "E2135": Entry(
+        "Biased feedback behind a sum",
+        "What a recurrent connection with a bias sends before the first step is undefined where it "
+        "does not lead straight into a neuron.",
+        "Train the recurrent weights without a bias.",
     ),
     "E2202": Entry(
         "Weights off the grid",

@@ -63,6 +63,11 @@ def compile_options(command: F) -> F:
             metavar="LOW HIGH",
             help="Input values, where a .nir file does not say.",
         ),
+        click.option(
+            "--one-at-a-time",
+            is_flag=True,
+            help="Clear the chip before every sample instead of streaming samples.",
+        ),
         click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
         click.option(
             "--weight-bits",
@@ -90,6 +95,7 @@ def options_from(chosen: dict[str, Any]) -> "CompileOptions":
         encode=chosen["encode"],
         input_bits=chosen["input_bits"],
         seed=chosen["seed"],
+        one_at_a_time=chosen["one_at_a_time"],
     )
 
 
@@ -169,6 +175,7 @@ def refuse_compile_options() -> None:
         "seed",
         "input_bits",
         "input_range",
+        "one_at_a_time",
     ):
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             raise UsageError(

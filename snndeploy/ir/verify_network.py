@@ -39,6 +39,8 @@ def network_problems(network: Network) -> Iterator[str]:
     """Yield every problem as `place: what`."""
     names = Counter([n.name for n in network.sources] + [n.name for n in network.populations])
     yield from (f"{name}: name used {n} times" for name, n in names.items() if n > 1)
+    projections = Counter(projection.name for projection in network.projections)
+    yield from (f"{name}: name used {n} times" for name, n in projections.items() if n > 1)
     if network.steps < 1:
         yield "network: no steps"
     for projection in network.projections:

@@ -45,6 +45,8 @@ FORGOTTEN = 4096
 """A potential below this is 0 after one step of the largest decay, 4095 / 4096."""
 MOST_COUNTED = 15
 """Largest multiple in which a gate counts a spike."""
+GUARD_ROOM = 5
+"""A guard must outweigh whatever arrives: a lagging population's current keeps that much room."""
 ENLARGE = 0.99
 """Factor on the threshold from one try to the next when a range does not hold."""
 
@@ -75,6 +77,7 @@ class Task:
         sources: one per path of the layer.
         steps: model steps per sample (P).
         bits: stored bits per weight.
+        lags: its spikes are taken with a lag: a guard may have to silence it between samples.
     """
 
     layer: Layer
@@ -82,6 +85,7 @@ class Task:
     numerics: Numerics
     steps: int
     bits: int
+    lags: bool = False
 
     @property
     def weights(self) -> tuple[FloatArray, ...]:
@@ -320,7 +324,7 @@ class Task:
     def ranges(self, choice: Choice) -> Ranges:
         """Return the proven ranges of a choice."""
         population, projections = self.write(choice)
-        nodes = {source.name: source for source in self.sources}
+        nodes = {s.name: s for s in self.sources if s.name != self.layer.name}
         network = Network(
             name="",
             steps=self.steps,
@@ -329,7 +333,8 @@ class Task:
             projections=projections,
             outputs=(),
         )
-        return population_ranges(network, population)
+        found = population_ranges(network, population)
+        return replace(found, current=GUARD_ROOM * found.current) if self.lags else found
 
     def bias_error(self, choice: Choice) -> float:
         """Return the largest bias error in threshold units (readouts: in units)."""
@@ -375,6 +380,7 @@ class Task:
                 sign_mode=rounded.sign_mode,
                 weight_bits=self.bits,
                 weight_exp=exponent,
+                lag=path.lag,
             )
             for name, path, rounded, exponent in zip(
                 names, layer.paths, choice.rounded, choice.exponents, strict=True
@@ -383,12 +389,13 @@ class Task:
         return population, projections
 
     def _projection_names(self) -> Iterator[str]:
-        """Yield `source->target`, with the way's last node where there are several ways."""
+        """Yield `source->target`, with the way's last node and lag where there are several ways."""
         sources = [path.source for path in self.layer.paths]
         for path in self.layer.paths:
-            several = sources.count(path.source) > 1 and path.nodes
-            way = f" via {path.nodes[-1]}" if several else ""
-            yield f"{path.source}->{self.layer.name}{way}"
+            several = sources.count(path.source) > 1
+            way = f" via {path.nodes[-1]}" if several and path.nodes else ""
+            lag = f" lag {path.lag}" if several and path.lag else ""
+            yield f"{path.source}->{self.layer.name}{way}{lag}"
 
 
 def smallest(synapse: Synapse) -> Synapse:

@@ -15,7 +15,7 @@ from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT
 from snndeploy.ir.text import KIND_OF
 from snndeploy.model import Model
 from snndeploy.passes.choose import Choice, Task
-from snndeploy.passes.layers import LayerGraph
+from snndeploy.passes.layers import BIAS, Layer, LayerGraph, with_bias_as_spikes
 from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
 from snndeploy.target import Numerics
 
@@ -103,12 +103,26 @@ def discretize(
             "the chip's state format is not that of the `lif` program",
             remedy="describe a chip with act_shift 6, state_bits 24 and decay_bits 12",
         )
+    layers = graph.layers
+    if numerics.reset == "host":  # its neurons would charge before a sample's wave arrives
+        layers = tuple(map(with_bias_as_spikes, layers))
+    if any(path.source == BIAS for layer in layers for path in layer.paths):
+        sources = (*sources, Source(name=BIAS, shape=(1,), encoding="bias"))
     nodes: dict[str, Source | Population] = {source.name: source for source in sources}
+    nodes |= {layer.name: _to_come(layer) for layer in layers}
+    lagging = {path.source for layer in layers for path in layer.paths if path.lag}
     projections: list[Projection] = []
     reports: dict[str, LayerReport] = {}
-    for layer in graph.layers:
+    for layer in layers:
         feeding = tuple(nodes[path.source] for path in layer.paths)
-        task = Task(layer=layer, sources=feeding, numerics=numerics, steps=steps, bits=weight_bits)
+        task = Task(
+            layer=layer,
+            sources=feeding,
+            numerics=numerics,
+            steps=steps,
+            bits=weight_bits,
+            lags=layer.name in lagging,
+        )
         choice = task.choose()
         nodes[layer.name], into = task.write(choice)
         projections += into
@@ -122,6 +136,12 @@ def discretize(
         outputs=_outputs(model, graph, reports),
     )
     return network, tuple(reports.values())
+
+
+def _to_come(layer: Layer) -> Source:
+    """Return what stands for a layer that feeds back before it is written: its payloads."""
+    multi = layer.neuron is not None and layer.neuron.multi_spike
+    return Source(name=layer.name, shape=layer.shape, high=MOST_SPIKES if multi else 1)
 
 
 def _outputs(

@@ -1,9 +1,10 @@
 """Model -> layers: each population to be, with every linear path that feeds it.
 
-A graph without loops is cut behind its spiking nodes. Every way from a spiking node or an input to
-the next one (pools, flattening, scales and at most one weight node) becomes one linear map in
-float. Edges that meet are sums: a residual add, a concatenation or a sum of spikes before weights
-is one path per source, each with its own copy of the weights, so that spikes stay binary.
+A graph is cut behind its spiking nodes. Every way from a spiking node or an input to the next one
+(pools, flattening, scales and at most one weight node) becomes one linear map in float. Edges that
+meet are sums: a residual add, a concatenation or a sum of spikes before weights is one path per
+source, each with its own copy of the weights, so that spikes stay binary. A way over a feedback
+edge lags a step.
 """
 
 from dataclasses import dataclass, replace
@@ -14,11 +15,15 @@ import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import FloatArray
+from snndeploy.ir.synapses import Dense
 from snndeploy.model import Model
-from snndeploy.nirgraph.rebuild import sources_of, topological_order
+from snndeploy.nirgraph.rebuild import feedback_edges, sources_of, topological_order
+from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.passes.linear import Build, LinearMap, bad_shape, extend, identity, weights_of
 from snndeploy.passes.neuron import NEURONS, Recurrence, recurrence
 
+BIAS = "host.bias"
+"""Name of the source that sends 1 in every step."""
 MOST_PATHS = 64
 """Ways into one population beyond which replicated synapses are refused."""
 
@@ -32,12 +37,14 @@ class Path:
         nodes: the linear NIR nodes on it, in order.
         weight: real weights, first axis the target channel or neuron.
         build: makes the synapse of integer weights of the same shape.
+        lag: steps between what the source sends and what is taken.
     """
 
     source: str
     nodes: tuple[str, ...]
     weight: FloatArray
     build: Build
+    lag: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -66,7 +73,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class LayerGraph:
-    """All layers, sources before targets, and the layer that each output reads."""
+    """All layers, sources before targets but for feedback, and the layer that each output reads."""
 
     layers: tuple[Layer, ...]
     outputs: dict[str, str]
@@ -74,41 +81,81 @@ class LayerGraph:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class _Way:
-    """A linear map on its way from a source."""
+    """A linear map on its way from a source; `late` is a bias that acts from step `lag` on."""
 
     source: str
     linear: LinearMap
+    lag: int = 0
+    late: FloatArray | None = None
 
 
 def layers_of(model: Model) -> LayerGraph:
     """Cut a graph into layers.
 
     Raises:
-        UnsupportedError: E2021 a loop, E2101 too many ways into one node, E2102 a node that has no
-            lowering, E2103 weights after weights, E2104 a pool between weights and neuron, and
-            those of `recurrence`.
+        UnsupportedError: E2021 a loop without a spiking node, E2101 too many ways into one node,
+            E2102 a node that has no lowering, E2103 weights after weights, E2104 a pool between
+            weights and neuron, and those of `recurrence`.
         ModelError: E1052 shapes that do not follow from each other.
     """
+    ways = _Ways(model)
     layers: list[Layer] = []
     outputs: dict[str, str] = {}
-    ways: dict[str, tuple[_Way, ...]] = {}
     for name in topological_order(model.graph):
         node = model.graph.nodes[name]
-        if isinstance(node, nir.Input):
-            shape = next(port.shape for port in model.inputs if port.name == name)
-            ways[name] = (_Way(source=name, linear=identity(shape)),)
-            continue
-        arriving = tuple(way for source in sources_of(model.graph, name) for way in ways[source])
-        _check_ways(name, arriving)
         if isinstance(node, nir.Output):
-            outputs[name] = _output(name, arriving, layers)
+            outputs[name] = _output(name, ways.into(name), layers)
         elif isinstance(node, NEURONS):
             neuron = recurrence(name, node, model.semantics_of(name))
-            layers.append(_close(arriving, name, neuron))
-            ways[name] = (_Way(source=name, linear=identity(layers[-1].shape)),)
-        else:
-            ways[name] = _extended(arriving, name, node)
+            layers.append(_close(ways.into(name), name, neuron))
     return LayerGraph(layers=tuple(layers), outputs=outputs)
+
+
+class _Ways:
+    """Every way from a spiking node or an input to a node, found from the node backwards."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.graph = normalize_graph(model.graph)
+        self.lagging = feedback_edges(self.graph)
+        self.known: dict[str, tuple[_Way, ...]] = {}
+
+    def into(self, name: str) -> tuple[_Way, ...]:
+        """Return the ways that arrive at a node."""
+        arriving: list[_Way] = []
+        for source in sources_of(self.graph, name):
+            late = (source, name) in self.lagging
+            arriving += [self._lagged(way, name) if late else way for way in self._out_of(source)]
+        _check_ways(name, tuple(arriving))
+        return tuple(arriving)
+
+    def _out_of(self, name: str) -> tuple[_Way, ...]:
+        node = self.graph.nodes[name]
+        if isinstance(node, (nir.Input, *NEURONS)):
+            return (_Way(source=name, linear=identity(shape_of(node))),)
+        if name not in self.known:
+            self.known[name] = _extended(self.into(name), name, node)
+        return self.known[name]
+
+    def _lagged(self, way: _Way, target: str) -> _Way:
+        """Return the way with a step of lag.
+
+        What a loop carries before the first step is nothing, or what its weights make of zeros
+        (`Semantics.feedback`): their bias then acts in the first step too.
+        """
+        node = self.graph.nodes[target]
+        bias, lag = way.linear.bias, way.lag + 1
+        zeros_first = self.model.semantics_of(target).feedback == "spike"
+        if zeros_first or bias is None or not bias.any():
+            return replace(way, lag=lag)
+        if not isinstance(node, NEURONS):
+            raise UnsupportedError(
+                "E2135",
+                "a biased feedback that does not lead straight into a neuron",
+                where=target,
+                remedy="train the recurrent weights without a bias",
+            )
+        return replace(way, lag=lag, late=bias, linear=replace(way.linear, bias=None))
 
 
 def _check_ways(name: str, arriving: tuple[_Way, ...]) -> None:
@@ -135,7 +182,7 @@ def _extended(arriving: tuple[_Way, ...], name: str, node: object) -> tuple[_Way
         linear = extend(way.linear, name, node)
         if index and linear.weight_node == name:
             linear = replace(linear, bias=None)
-        found.append(_Way(source=way.source, linear=linear))
+        found.append(replace(way, linear=linear))
     return tuple(found)
 
 
@@ -143,7 +190,7 @@ def _output(name: str, arriving: tuple[_Way, ...], layers: list[Layer]) -> str:
     """Return the layer an output reads: a spiking one, or a readout made for it."""
     (first, *rest) = arriving
     map_ = first.linear
-    untouched = not map_.weight_node and map_.pool is None and map_.scale == 1.0
+    untouched = not (map_.weight_node or map_.pool or first.lag) and map_.scale == 1.0
     if not rest and untouched and any(layer.name == first.source for layer in layers):
         return first.source
     label = next((w.linear.weight_node for w in reversed(arriving) if w.linear.weight_node), name)
@@ -165,26 +212,44 @@ def _close(arriving: tuple[_Way, ...], name: str, neuron: Recurrence | None) -> 
     for values in (neuron.threshold, neuron.gain, neuron.drive, neuron.keep_u, neuron.keep_v):
         if len(values) not in (1, n):
             raise bad_shape(name, values.shape, shape)
-    if neuron.keep_u.any() and np.any(bias != 0):
-        raise UnsupportedError(
-            "E2127",
-            "a bias that enters the synaptic current; the chip adds biases to the potential",
-            where=name,
-            remedy="train the layer before a current-based neuron with bias=False",
-        )
     factor, threshold = _normalised(neuron, n)
-    scaled = tuple(replace(path, weight=_scale_rows(name, path.weight, factor)) for path in paths)
+    scaled = [replace(path, weight=_scale_rows(name, path.weight, factor)) for path in paths]
+    if neuron.keep_u.any() and bias.any():
+        scaled.append(_bias_path(bias * factor, 0))
+        bias = 0 * bias
+    scaled += [_bias_path(way.late * factor, way.lag) for way in arriving if way.late is not None]
     drive = np.broadcast_to(neuron.drive, n)
     common = np.ptp(neuron.threshold) == 0
     bias = bias * factor + (drive if common else drive / neuron.threshold)
     one = np.ones(1)
     neuron = replace(neuron, gain=one, drive=0 * one, threshold=threshold)
-    return Layer(name=name, paths=scaled, bias=bias, shape=shape, neuron=neuron)
+    return Layer(name=name, paths=tuple(scaled), bias=bias, shape=shape, neuron=neuron)
+
+
+def with_bias_as_spikes(layer: Layer) -> Layer:
+    """Return a layer whose bias arrives through synapses, in the steps of its window alone."""
+    if not layer.bias.any():
+        return layer
+    return replace(layer, paths=(*layer.paths, _bias_path(layer.bias, 0)), bias=0 * layer.bias)
+
+
+def _bias_path(bias: FloatArray, lag: int) -> Path:
+    """Return a bias as synapses of a source that sends 1 in every step.
+
+    For a bias into the synaptic current (the chip's biases enter the potential), and for one that
+    a feedback brings from its first step on.
+    """
+    column = bias[:, None]
+    return Path(
+        source=BIAS, nodes=(), weight=column, build=lambda whole: Dense(weight=whole), lag=lag
+    )
 
 
 def _path(way: _Way) -> Path:
     weight, build = weights_of(way.linear)
-    return Path(source=way.source, nodes=way.linear.nodes, weight=weight, build=build)
+    return Path(
+        source=way.source, nodes=way.linear.nodes, weight=weight, build=build, lag=way.lag
+    )
 
 
 def _normalised(neuron: Recurrence, n: int) -> tuple[FloatArray, FloatArray]:

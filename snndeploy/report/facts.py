@@ -23,7 +23,10 @@ def microcode_notes(layers: Iterable[LayerReport]) -> tuple[str, ...]:
 def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> tuple[Fact, ...]:
     """Return (name, value, note) of what was measured beside the tables."""
     steps, depth, latency = estimate.steps, estimate.depth, estimate.latency
-    rows = [("samples", f"{estimate.n_samples:,}", f"{steps} steps each, pipeline {depth} deep")]
+    flow = "one at a time" if estimate.alone else f"one every {estimate.period} steps"
+    rows = [
+        ("samples", f"{estimate.n_samples:,}", f"{steps} steps each, pipeline {depth} deep, {flow}")
+    ]
     if float_accuracy is not None:
         rows.append(("accuracy before", percent(float_accuracy), "float model"))
     if estimate.accuracy is not None:

@@ -109,8 +109,8 @@ def test_inspect_describes_models_and_bundles(snn, what):
     ("what", "stage", "start"),
     [
         ("model.pt", "nir", "node "),
-        ("model.pt", "network", "snndeploy-network 2"),
-        ("net", "network", "snndeploy-network 2"),
+        ("model.pt", "network", "snndeploy-network 3"),
+        ("net", "network", "snndeploy-network 3"),
         ("net", "placement", "{"),
     ],
 )

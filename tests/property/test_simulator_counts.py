@@ -25,6 +25,7 @@ def placed_network(seed):
     """Return a random network on as many small cores as it takes, and its inputs."""
     rng = np.random.default_rng(seed)
     network, inputs = random_network(rng)
+    network = replace(network, alone=bool(rng.random() < 0.3))
     n = sum(population.n for population in network.populations)
     limits = {"cores": 128, "neurons_per_core": int(rng.integers(3, 40)) + n // 100}
     changed = {key: replace(CHIP.limits[key], value=Decimal(n)) for key, n in limits.items()}
@@ -72,6 +73,8 @@ def counted_by_hand(network, inputs, placement):
     found = Counter()
     sent = sent_log(network, inputs)
     stored = {p.name: expanded(p.synapse)[1] for p in network.projections}
+    if network.alone:
+        found.update({("reset", HOST, t): 1 for t in range(0, len(sent["in"]), network.period)})
     for source in network.sources:
         for t, values in enumerate(sent[source.name]):
             found["host_in", HOST, t] += int((values != 0).sum())

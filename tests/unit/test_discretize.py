@@ -292,7 +292,6 @@ ONE, ZERO = np.ones(4), np.zeros(4)
 REFUSED = {
     "E2103": [EYE, EYE, integrate_and_fire((4,))],
     "E2102": [EYE, nir.LI(tau=ONE, r=ONE, v_leak=ZERO)],
-    "E2127": [nir.Affine(weight=np.eye(4), bias=ONE), cuba((4,), keep_u=0.5, keep_v=0.5)],
 }
 
 
