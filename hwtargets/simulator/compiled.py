@@ -162,14 +162,17 @@ def update(a: AnyArray, states: Words, code: Compiled) -> tuple[AnyArray, Words,
         slots[before] = states[name]
     left: Left = []
     for instruction in code.instructions:
-        args = [slots[arg] for arg in instruction.args]
+        args = [_set(slots[arg]) for arg in instruction.args]
         result = slots[instruction.target] = instruction.run(*args)
         if instruction.watched:
             left.append((instruction.watched, np.not_equal(result, args[0])))
-    now = {name: _value(slots[after], a.shape) for name, (_, after) in code.states.items()}
-    return _value(slots[code.emits], a.shape), now, left
+    now = {
+        name: np.broadcast_to(_set(slots[after]), a.shape)
+        for name, (_, after) in code.states.items()
+    }
+    return np.broadcast_to(_set(slots[code.emits]), a.shape), now, left
 
 
-def _value(values: AnyArray | None, shape: tuple[int, ...]) -> AnyArray:
+def _set(values: AnyArray | None) -> AnyArray:
     assert values is not None
-    return np.broadcast_to(values, shape)
+    return values

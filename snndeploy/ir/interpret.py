@@ -84,7 +84,8 @@ def injected(network: Network, source: Source, frames: IntArray | None, t: int) 
         return np.full(source.n, int(k < network.steps))
     assert frames is not None
     if sample in range(frames.shape[1]) and k < network.steps:
-        return frames[k, sample].reshape(-1)
+        frame: IntArray = frames[k, sample].reshape(-1)
+        return frame
     return np.zeros(source.n, dtype=np.int64)
 
 

@@ -83,7 +83,7 @@ def is_inhibited(network: Network, population: Population, steps: int) -> bool:
     current, top = np.array([ranges.current]), min(ranges.potential, V_LIMIT)
     v_high = np.minimum(threshold, top) if zeroed else np.array([top])
     now = Bounds(u_low=-current, u_high=current, v_high=v_high)
-    inhibition = sum(_inhibition(p, population.n) for p in guards)
+    inhibition = np.sum([_inhibition(p, population.n) for p in guards], axis=0)
     for left in reversed(range(network.guard)):
         if np.any(now.u_low <= -U_LIMIT) or np.any(now.u_high >= U_LIMIT):
             return False
@@ -125,5 +125,6 @@ def _after(population: Population, now: Bounds, arriving: int, inhibition: IntAr
 
 
 def _decay(state: IntArray, keep: IntArray) -> IntArray:
-    product = state * keep
-    return np.sign(product) * (np.abs(product) >> 12)
+    product: IntArray = state * keep
+    rounded: IntArray = np.sign(product) * (np.abs(product) >> 12)
+    return rounded

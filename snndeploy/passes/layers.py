@@ -247,9 +247,7 @@ def _bias_path(bias: FloatArray, lag: int) -> Path:
 
 def _path(way: _Way) -> Path:
     weight, build = weights_of(way.linear)
-    return Path(
-        source=way.source, nodes=way.linear.nodes, weight=weight, build=build, lag=way.lag
-    )
+    return Path(source=way.source, nodes=way.linear.nodes, weight=weight, build=build, lag=way.lag)
 
 
 def _normalised(neuron: Recurrence, n: int) -> tuple[FloatArray, FloatArray]:
