@@ -78,7 +78,8 @@ def is_inhibited(network: Network, population: Population, steps: int) -> bool:
         return False
     threshold = _threshold(population)
     arriving = arriving_bound(network, population)
-    ranges = leaky_ranges(population, arriving, network.period)
+    since_reset = population.wave if network.alone else network.period
+    ranges = leaky_ranges(population, arriving, since_reset)
     zeroed = population.program.name in RESETS_TO_ZERO
     current, top = np.array([ranges.current]), min(ranges.potential, V_LIMIT)
     v_high = np.minimum(threshold, top) if zeroed else np.array([top])
