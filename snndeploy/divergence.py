@@ -88,7 +88,7 @@ def compare_traces(
             unequal = mine != theirs
             if unequal.any():
                 different += int(np.count_nonzero(unequal))
-                found.append(_first(population, network.steps, word, mine, theirs, first_sample))
+                found.append(_first(population, network.period, word, mine, theirs, first_sample))
     return BackendResult(
         backend=backend,
         words=tuple(sorted(words)),
@@ -121,7 +121,7 @@ def _words(name: str, reference: Traces, other: Traces) -> Iterator[tuple[str, I
 
 def _first(
     population: Population,
-    steps: int,
+    period: int,
     word: str,
     mine: IntArray,
     theirs: IntArray,
@@ -129,7 +129,7 @@ def _first(
 ) -> tuple[int, Difference]:
     """Return the chip step of the first unequal cell, and the cell."""
     step, sample, neuron = np.nonzero(mine != theirs)
-    at = sample * steps + population.wave + step
+    at = sample * period + population.wave + step
     i = int(np.lexsort((neuron, at))[0])
     cell = (step[i], sample[i], neuron[i])
     difference = Difference(

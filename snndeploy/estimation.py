@@ -23,7 +23,7 @@ from snndeploy.energy import (
     price,
 )
 from snndeploy.errors import CapacityError
-from snndeploy.inference import Deployed, run_deployed
+from snndeploy.inference import Deployed, longest, run_deployed
 from snndeploy.ir.network import Network
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
@@ -152,7 +152,7 @@ def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_pr
         CapacityError: it does not fit.
         ModelError: arrays that do not fit the inputs; E3006, the chip has no latencies.
     """
-    chip, network = deployed.target.chip, deployed.network
+    chip, network = deployed.target.chip, deployed.network.lasting(longest(samples.x))
     if deployed.placement is None:
         violations = getattr(deployed, "violations", ())
         raise CapacityError(deployed.target.name, violations)

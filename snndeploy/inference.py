@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from snndeploy.errors import ModelError, UsageError
-from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
 from snndeploy.ir.encode import encode
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -91,14 +91,14 @@ def run_model(model: Model, samples: Samples, *, steps: int | None = None) -> An
     Args:
         model: the model.
         samples: the user's arrays.
-        steps: model steps per sample; None takes the model's own, else as many as the data has.
+        steps: model steps per sample; None takes the model's own, else as many as the data has; 0
+            always takes the data's.
 
     Raises:
         ModelError: E1211, more frames than steps.
         UsageError: E5022, a static image, and nothing says for how many steps.
     """
-    longest = max(len(x) for x in samples.x.values())
-    steps = steps or model.steps or longest
+    steps = longest(samples.x) if steps == 0 else steps or model.steps or longest(samples.x)
     if steps == 1 and any(port.repeat for port in model.inputs):
         raise UsageError(
             "E5022",
@@ -138,10 +138,11 @@ def run_deployed(
         TargetError: the executor is missing or failed.
     """
     inputs, clipped = encode_samples(deployed, samples)
-    outputs = deployed.network.outputs
+    network = deployed.network.lasting(longest(inputs))
+    outputs = network.outputs
     wanted = dict.fromkeys((*(output.population for output in outputs), *record))
     result = find_executor(backend).run(
-        deployed.network,
+        network,
         inputs,
         record=tuple(wanted),
         placement=deployed.placement,
@@ -160,11 +161,16 @@ def run_deployed(
     )
 
 
+def longest(arrays: Mapping[str, AnyArray]) -> int:
+    """Return the most steps of arrays [T, B, *shape]."""
+    return max(len(array) for array in arrays.values())
+
+
 def encode_samples(
     deployed: Deployed, samples: Samples
 ) -> tuple[dict[str, IntArray], dict[str, int]]:
     """Return what the host injects, [P, B, *shape] per source, and the values it clipped."""
-    network = deployed.network
+    network = deployed.network.lasting(longest(samples.x))
     arrays: Mapping[str, FloatArray] = samples.x
     host = deployed.host
     if host is not None:  # its outputs are the network's inputs, in order

@@ -25,7 +25,8 @@ class CompileOptions:
     """What the user chooses.
 
     Attributes:
-        steps: model steps per sample (P); None takes the model's own.
+        steps: model steps per sample (P); None takes the model's own; 0 has no end: no resets, the
+            network runs as long as its input does.
         weight_bits: stored bits per weight, 2..8.
         host_layers: leading weight layers, with their neurons, that the host computes in float.
         encode: how real inputs become integers; `auto` is `graded` where the chip carries
@@ -93,7 +94,8 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     )
     network = schedule(network, numerics, alone=options.one_at_a_time)
     verify_network(network)
-    assert not list(range_problems(network)), "discretize left a range unproven"
+    unproven = [problem for problem in range_problems(network) if steps or "clips" not in problem]
+    assert not unproven, f"discretize left a range unproven: {unproven[0]}"
     placed = place(network, target.chip)
     placement = placed if isinstance(placed, Placement) else None
     broken = target.check(network) + (() if isinstance(placed, Placement) else placed)
@@ -186,8 +188,15 @@ def _steps(model: Model, options: CompileOptions) -> int:
             where="--steps",
             remedy="give --steps P, the number of time steps the model was trained with",
         )
-    if steps < 1:
+    if steps < 0:
         raise UsageError("E5013", f"{steps} steps", where="--steps", remedy="use at least 1")
+    if not steps and any(port.repeat for port in model.inputs):
+        raise UsageError(
+            "E5013",
+            "a static image would be shown for ever",
+            where="--steps inf",
+            remedy="give the number of steps it is shown",
+        )
     return steps
 
 

@@ -14,7 +14,7 @@ from snndeploy.bundle.publish import write_file
 from snndeploy.bundle.read import CERTIFICATE, Bundle
 from snndeploy.divergence import BackendResult, Traces, compare_traces, merge
 from snndeploy.errors import TargetError
-from snndeploy.inference import encode_samples
+from snndeploy.inference import encode_samples, longest
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.neurons import LIF, NEVER
@@ -116,18 +116,17 @@ def verify(
     own = samples is None
     inputs = bundle.probes if samples is None else encode_samples(bundle, samples)[0]
     present = [name for name, reason in missing.items() if not reason]
+    network = bundle.network.lasting(longest(inputs))
     results: dict[str, BackendResult] = {}
-    fired = dict.fromkeys(bundle.network.population, 0)
-    for start, answers in _answers(bundle, present, inputs, given, progress):
+    fired = dict.fromkeys(network.population, 0)
+    for start, answers in _answers(network, present, inputs, given, progress):
         reference = answers.pop(REFERENCE.name)
         for name, trace in reference.items():
             fired[name] += int(np.count_nonzero(trace.spikes))
         if own:
             answers[STORED] = _cut(bundle.expected, start, next(iter(reference.values())))
         for name, traces in answers.items():
-            result = compare_traces(
-                bundle.network, reference, traces, backend=name, first_sample=start
-            )
+            result = compare_traces(network, reference, traces, backend=name, first_sample=start)
             results[name] = merge(results[name], result) if name in results else result
     absent = (BackendResult(backend=n, missing=reason) for n, reason in missing.items() if reason)
     n_samples = _n_samples(inputs)
@@ -135,10 +134,10 @@ def verify(
         bundle=bundle.digest,
         tool=bundle.manifest.tool,
         target=bundle.manifest.target,
-        steps=bundle.network.steps,
+        steps=network.steps,
         inputs=bundle.manifest.probes if own else tuple(f"input {i}" for i in range(n_samples)),
         backends=(*results.values(), *absent),
-        activity=_activity(bundle.network, fired, n_samples),
+        activity=_activity(network, fired, n_samples),
     )
     text = json.dumps(certificate.record(), indent=1, sort_keys=True) + "\n"
     write_file(bundle.path / CERTIFICATE, text.encode())
@@ -156,14 +155,13 @@ def _missing(backends: tuple[str, ...], *, require_all: bool) -> dict[str, str]:
 
 
 def _answers(
-    bundle: Bundle,
+    network: Network,
     backends: list[str],
     inputs: Mapping[str, IntArray],
     given: Given,
     progress: Progress,
 ) -> Iterator[tuple[int, dict[str, Traces]]]:
     """Yield the traces of every backend, a few samples at a time so that they fit in memory."""
-    network = bundle.network
     record = tuple(network.population)
     words = sum(p.n * (1 + len(p.program.states)) for p in network.populations)
     size = max(1, CHUNK_BYTES // max(1, 8 * network.steps * words))

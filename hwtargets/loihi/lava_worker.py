@@ -265,6 +265,13 @@ class Program:
         self.period = self.steps + (self.depth if self.alone else self.guard)
         self.processes = {p["name"]: p for p in self.record["processes"]}
 
+    def last(self, steps: int) -> None:
+        """Give a network without end, whose P is 0, the length of its input."""
+        if not self.steps:
+            self.steps, self.period = steps, steps + self.depth
+            for process in self.of_kind(*POPULATIONS):
+                process["reset_interval"] = self.period
+
     def chip_steps(self, samples: int) -> int:
         """Return the steps that run some samples, pipeline drain included."""
         return (samples - 1) * self.period + self.steps + self.depth
@@ -425,6 +432,7 @@ def run_job(job: dict[str, Any], scratch: Path, *, progress: "tuple[Path | None,
     """
     program = Program(Path(job["program"]))
     inputs = read_inputs(program, job["input"])
+    program.last(len(next(iter(inputs.values()))))
     wanted = job["record"] or program.record["outputs"]
     samples = next(iter(inputs.values())).shape[1]
     path, done, total = progress
@@ -491,7 +499,7 @@ def read_inputs(program: Program, path: str) -> dict[str, np.ndarray]:
         values = inputs[node_name(process)]
         if values.dtype.kind not in "iub":
             raise ValueError(f"{path}: input {node_name(process)} does not hold integers")
-        if values.shape[0] != program.steps or values[:1, :1].size != process["n"]:
+        if values.shape[0] != (program.steps or len(values)) or values[:1, :1].size != process["n"]:
             raise ValueError(
                 f"{path}: input {node_name(process)} has shape {list(values.shape)}, "
                 f"the program takes {program.steps} steps of {process['n']} values"

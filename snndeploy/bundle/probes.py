@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from snndeploy.inference import Deployed, encode_samples
+from snndeploy.inference import Deployed, encode_samples, longest
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Source
 from snndeploy.samples import Samples
 
 N_CALIBRATION = 16
 N_RANDOM = 2
+UNENDING = 64
 DENSITIES = (2, 10, 30)
 """Share of active inputs per step, in percent: sparse events, typical rates, a stress."""
 
@@ -20,8 +21,10 @@ def make_probes(
 
     Args:
         deployed: the network that is probed.
-        samples: calibration data; the first 16 are used as the host encodes them.
+        samples: calibration data; the first 16 are used as the host encodes them. A network
+            without end is probed for as long as they last, else for `UNENDING` steps.
     """
+    steps = deployed.network.steps or (longest(samples.x) if samples else UNENDING)
     sources = deployed.network.inputs
     parts: dict[str, list[IntArray]] = {source.name: [] for source in sources}
     names: list[str] = []
@@ -33,7 +36,7 @@ def make_probes(
     for percent in DENSITIES:
         for index, source in enumerate(sources):
             rng = np.random.default_rng([percent, index])
-            parts[source.name].append(_random(source, deployed.network.steps, percent, rng))
+            parts[source.name].append(_random(source, steps, percent, rng))
         names += [f"random {percent} % {i}" for i in range(N_RANDOM)]
     return {name: np.concatenate(values, axis=1) for name, values in parts.items()}, tuple(names)
 

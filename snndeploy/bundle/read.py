@@ -12,6 +12,7 @@ from snndeploy.bundle.manifest import Manifest, load_manifest, sha256
 from snndeploy.bundle.placement_file import load_placement
 from snndeploy.errors import ModelError
 from snndeploy.frontends.nir_file import read as read_nir
+from snndeploy.inference import longest
 from snndeploy.ir.arrays import IntArray, frozen_int
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -124,7 +125,8 @@ def _probes(network: Network, arrays: Mapping[str, IntArray]) -> dict[str, IntAr
     sources = [source.name for source in network.inputs]
     probes = {name: arrays["x" if len(sources) == 1 else f"x.{name}"] for name in sources}
     n_samples = {x.shape[1] for x in probes.values()}
-    if len(n_samples) != 1 or any(len(x) != network.steps for x in probes.values()):
+    steps = network.lasting(longest(probes)).steps
+    if len(n_samples) != 1 or any(len(x) != steps for x in probes.values()):
         raise ValueError("probes have other steps or samples than the network")
     return probes
 

@@ -20,6 +20,7 @@ from snndeploy.bundle.publish import check_destination, publish
 from snndeploy.bundle.read import CERTIFICATE, Bundle, read_bundle
 from snndeploy.errors import CapacityError, ModelError
 from snndeploy.frontends.nir_file import write as write_nir
+from snndeploy.inference import longest
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.text import print_network
 from snndeploy.model import Model
@@ -120,7 +121,7 @@ def _expected(
     """Simulate the probes: spikes of every population, v where the host reads it."""
     populations = tuple(population.name for population in compiled.network.populations)
     result = find_executor(SIMULATOR).run(
-        compiled.network,
+        compiled.network.lasting(longest(probes)),
         probes,
         record=populations,
         progress=progress,

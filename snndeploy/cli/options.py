@@ -17,6 +17,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_TARGET = "loihi"
 
 
+class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
+    """A number of steps, or `inf`, which is 0 in `CompileOptions`."""
+
+    name = "P|inf"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "inf":
+            return 0
+        if isinstance(value, int) or str(value).isdecimal():
+            steps = int(value)
+            if steps > 0:
+                return steps
+        self.fail(f"{value!r} is neither a whole number above 0 nor inf", param, ctx)
+
+
 def path_type() -> click.Path:
     """Return a path that is not looked at here: what reads it says what is wrong with it."""
     return click.Path(readable=False, path_type=Path)
@@ -77,7 +92,9 @@ def compile_options(command: F) -> F:
             help="Stored bits per weight.",
         ),
         click.option(
-            "--steps", type=click.IntRange(min=1), help="Model steps per sample; default: its own."
+            "--steps",
+            type=Steps(),
+            help="Model steps per sample, or inf to run without resets; default: its own.",
         ),
     ):
         command = decorate(command)

@@ -16,7 +16,7 @@ nothing, or by running samples alone, the host clearing states and spikes before
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
@@ -154,7 +154,8 @@ class Network:
     """An integer network.
 
     Attributes:
-        steps: model steps per sample (P).
+        steps: model steps per sample (P); 0 for a network without end, which runs as long as its
+            input does (`lasting`) and is never reset on the way.
         guard: dead chip steps before each window (0 without lags).
         alone: samples run one at a time: before each the host clears all states and spikes.
     """
@@ -202,6 +203,10 @@ class Network:
     def inputs(self) -> tuple[Source, ...]:
         """The sources that the user's arrays feed."""
         return tuple(source for source in self.sources if source.is_given)
+
+    def lasting(self, steps: int) -> "Network":
+        """Return the network that runs samples of so many steps; itself unless it has no end."""
+        return self if self.steps else replace(self, steps=steps)
 
     def chip_steps(self, n_samples: int) -> int:
         """Return the chip steps that run `n_samples` samples, pipeline drain included."""

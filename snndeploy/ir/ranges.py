@@ -11,6 +11,7 @@ from snndeploy.ir.neurons import ACT_SHIFT, U_LIMIT, V_LIMIT
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
 INPUT_LIMIT = (1 << 31) - 1
+UNBOUNDED = 1 << 62
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +106,7 @@ def shifted(largest: int, exponent: int) -> int:
 
 
 def leaky_ranges(population: Population, arriving: int, steps: int) -> Ranges:
-    """Bound u and v of a leaky population over `steps` steps from a reset.
+    """Bound u and v of a leaky population over `steps` steps from a reset, for ever if 0.
 
     Where a spike subtracts `drop`, v stays above -drop - bound: a neuron whose v exceeds its
     threshold, which is not negative, falls at most to -drop, from where it leaks like any other.
@@ -117,11 +118,15 @@ def leaky_ranges(population: Population, arriving: int, steps: int) -> Ranges:
     current = (arriving << ACT_SHIFT) * geometric(keep_u, steps)
     potential = (current + int(bias.max())) * geometric(keep_v, steps)
     drop = int(params["drop"].max()) if "drop" in params else 0
-    return Ranges(
-        arriving=arriving, current=int(np.ceil(current)), potential=int(np.ceil(potential)) + drop
-    )
+    return Ranges(arriving=arriving, current=_whole(current), potential=_whole(potential) + drop)
+
+
+def _whole(bound: float) -> int:
+    return int(np.ceil(min(bound, UNBOUNDED)))
 
 
 def geometric(factors: FloatArray, steps: int) -> float:
-    """Return 1 + factor + … + factor^(steps - 1) of the largest factor."""
+    """Return 1 + factor + … + factor^(steps - 1) of the largest factor; the limit for 0 steps."""
+    if not steps:
+        return 1 / (1 - float(factors.max())) if factors.max() < 1 else np.inf
     return float(np.sum(np.power(factors.max(), np.arange(steps))))

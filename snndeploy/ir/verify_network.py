@@ -41,8 +41,10 @@ def network_problems(network: Network) -> Iterator[str]:
     yield from (f"{name}: name used {n} times" for name, n in names.items() if n > 1)
     projections = Counter(projection.name for projection in network.projections)
     yield from (f"{name}: name used {n} times" for name, n in projections.items() if n > 1)
-    if network.steps < 1:
-        yield "network: no steps"
+    if network.steps < 0:
+        yield f"network: {network.steps} steps"
+    if not network.steps and not network.alone:
+        yield "network: without end, and samples follow each other"
     for projection in network.projections:
         yield from _projection_problems(network, projection)
     for population in network.populations:

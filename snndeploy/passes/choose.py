@@ -75,7 +75,7 @@ class Task:
 
     Attributes:
         sources: one per path of the layer.
-        steps: model steps per sample (P).
+        steps: model steps per sample (P), 0 without end.
         bits: stored bits per weight.
         lags: its spikes are taken with a lag: a guard may have to silence it between samples.
     """
@@ -169,10 +169,13 @@ class Task:
             params = integrator(bias_mant=bias[0], bias_exp=bias[1])
             choice = Choice(rounded=rounded, exponents=exponents, unit=unit, params=params)
             ranges = self.ranges(choice)
-            if not ranges.u_wraps and not ranges.v_clips:
+            if not ranges.u_wraps and not (ranges.v_clips and self.steps):
                 errors = self.bias_error(choice) + sum(r.rounded for r in rounded)
-                return replace(choice, exact=errors == 0, enlarged=unit / first)
-            unit *= max(ranges.potential / V_LIMIT, ranges.current / V_LIMIT, 1.001)
+                exact = errors == 0 and not ranges.v_clips
+                return replace(choice, exact=exact, enlarged=unit / first)
+            unit *= max(
+                ranges.potential / V_LIMIT if self.steps else 0, ranges.current / V_LIMIT, 1.001
+            )
 
     def _choose_exact(self, neuron: Recurrence) -> Choice | None:
         """Weights, bias and threshold that lie on one grid already, and a leak that loses no bit.
@@ -314,12 +317,15 @@ class Task:
     def _lost_bits(self, neuron: Recurrence) -> int | None:
         """Return the fraction bits a window's decays use up, None if a register rounds a decay."""
         bits = self.numerics.decay_bits
-        used = [
+        used: list[int] = [
             max((n for k in keeps if (n := decay_bits_used(float(k), bits)) is not None), default=0)
             for keeps in (neuron.keep_u, neuron.keep_v)
             if all(decay_bits_used(float(k), bits) is not None for k in np.unique(keeps))
         ]
-        return sum(used) * (self.steps - 1) if len(used) == 2 else None
+        lost = sum(used)
+        if len(used) < 2 or (lost and not self.steps):
+            return None
+        return lost * (self.steps - 1) if lost else 0
 
     def ranges(self, choice: Choice) -> Ranges:
         """Return the proven ranges of a choice."""

@@ -87,7 +87,7 @@ def discretize(
         graph: what `layers_of` returned.
         sources: how the host encodes the inputs.
         numerics: the chip's integer rules.
-        steps: model steps per sample (P).
+        steps: model steps per sample (P), 0 without end.
         weight_bits: stored bits per weight, at most the chip's.
 
     Returns:
@@ -180,7 +180,7 @@ def report(task: Task, choice: Choice) -> LayerReport:
     )
     ranges = task.ranges(choice)
     limits = [V_LIMIT / max(ranges.current, 1)]
-    if neuron is None:
+    if neuron is None and task.steps:
         limits.append(V_LIMIT / max(ranges.potential, 1))
     decay = 0.0 if neuron is None else decay_error(neuron, params)
     kinds = dict.fromkeys(KIND_OF[type(p.synapse)] for p in projections)
@@ -228,6 +228,8 @@ def _reasons(task: Task, choice: Choice, decay: float) -> tuple[str, ...]:
         reasons.append(f"a decay is off by {decay:.2e} per step")
     elif neuron is not None and np.any((neuron.keep_v > 0) & (neuron.keep_v < 1)):
         reasons.append("the leak drops fraction bits within the window")
+    if neuron is None and not task.steps:
+        reasons.append("without resets the readout clips one day")
     if neuron is not None and neuron.multi_spike:
         reasons.append(f"at most {MOST_SPIKES} spikes per step")
     if not reasons and neuron is not None and exact_bits(neuron):

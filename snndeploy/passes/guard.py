@@ -40,6 +40,7 @@ def schedule(network: Network, numerics: Numerics, *, alone: bool) -> Network:
     """
     if numerics.reset == "host":
         return _cleared(network, numerics)
+    alone = alone or not network.steps
     lags, most = _lags(network), max((p.lag for p in network.projections), default=0)
     if not most:
         return replace(assign_waves(network, numerics), alone=alone)

@@ -46,6 +46,27 @@ def test_with_it_the_file_compiles_and_verifies(plain_nir, snn, options):
     assert snn("verify", "net", "--backends", "sim").code == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--steps", "inf"), "steps=0"),
+        (("--steps", "4", "--one-at-a-time"), "steps=4 guard=0 alone=true"),
+    ],
+)
+def test_how_samples_follow_each_other_is_chosen(plain_nir, snn, options, said):
+    ran = snn("compile", plain_nir, *options, "--encode", "spikes", "-o", "net")
+    assert ran.code == 0, ran.err
+    assert said in snn("inspect", "net", "--emit", "network").out.splitlines()[1]
+    assert snn("verify", "net", "--backends", "sim").code == 0
+
+
+@pytest.mark.parametrize("steps", ["0", "-3", "many", "1.5"])
+def test_steps_that_are_no_number_are_refused(plain_nir, snn, steps):
+    ran = snn("compile", plain_nir, "--steps", steps, "--encode", "spikes", "-o", "net")
+    assert ran.code == 2
+    assert "neither a whole number above 0 nor inf" in ran.err
+
+
 def test_what_was_assumed_is_said(plain_nir, snn):
     ran = snn("inspect", plain_nir)
     assert ran.code == 0
