@@ -25,11 +25,10 @@ class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in some versi
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "inf":
             return 0
-        if isinstance(value, int) or str(value).isdecimal():
-            steps = int(value)
-            if steps > 0:
-                return steps
-        self.fail(f"{value!r} is neither a whole number above 0 nor inf", param, ctx)
+        steps = int(value) if str(value).isdecimal() else 0
+        return steps or self.fail(
+            f"{value!r} is neither a whole number above 0 nor inf", param, ctx
+        )
 
 
 def path_type() -> click.Path:

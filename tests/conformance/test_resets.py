@@ -93,5 +93,5 @@ def test_a_readout_without_end_says_that_it_may_clip():
 
 def test_a_static_image_has_no_end():
     model = snndeploy.load(MODELS / "mnist_images.pt")
-    with pytest.raises(UsageError, match="E5013.*shown for ever"):
+    with pytest.raises(UsageError, match=r"E5013.*shown for ever"):
         compile_model(model, find_target("loihi2"), CompileOptions(steps=0))

@@ -13,7 +13,7 @@ from hwtargets.loihi.executor import WORKER, LavaExecutor
 from hwtargets.loihi.interpreters import clean_environment
 from hwtargets.loihi.lower import lower
 from hwtargets.loihi.program import node_name, program_files
-from snndeploy.ir.interpret import run_reference, stream
+from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.placement import Placement
 
 pytestmark = pytest.mark.lava
@@ -42,7 +42,7 @@ def test_recording_equals_an_unmodified_lif_and_sink(lava_python, tmp_path):
     network, inputs = CASES["u_wraps_and_v_clips"]
     trace = LavaExecutor().run(network, inputs, record=("p",)).traces["p"]
     settings = lower(network).process(node_name("p")).settings
-    frames = stream(inputs["in"])
+    frames = inputs["in"].swapaxes(0, 1).reshape(-1, network.sources[0].n)
     population, link = network.populations[0], network.projections[0]
     np.savez(
         tmp_path / "given.npz",

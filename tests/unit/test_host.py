@@ -90,7 +90,8 @@ def broken_networks():
                 replace(population, params={**population.params, "vth": np.array([1 << 18])}),
             ),
         ),
-        "no steps": replace(network, steps=0),
+        "-1 steps": replace(network, steps=-1),
+        "without end": replace(network, steps=0),
         "used 2 times": replace(network, populations=(population, population)),
         "no population": replace(
             network, outputs=(replace(network.outputs[0], population="nobody"),)
