@@ -1,34 +1,27 @@
 """The public functions: the command line's steps with Python values in and out."""
 
-from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
+from snndeploy.frames import model_shapes
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file
 from snndeploy.frontends.nir_file import Values, read
 from snndeploy.inference import (
     Answer,
     Deployed,
     input_shapes,
-    model_shapes,
     run_deployed,
     run_model,
 )
-from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
-from snndeploy.samples import Samples, Shapes, check_samples, read_samples
+from snndeploy.samples import Data, samples_of
 from snndeploy.semantics import parse_semantics
-
-Data = Samples | AnyArray | Mapping[str, AnyArray] | Path | str
-"""Samples, an array [T, B, …], one array per input, or the path of an .npz file."""
 
 
 def load(
@@ -95,9 +88,9 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
         TargetError: the executor is missing or failed.
     """
     if isinstance(what, Model):
-        return run_model(what, _samples(data, model_shapes(what), label))
+        return run_model(what, samples_of(data, model_shapes(what), label))
     executor = usable_executor(backend or "sim")
-    return run_deployed(what, _samples(data, input_shapes(what), label), executor.name)
+    return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
 
 
 def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
@@ -107,15 +100,4 @@ def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
         ModelError: arrays that do not fit the inputs.
         CapacityError: the network does not fit its chip.
     """
-    return estimate_deployed(what, _samples(data, input_shapes(what), label))
-
-
-def _samples(data: Data, shapes: Shapes, label: Any) -> Samples:
-    if isinstance(data, Samples):
-        return data
-    if isinstance(data, Path | str):
-        return read_samples(Path(data), shapes)
-    if not isinstance(data, Mapping):
-        data = {next(iter(shapes)): np.asarray(data)}
-    given = None if label is None else np.asarray(label)
-    return check_samples(data, shapes, label=given)
+    return estimate_deployed(what, samples_of(data, input_shapes(what), label))
