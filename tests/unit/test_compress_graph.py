@@ -150,8 +150,8 @@ def test_every_other_node_answers_as_in_the_interpreter():
 def test_a_still_image_is_computed_once_and_answers_the_same():
     rng = np.random.default_rng(2)
     model = chain_model(
-        conv(rng.normal(0, 1, (3, 1, 3, 3)), (6, 6)), lif((3, 4, 4), keep=0.5), pool(nir.SumPool2d, 2),
-        shape=(1, 6, 6), out_shape=(3, 2, 2), repeat=True,
+        conv(rng.normal(0, 1, (3, 1, 3, 3)), (6, 6)), lif((3, 4, 4), keep=0.5),
+        pool(nir.SumPool2d, 2), shape=(1, 6, 6), out_shape=(3, 2, 2), repeat=True,
     )  # fmt: skip
     frame = rng.random((1, N_SAMPLES, 1, 6, 6))
     want = run_float(model, {"input": frame})
