@@ -4,6 +4,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from snndeploy.compress.records import TrainOptions, Tuned
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
@@ -22,6 +23,7 @@ from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Data, samples_of
 from snndeploy.semantics import parse_semantics
+from snndeploy.target import Progress, no_progress
 
 
 def load(
@@ -101,3 +103,50 @@ def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
         CapacityError: the network does not fit its chip.
     """
     return estimate_deployed(what, samples_of(data, input_shapes(what), label))
+
+
+def finetune(
+    model: Model,
+    data: Data,
+    *,
+    label: Any = None,
+    validation: Data | None = None,
+    validation_label: Any = None,
+    steps: int | None = None,
+    progress: Progress = no_progress,
+    **options: Any,
+) -> Tuned:
+    """Train the weights of a model on labelled samples; the argument is left as it is.
+
+        tuned = snndeploy.finetune(model, "train.npz", epochs=5)
+        print(tuned.report.before, tuned.report.after)
+        snndeploy.write_model(tuned.model, "tuned.pt")
+
+    Args:
+        model: what `load` or `save` returned.
+        data: samples to train on.
+        label: right classes [B], unless `data` has them.
+        validation: samples that choose the best epoch; a tenth of the data if not given.
+        validation_label: right classes [B], unless `validation` has them.
+        steps: model steps per sample; default: the model's own.
+        progress: called with batches done and total.
+        options: fields of `TrainOptions`: epochs, learning_rate, batch, seed, hold_out.
+
+    Raises:
+        ModelError: samples or labels that do not fit the model.
+        UnsupportedError: E2301 (a loop), E2302 (nothing to train).
+        UsageError: E5050 (an option out of range), E5051 (training diverged).
+    """
+    from snndeploy.compress.finetune import finetune as tune  # torch, only to train
+
+    shapes = model_shapes(model)
+    return tune(
+        model,
+        samples_of(data, shapes, label),
+        validation=(
+            None if validation is None else samples_of(validation, shapes, validation_label)
+        ),
+        steps=steps,
+        options=TrainOptions(**options),
+        progress=progress,
+    )
