@@ -772,7 +772,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "E5051": Entry(
         "Training diverged",
         "The loss or a weight is not finite any more. Nothing was written.",
-        "Use a smaller --lr.",
+        "Use a smaller --lr; check that inputs and weights are of ordinary size.",
     ),
     "E5052": Entry(
         "Module cannot be measured",

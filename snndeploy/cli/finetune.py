@@ -67,9 +67,9 @@ def finetune_command(
 ) -> None:
     """Train MODEL further and write the best epoch; say what it reached before and after."""
     from snndeploy.api import finetune, load
-    from snndeploy.bundle.publish import check_file
+    from snndeploy.bundle.publish import check_file, write_file
     from snndeploy.frames import model_shapes
-    from snndeploy.frontends.checkpoint import write_model
+    from snndeploy.frontends.checkpoint import dump_model
     from snndeploy.report.document import print_json
     from snndeploy.report.training import print_tuning, tuning_record
 
@@ -92,7 +92,7 @@ def finetune_command(
             seed=seed,
             hold_out=hold_out,
         )
-    write_model(tuned.model, out)
+    write_file(out, dump_model(tuned.model))
     if as_json:
         print_json(tuning_record(tuned.report, out))
     else:

@@ -51,11 +51,11 @@ def finetune(
             "E2302", "the model has no layer with weights", where=model.origin,
             remedy="fine-tune a model with linear or convolutional layers",
         )  # fmt: skip
-    training, judging, judged_on = _split(samples, validation, options)
-    steps = steps_of(model, training, steps)
-    for part, name in ((training, "data"), (judging, "validation")):
+    steps = steps_of(model, samples, steps)
+    for part, name in ((samples, "data"), (validation or samples, "validation")):
         _check_labels(graph, part, name)
         frames_of(model, part.first(1), steps)
+    training, judging, judged_on = _split(samples, validation, options)
     trained = train(
         graph, training, judging, weights=weights, steps=steps, options=options, progress=progress
     )

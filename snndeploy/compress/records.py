@@ -1,7 +1,6 @@
 """What fine-tuning is told and what it answers: plain frozen data, no torch."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
 from snndeploy.errors import UsageError
@@ -35,7 +34,7 @@ class TrainOptions:
         rate = self.learning_rate
         checks = {
             "epochs": (self.epochs, self.epochs >= 1, "1 or more"),
-            "lr": (rate, isfinite(rate) and rate > 0, "a positive number, such as 0.01"),
+            "lr": (rate, 0 < rate <= 1, "more than 0, at most 1"),
             "batch": (self.batch, self.batch >= 1, "1 or more"),
             "seed": (self.seed, self.seed >= 0, "0 or more"),
             "hold-out": (self.hold_out, 0 <= self.hold_out < 1, "0 up to, but not, 1"),

@@ -165,5 +165,5 @@ def _check_finite(number: int, tensors: list[Tensor], options: TrainOptions) -> 
             "E5051",
             f"training diverged in epoch {number}: its loss or weights are not finite",
             where="--lr",
-            remedy=f"use a smaller learning rate than {options.learning_rate:g}",
+            remedy=f"use less than {options.learning_rate:g}; check the size of inputs and weights",
         )

@@ -113,22 +113,28 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
 
 
-def write_model(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a model; the same model gives the same bytes.
-
-    Raises:
-        ModelError: E1001, the file cannot be written.
-    """
-    file = Path(path)
+def dump_model(model: Model) -> bytes:
+    """Return what `model.pt` holds; the same model gives the same bytes."""
     buffer = io.BytesIO()
     content = content_of(model)
     for node in content["graph"]["nodes"].values():
         arrays = node["arrays"].items()
         node["arrays"] = {field: torch.from_numpy(np.array(array)) for field, array in arrays}
     torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def write_model(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model as `model.pt`; an existing file is replaced in one step.
+
+    Raises:
+        ModelError: E1001, the file cannot be written.
+    """
+    file = Path(path)
+    content = dump_model(model)
     scratch = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        scratch.write_bytes(buffer.getvalue())
+        scratch.write_bytes(content)
         scratch.replace(file)
     except OSError as error:
         scratch.unlink(missing_ok=True)
