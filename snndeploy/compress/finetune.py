@@ -4,13 +4,21 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from snndeploy.compress.records import JudgedOn, TrainOptions, Tuned, TuningReport
-from snndeploy.compress.torch_graph import TorchGraph, torch_graph, weights_of, with_weights
+from snndeploy.compress.torch_graph import (
+    TorchGraph,
+    Weight,
+    torch_graph,
+    weights_of,
+    with_weights,
+)
 from snndeploy.compress.training import Trained, train
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frames import frames_of, steps_of
 from snndeploy.model import ImportNote, Model
+from snndeploy.nirgraph.rebuild import sources_of
 from snndeploy.nirgraph.shapes import shape_of
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
@@ -45,12 +53,7 @@ def finetune(
     started = time.perf_counter()
     options = options or TrainOptions()
     graph = torch_graph(model)
-    weights = weights_of(graph)
-    if not weights:
-        raise UnsupportedError(
-            "E2302", "the model has no layer with weights", where=model.origin,
-            remedy="fine-tune a model with linear or convolutional layers",
-        )  # fmt: skip
+    weights = _weights_to_move(graph)
     steps = steps_of(model, samples, steps)
     for part, name in ((samples, "data"), (validation or samples, "validation")):
         _check_labels(graph, part, name)
@@ -75,6 +78,27 @@ def finetune(
         seconds=time.perf_counter() - started,
     )
     return Tuned(model=_tuned(graph, trained, report), report=report)
+
+
+def _weights_to_move(graph: TorchGraph) -> dict[Weight, Tensor]:
+    """Return the weights that lead to the first output, which decides.
+
+    Raises:
+        UnsupportedError: E2302, there are none.
+    """
+    port = graph.model.outputs[0].name
+    before, ahead = {port}, [port]
+    while ahead:
+        sources = set(sources_of(graph.model.graph, ahead.pop())) - before
+        before |= sources
+        ahead += sources
+    weights = {key: tensor for key, tensor in weights_of(graph).items() if key[0] in before}
+    if not weights:
+        raise UnsupportedError(
+            "E2302", "no layer with weights leads to the output", where=port,
+            remedy="fine-tune a model with linear or convolutional layers",
+        )  # fmt: skip
+    return weights
 
 
 def _split(

@@ -36,6 +36,7 @@ from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 Weight = tuple[str, str]
 """A node and its field, `weight` or `bias`."""
 Weights = Mapping[Weight, Tensor]
+FIELDS = ("weight", "bias")
 LAYERS = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 
 
@@ -86,7 +87,7 @@ def weights_of(graph: TorchGraph) -> dict[Weight, Tensor]:
         (name, field): torch.from_numpy(_as_float(getattr(node, field)))
         for name, node in graph.model.graph.nodes.items()
         if isinstance(node, LAYERS)
-        for field in ("weight", "bias")
+        for field in FIELDS
         if hasattr(node, field)
     }
 
@@ -112,7 +113,8 @@ def run_graph(
 
     Args:
         graph: what to run.
-        weights: of every layer, as `weights_of` names them; gradients flow to them.
+        weights: of layers, as `weights_of` names them; gradients flow to them. What is not among
+            them is the model's own.
         inputs: [T, B, *shape] per input port.
         record: nodes whose outputs are wanted too; `NODE:v` is a neuron's potential.
 
@@ -141,7 +143,13 @@ def _run_stateless(graph: TorchGraph, name: str, weights: Weights, x: Tensor) ->
         return _delay(x, np.rint(node.delay / graph.model.semantics_of(name).dt))
     # A frame that is shown at every step is computed once.
     frames = x[:1] if len(x) > 1 and x.stride(0) == 0 else x
-    own = {field: tensor.to(x.dtype) for (node_, field), tensor in weights.items() if node_ == name}
+    own = {
+        field: weights[name, field].to(x.dtype)
+        if (name, field) in weights
+        else _tensor(getattr(node, field), x)
+        for field in FIELDS
+        if isinstance(node, LAYERS) and hasattr(node, field)
+    }
     out = _apply(node, own, frames.flatten(0, 1))
     steps = out.reshape(*frames.shape[:2], *out.shape[1:])
     return steps.expand(len(x), *steps.shape[1:])

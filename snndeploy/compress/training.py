@@ -6,6 +6,7 @@ of the float interpreter, so that the accuracies are those `run` gives.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, assert_never
 
 import numpy as np
@@ -64,36 +65,56 @@ def train(
         UsageError: E5051, the loss or a weight is not finite any more.
     """
     moving = {key: tensor.clone().requires_grad_() for key, tensor in weights.items()}
-    batches = -(-training.n // options.batch)
-    total = options.epochs * batches
     optimizer = torch.optim.Adam(_rates(moving, options.learning_rate))
+    n_batches = -(-training.n // options.batch)
+    total = options.epochs * n_batches
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
     rng = np.random.default_rng(options.seed)
     epochs = [Epoch(number=0, training=None, judged=judge(graph, weights, judging, steps))]
     best, kept = epochs[0], dict(weights)
     for number in range(1, options.epochs + 1):
-        seen = []
-        for index, rows in enumerate(_batches(rng.permutation(training.n), options.batch)):
-            logits, label = _answer(graph, moving, training.rows(rows), steps, torch.float32)
-            loss = cross_entropy(logits, label)
-            _check_finite(number, [loss], options)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call] # torch has no stub
-            optimizer.step()
+        scores = []
+        for rows in _batches(rng.permutation(training.n), options.batch):
+            batch = training.rows(rows)
+            scores.append((len(rows), _step(graph, moving, batch, steps, optimizer)))
+            if not isfinite(scores[-1][1].loss):
+                raise _diverged(number, options)
             schedule.step()
-            seen.append((loss.item() * len(rows), int((logits.argmax(1) == label).sum())))
-            progress((number - 1) * batches + index + 1, total)
-        _check_finite(number, list(moving.values()), options)
-        mean_loss, right = (sum(column) / training.n for column in zip(*seen, strict=True))
-        epoch = Epoch(
-            number=number,
-            training=Score(loss=mean_loss, accuracy=right),
-            judged=judge(graph, moving, judging, steps),
-        )
-        epochs.append(epoch)
-        if _rank(epoch) > _rank(best):
-            best, kept = epoch, {key: tensor.detach().clone() for key, tensor in moving.items()}
+            progress((number - 1) * n_batches + len(scores), total)
+        if not all(bool(tensor.isfinite().all()) for tensor in moving.values()):
+            raise _diverged(number, options)  # NaN weights can hide behind silent neurons
+        judged = judge(graph, moving, judging, steps)
+        epochs.append(Epoch(number=number, training=_mean(scores), judged=judged))
+        if _rank(epochs[-1]) > _rank(best):
+            best = epochs[-1]
+            kept = {key: tensor.detach().clone() for key, tensor in moving.items()}
     return Trained(weights=kept, best=best, epochs=tuple(epochs))
+
+
+def _step(
+    graph: TorchGraph,
+    moving: Weights,
+    batch: Samples,
+    steps: int,
+    optimizer: torch.optim.Optimizer,
+) -> Score:
+    """Move the weights once; return the score of the batch before that."""
+    logits, label = _answer(graph, moving, batch, steps, torch.float32)
+    loss = cross_entropy(logits, label)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call] # torch has no stub
+    optimizer.step()
+    right = float((logits.argmax(1) == label).float().mean())
+    return Score(loss=loss.item(), accuracy=right)
+
+
+def _mean(scores: list[tuple[int, Score]]) -> Score:
+    """Return the score of all samples from those of batches and their sizes."""
+    n_samples = sum(size for size, _ in scores)
+    return Score(
+        loss=sum(size * score.loss for size, score in scores) / n_samples,
+        accuracy=sum(size * score.accuracy for size, score in scores) / n_samples,
+    )
 
 
 @torch.no_grad()
@@ -158,12 +179,10 @@ def _rank(epoch: Epoch) -> tuple[float, float]:
     return epoch.judged.accuracy, -epoch.judged.loss
 
 
-def _check_finite(number: int, tensors: list[Tensor], options: TrainOptions) -> None:
-    """Raise E5051 unless all values are finite; a weight that is not may hide in silent neurons."""
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
-        raise UsageError(
-            "E5051",
-            f"training diverged in epoch {number}: its loss or weights are not finite",
-            where="--lr",
-            remedy=f"use less than {options.learning_rate:g}; check the size of inputs and weights",
-        )
+def _diverged(number: int, options: TrainOptions) -> UsageError:
+    return UsageError(
+        "E5051",
+        f"training diverged in epoch {number}: its loss or weights are not finite",
+        where="--lr",
+        remedy=f"use less than {options.learning_rate:g}; check the size of inputs and weights",
+    )

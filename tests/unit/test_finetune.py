@@ -6,6 +6,7 @@ import nir
 import numpy as np
 import pytest
 from chains import chain_model, lif
+from graphs import random_graph
 
 import snndeploy
 from snndeploy.compress.records import TrainOptions
@@ -131,6 +132,19 @@ def test_the_originals_accuracy_is_comparable_only_on_the_same_samples():
     assert snndeploy.finetune(model, **given, **held, epochs=1).report.same_samples
     assert not snndeploy.finetune(model, **given, epochs=1).report.same_samples
     assert snndeploy.finetune(model, **given, epochs=1).model.original == original
+
+
+def test_only_what_leads_to_the_first_output_moves():
+    model = random_graph(np.random.default_rng(0), "two outputs")
+    model = replace(model, outputs=model.outputs[::-1])
+    label = np.arange(20) % 5
+    x = np.random.default_rng(1).random((model.steps, 20, *model.inputs[0].shape)) < 0.3
+    tuned = snndeploy.finetune(model, x.astype(float), label=label, epochs=1).model
+    assert tuned.notes[-1].text.startswith("weights of stem, w: ")
+    first = replace(model, outputs=model.outputs[::-1])
+    tuned = snndeploy.finetune(first, x.astype(float), label=label, epochs=1).model
+    assert tuned.notes[-1].text.startswith("weights of stem: ")
+    assert np.array_equal(tuned.graph.nodes["w"].weight, model.graph.nodes["w"].weight)
 
 
 def without_weights():

@@ -213,3 +213,23 @@ def test_what_cannot_be_rewritten_or_measured_is_refused_and_not_written(
         snndeploy.save(net(), tmp_path / "m.pt", example(), steps=STEPS, repeat=True, **options)
     assert "\n" not in caught.value.line()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"accuracy": 1.5, "n_samples": 3, "digest": "a"},
+        {"accuracy": 0.5, "n_samples": 0, "digest": "a"},
+        {"accuracy": 0.5, "n_samples": 3},
+        {"accuracy": 1, "n_samples": 3, "digest": "a"},
+        "95 %",
+    ],
+)
+def test_a_forged_accuracy_is_refused(record, tmp_path):
+    path = tmp_path / "m.pt"
+    snndeploy.save(Plain(), path, example(), steps=STEPS, repeat=True)
+    content = torch.load(path, weights_only=True)
+    content["model"]["original"] = record
+    torch.save(content, path)
+    with pytest.raises(ModelError, match="E1010"):
+        snndeploy.load(path)
