@@ -138,7 +138,7 @@ def _check_labels(graph: TorchGraph, samples: Samples, where: str) -> None:
 
 
 def _tuned(graph: TorchGraph, trained: Trained, report: TuningReport) -> Model:
-    """Return the model with the best weights, and a note of what was done."""
+    """Return the model with the best weights, the steps they were trained for, and a note."""
     options = report.options
     layers = ", ".join(dict.fromkeys(name for name, _ in trained.weights))
     text = (
@@ -149,4 +149,4 @@ def _tuned(graph: TorchGraph, trained: Trained, report: TuningReport) -> Model:
     )
     model = with_weights(graph, trained.weights)
     note = ImportNote(kind="trained", node=graph.model.outputs[0].name, text=text)
-    return replace(model, notes=(*model.notes, note))
+    return replace(model, steps=report.steps, notes=(*model.notes, note))

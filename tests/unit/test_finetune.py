@@ -72,6 +72,12 @@ def test_only_weights_and_biases_change_and_the_model_is_left_alone():
     assert note.text.endswith("of 6 held-out samples")
 
 
+def test_a_tuned_model_knows_the_steps_it_was_trained_for():
+    assert snndeploy.finetune(network(), **task(30), epochs=1, steps=9).model.steps == 9
+    silent = replace(network(), steps=None)
+    assert snndeploy.finetune(silent, **task(30), epochs=1).model.steps == STEPS
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_one_others():
     def weights(seed):
         tuned = snndeploy.finetune(network(), **task(60), epochs=2, seed=seed, hold_out=0.0)
