@@ -16,24 +16,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from snndeploy.api import compile as compile
     from snndeploy.api import estimate as estimate
+    from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
     from snndeploy.errors import SnnDeployError as SnnDeployError
     from snndeploy.frontends.checkpoint import save as save
+    from snndeploy.frontends.checkpoint import write_model as write_model
     from snndeploy.verification import verify as verify
 
 HOMES = {
     "SnnDeployError": "snndeploy.errors",
     "compile": "snndeploy.api",
     "estimate": "snndeploy.api",
+    "finetune": "snndeploy.api",
     "load": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",
     "verify": "snndeploy.verification",
     "write_bundle": "snndeploy.bundle",
+    "write_model": "snndeploy.frontends.checkpoint",
 }
 """Public names and the modules they live in."""
 

@@ -1,34 +1,29 @@
 """The public functions: the command line's steps with Python values in and out."""
 
-from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from snndeploy.compress.records import TrainOptions, Tuned
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
+from snndeploy.frames import model_shapes
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file
 from snndeploy.frontends.nir_file import Values, read
 from snndeploy.inference import (
     Answer,
     Deployed,
     input_shapes,
-    model_shapes,
     run_deployed,
     run_model,
 )
-from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
-from snndeploy.samples import Samples, Shapes, check_samples, read_samples
+from snndeploy.samples import Data, samples_of
 from snndeploy.semantics import parse_semantics
-
-Data = Samples | AnyArray | Mapping[str, AnyArray] | Path | str
-"""Samples, an array [T, B, …], one array per input, or the path of an .npz file."""
+from snndeploy.target import Progress, no_progress
 
 
 def load(
@@ -95,9 +90,9 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
         TargetError: the executor is missing or failed.
     """
     if isinstance(what, Model):
-        return run_model(what, _samples(data, model_shapes(what), label))
+        return run_model(what, samples_of(data, model_shapes(what), label))
     executor = usable_executor(backend or "sim")
-    return run_deployed(what, _samples(data, input_shapes(what), label), executor.name)
+    return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
 
 
 def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
@@ -107,15 +102,51 @@ def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
         ModelError: arrays that do not fit the inputs.
         CapacityError: the network does not fit its chip.
     """
-    return estimate_deployed(what, _samples(data, input_shapes(what), label))
+    return estimate_deployed(what, samples_of(data, input_shapes(what), label))
 
 
-def _samples(data: Data, shapes: Shapes, label: Any) -> Samples:
-    if isinstance(data, Samples):
-        return data
-    if isinstance(data, Path | str):
-        return read_samples(Path(data), shapes)
-    if not isinstance(data, Mapping):
-        data = {next(iter(shapes)): np.asarray(data)}
-    given = None if label is None else np.asarray(label)
-    return check_samples(data, shapes, label=given)
+def finetune(
+    model: Model,
+    data: Data,
+    *,
+    label: Any = None,
+    validation: Data | None = None,
+    validation_label: Any = None,
+    steps: int | None = None,
+    progress: Progress = no_progress,
+    **options: Any,
+) -> Tuned:
+    """Train the weights of a model on labelled samples; the argument is left as it is.
+
+        tuned = snndeploy.finetune(model, "train.npz", epochs=5)
+        print(tuned.report.before, tuned.report.after)
+        snndeploy.write_model(tuned.model, "tuned.pt")
+
+    Args:
+        model: what `load` or `save` returned.
+        data: samples to train on.
+        label: right classes [B], unless `data` has them.
+        validation: samples that choose the best epoch; a tenth of the data if not given.
+        validation_label: right classes [B], unless `validation` has them.
+        steps: model steps per sample; default: the model's own.
+        progress: called with batches done and total.
+        options: fields of `TrainOptions`: epochs, learning_rate, batch, seed, hold_out.
+
+    Raises:
+        ModelError: samples or labels that do not fit the model.
+        UnsupportedError: E2301 (a loop), E2302 (nothing to train).
+        UsageError: E5050 (an option out of range), E5051 (training diverged).
+    """
+    from snndeploy.compress.finetune import finetune as tune  # torch, only to train
+
+    shapes = model_shapes(model)
+    return tune(
+        model,
+        samples_of(data, shapes, label),
+        validation=(
+            None if validation is None else samples_of(validation, shapes, validation_label)
+        ),
+        steps=steps,
+        options=TrainOptions(**options),
+        progress=progress,
+    )

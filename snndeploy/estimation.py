@@ -23,7 +23,8 @@ from snndeploy.energy import (
     price,
 )
 from snndeploy.errors import CapacityError
-from snndeploy.inference import Deployed, longest, run_deployed
+from snndeploy.frames import longest
+from snndeploy.inference import Deployed, run_deployed
 from snndeploy.ir.network import Network
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from snndeploy.errors import ModelError, UsageError
-from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
+from snndeploy.frames import frames_of, longest, model_shapes, steps_of
+from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.encode import encode
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -73,11 +73,6 @@ class Answer:
     result: RunResult | None = None
 
 
-def model_shapes(model: Model) -> Shapes:
-    """Return the shape of every input of a model."""
-    return {port.name: port.shape for port in model.inputs}
-
-
 def input_shapes(deployed: Deployed) -> Shapes:
     """Return the shape of every array the user gives: the host part's inputs, else the sources."""
     if deployed.host is not None:
@@ -98,15 +93,8 @@ def run_model(model: Model, samples: Samples, *, steps: int | None = None) -> An
         ModelError: E1211, more frames than steps.
         UsageError: E5022, a static image, and nothing says for how many steps.
     """
-    steps = longest(samples.x) if steps == 0 else steps or model.steps or longest(samples.x)
-    if steps == 1 and any(port.repeat for port in model.inputs):
-        raise UsageError(
-            "E5022",
-            "a static image, and neither the model nor the data says for how many steps",
-            where=model.origin,
-            remedy="give --steps P",
-        )
-    y = run_float(model, _frames(model, samples, steps))
+    steps = steps_of(model, samples, steps)
+    y = run_float(model, frames_of(model, samples, steps))
     decision = {
         port.name: reduce_steps(port.decode, y[port.name]).reshape(samples.n, -1).argmax(axis=1)
         for port in model.outputs
@@ -161,11 +149,6 @@ def run_deployed(
     )
 
 
-def longest(arrays: Mapping[str, AnyArray]) -> int:
-    """Return the most steps of arrays [T, B, *shape]."""
-    return max(len(array) for array in arrays.values())
-
-
 def encode_samples(
     deployed: Deployed, samples: Samples
 ) -> tuple[dict[str, IntArray], dict[str, int]]:
@@ -174,7 +157,7 @@ def encode_samples(
     arrays: Mapping[str, FloatArray] = samples.x
     host = deployed.host
     if host is not None:  # its outputs are the network's inputs, in order
-        y = run_float(host, _frames(host, samples, network.steps))
+        y = run_float(host, frames_of(host, samples, network.steps))
         pairs = zip(network.inputs, host.outputs, strict=True)
         arrays = {source.name: y[port.name] for source, port in pairs}
     encoded = {
@@ -190,26 +173,6 @@ def encode_samples(
         {name: e.values for name, e in encoded.items()},
         {name: e.clipped for name, e in encoded.items()},
     )
-
-
-def _frames(model: Model, samples: Samples, steps: int) -> dict[str, FloatArray]:
-    """Show a static image at every step; pad a shorter recording with zeros."""
-    frames = {}
-    for port in model.inputs:
-        x = samples.x[port.name]
-        if len(x) > steps:
-            raise ModelError(
-                "E1211",
-                f"{len(x)} frames, the model runs {steps} steps per sample",
-                where=port.name,
-                remedy=f"give --steps {len(x)} or cut the array",
-            )
-        if len(x) == 1 and port.repeat:
-            frames[port.name] = np.broadcast_to(x, (steps, *x.shape[1:]))
-        else:
-            padding = np.zeros((steps - len(x), *x.shape[1:]))
-            frames[port.name] = np.concatenate([x, padding])
-    return frames
 
 
 def _accuracy(decision: Mapping[str, IntArray], label: IntArray | None) -> float | None:

@@ -8,7 +8,7 @@ import nir
 from snndeploy.ir.network import Decode
 from snndeploy.semantics import Semantics, from_record
 
-NoteKind = Literal["folded", "dropped", "approximated", "assumed"]
+NoteKind = Literal["folded", "dropped", "approximated", "assumed", "trained"]
 METADATA_KEY = "snndeploy"
 
 
@@ -47,6 +47,21 @@ class ImportNote:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Original:
+    """What the user's own module reached before a rewrite made another network of it.
+
+    Attributes:
+        accuracy: share of right decisions, 0 to 1.
+        n_samples: how many were decided.
+        digest: of those samples and labels (`Samples.digest`).
+    """
+
+    accuracy: float
+    n_samples: int
+    digest: str
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Model:
     """A NIR graph (float) and all that is needed to run it.
@@ -56,6 +71,7 @@ class Model:
         semantics: default of nodes that carry none.
         steps: model steps per sample (P), None until the user says.
         origin: where the model came from, for reports.
+        original: the module's own accuracy, if it was measured when the model was saved.
     """
 
     graph: nir.NIRGraph
@@ -65,6 +81,7 @@ class Model:
     steps: int | None
     notes: tuple[ImportNote, ...]
     origin: str
+    original: Original | None = None
 
     def semantics_of(self, node: str) -> Semantics:
         """Return the semantics of one neuron node: its own if it carries one, else the default."""

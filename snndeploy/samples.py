@@ -1,9 +1,11 @@
 """The user's data: arrays [T, B, …] per input and labels, from an .npz file or from memory."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +35,41 @@ class Samples:
 
     def first(self, n: int) -> "Samples":
         """Return the first n samples."""
-        label = None if self.label is None else self.label[:n]
-        return Samples(x={name: x[:, :n] for name, x in self.x.items()}, label=label)
+        return self.rows(slice(n))
+
+    def rows(self, rows: slice | IntArray) -> "Samples":
+        """Return some samples, in the order of their rows."""
+        label = None if self.label is None else self.label[rows]
+        return Samples(x={name: x[:, rows] for name, x in self.x.items()}, label=label)
+
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that only the same values and labels have."""
+        state = hashlib.sha256()
+        for name in sorted(self.x):
+            state.update(repr((name, self.x[name].shape)).encode())
+            state.update(self.x[name].tobytes())
+        state.update(b"" if self.label is None else self.label.tobytes())
+        return state.hexdigest()[:16]
+
+
+Data = Samples | AnyArray | Mapping[str, AnyArray] | Path | str
+"""Samples, an array [T, B, …], one array per input, or the path of an .npz file."""
+
+
+def samples_of(data: Data, shapes: Shapes, label: Any = None) -> Samples:
+    """Return samples as they are, or those of arrays or of an .npz file once they are checked.
+
+    Raises:
+        ModelError: E1201-E1212; see `snndeploy explain`.
+    """
+    if isinstance(data, Samples):
+        return data
+    if isinstance(data, Path | str):
+        return read_samples(Path(data), shapes)
+    if not isinstance(data, Mapping):
+        data = {next(iter(shapes)): np.asarray(data)}
+    given = None if label is None else np.asarray(label)
+    return check_samples(data, shapes, label=given)
 
 
 def read_samples(path: Path, shapes: Shapes) -> Samples:

@@ -14,7 +14,8 @@ from snndeploy.bundle.publish import write_file
 from snndeploy.bundle.read import CERTIFICATE, Bundle
 from snndeploy.divergence import BackendResult, Traces, compare_traces, merge
 from snndeploy.errors import TargetError
-from snndeploy.inference import encode_samples, longest
+from snndeploy.frames import longest
+from snndeploy.inference import encode_samples
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.neurons import LIF, NEVER

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from snndeploy.inference import Deployed, encode_samples, longest
+from snndeploy.frames import longest
+from snndeploy.inference import Deployed, encode_samples
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Source
 from snndeploy.samples import Samples

@@ -38,6 +38,23 @@ def check_destination(out: Path, *, force: bool, ours: Iterable[str]) -> None:
         raise UsageError("E5004", "not writable", where=str(parent), remedy="choose another -o")
 
 
+def check_file(path: Path, *, force: bool) -> None:
+    """Refuse a file to be written before any work is done.
+
+    Raises:
+        UsageError: E5003 it exists, E5004 it cannot be written.
+    """
+    parent = path.absolute().parent
+    if path.is_dir():
+        raise UsageError("E5004", "is a folder, not a file", where=str(path), remedy="name a file")
+    if path.exists() and not force:
+        raise UsageError("E5003", "exists", where=str(path), remedy="give --force to replace it")
+    if not parent.is_dir():
+        raise UsageError("E5004", "there is no such folder", where=str(parent), remedy="create it")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError("E5004", "not writable", where=str(parent), remedy="choose another -o")
+
+
 def publish(files: Mapping[str, bytes], out: Path) -> None:
     """Write files into a new folder `out`; an existing one is replaced in one rename.
 

@@ -11,8 +11,8 @@ from snndeploy.bundle import manifest as manifests
 from snndeploy.bundle.manifest import Manifest, load_manifest, sha256
 from snndeploy.bundle.placement_file import load_placement
 from snndeploy.errors import ModelError
+from snndeploy.frames import longest
 from snndeploy.frontends.nir_file import read as read_nir
-from snndeploy.inference import longest
 from snndeploy.ir.arrays import IntArray, frozen_int
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement

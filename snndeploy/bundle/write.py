@@ -19,8 +19,8 @@ from snndeploy.bundle.probes import make_probes
 from snndeploy.bundle.publish import check_destination, publish
 from snndeploy.bundle.read import CERTIFICATE, Bundle, read_bundle
 from snndeploy.errors import CapacityError, ModelError
+from snndeploy.frames import longest
 from snndeploy.frontends.nir_file import write as write_nir
-from snndeploy.inference import longest
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.text import print_network
 from snndeploy.model import Model

@@ -291,6 +291,21 @@ CATALOGUE: Mapping[str, Entry] = {
         "The samples or traces do not fit this computer's memory.",
         "Give fewer samples at a time.",
     ),
+    "E1214": Entry(
+        "Labels missing",
+        "Training and measuring a module need the right class of every sample.",
+        "Save 'label' beside 'x': one integer per sample, from 0.",
+    ),
+    "E1215": Entry(
+        "Label beyond the classes",
+        "A label is not the index of a value of the model's first output.",
+        "Number the classes from 0 to one less than the output has values.",
+    ),
+    "E1216": Entry(
+        "No sample left to train on",
+        "So many samples are held out to choose the best epoch that none is left.",
+        "Give more samples, or --validation samples of their own.",
+    ),
     "E1220": Entry(
         "Not a bundle",
         "The folder has no manifest.json.",
@@ -347,8 +362,8 @@ CATALOGUE: Mapping[str, Entry] = {
         "Maximum of real values",
         "Max pooling is an OR of spikes; a maximum of real numbers is not something spiking "
         "populations compute.",
-        "Pool after the neuron (frontends.rewrite.pool_after_neuron moves the pools; fine-tune "
-        "the result), or use average pooling.",
+        "Save with snndeploy.save(..., rewrite='pool-after-neuron'), which pools after the neuron, "
+        "then run `snndeploy finetune`; or use average pooling.",
     ),
     "E2005": Entry(
         "Batch normalisation out of place",
@@ -596,6 +611,17 @@ CATALOGUE: Mapping[str, Entry] = {
         "A synapse cannot delay by so many steps.",
         "Relay the spikes through a population.",
     ),
+    "E2301": Entry(
+        "Loop in a network to train",
+        "Fine-tuning runs layers one after the other over all steps; a feedback edge needs them "
+        "step by step.",
+        "Fine-tune the network in its own framework, then save it again.",
+    ),
+    "E2302": Entry(
+        "Nothing to train",
+        "Fine-tuning moves weights and biases, and the model has none.",
+        "Give a model with linear or convolutional layers.",
+    ),
     "E3001": Entry(
         "Does not fit",
         "The network breaks at least one limit of the chip; the table lists every one with "
@@ -757,5 +783,21 @@ CATALOGUE: Mapping[str, Entry] = {
         "The function `save` was given something that is no torch module, or an option value that "
         "it does not know; what is allowed is named.",
         "Use one of the values that the message names.",
+    ),
+    "E5050": Entry(
+        "Training option out of range",
+        "Epochs, learning rate, batch, seed or hold-out has a value that cannot be used.",
+        "Use a value in the range that the message names.",
+    ),
+    "E5051": Entry(
+        "Training diverged",
+        "The loss or a weight is not finite any more. Nothing was written.",
+        "Use a smaller --lr; check that inputs and weights are of ordinary size.",
+    ),
+    "E5052": Entry(
+        "Module cannot be measured",
+        "With data, save runs the module itself; its forward fails on the samples, needs states "
+        "that it does not make, or gives no answer per sample.",
+        "Leave out data; the model is then saved without the module's accuracy.",
     ),
 }

@@ -39,7 +39,7 @@ def compile_command(
     """Compile MODEL; write a bundle if it fits, else say what does not (exit 5)."""
     from snndeploy.bundle.write import check_output
     from snndeploy.deploy import deploy
-    from snndeploy.inference import model_shapes
+    from snndeploy.frames import model_shapes
     from snndeploy.registry import find_target
     from snndeploy.report.document import print_json
     from snndeploy.report.record import deployment_record

@@ -63,7 +63,8 @@ def run_command(
 
 
 def _run_float(path: Path, data: Path, chosen: dict[str, Any]) -> "Answer":
-    from snndeploy.inference import model_shapes, run_model
+    from snndeploy.frames import model_shapes
+    from snndeploy.inference import run_model
 
     if is_bundle(path):
         raise UsageError(

@@ -7,6 +7,7 @@ with `weights_only=True`. Its layout is that of `content`, with tensors for arra
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ import torch
 from torch import nn
 
 from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.frames import model_shapes
 from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
 from snndeploy.frontends.examples import Example, ImportOptions, Values
 from snndeploy.frontends.guard import SAVE, check_torch_file
+from snndeploy.frontends.measure import measure
+from snndeploy.frontends.rewrite import Rewrite, rewrite_module
 from snndeploy.frontends.torch_module import import_module
 from snndeploy.frontends.tracing import Time
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Decode
 from snndeploy.model import Model
+from snndeploy.samples import Data, samples_of
 
 
 def save(
@@ -37,6 +42,9 @@ def save(
     input_range: tuple[float, float] | None = None,
     repeat: bool = False,
     decode: Decode = "sum",
+    rewrite: Rewrite | None = None,
+    data: Data | None = None,
+    label: Any = None,
 ) -> Model:
     """Trace a trained module and write it as `model.pt`; nothing is written if that fails.
 
@@ -54,20 +62,31 @@ def save(
         input_range: smallest and largest input value; of the example if not given.
         repeat: one frame per sample is shown at every step.
         decode: reduction of the output over steps: sum, mean, max or last.
+        rewrite: "pool-after-neuron" moves max pools behind the neurons that follow them. That is
+            another network: fine-tune it with `snndeploy finetune`.
+        data: labelled samples [T, B, *shape] to run the module on, as it is and in its own
+            framework; its accuracy is kept in the file, to compare a fine-tuned model with.
+        label: right classes [B], unless `data` has them.
 
     Returns:
         The model, as `load` will read it. What was guessed is in its notes.
 
     Raises:
         UnsupportedError: E2001 to E2028, by module path, operation or option.
-        ModelError: E1001 (cannot write), E1012 (NaN weights), E1021 (shapes), E1045 (example).
-        UsageError: E5040, an argument that does not exist.
+        ModelError: E1001 (cannot write), E1012 (NaN weights), E1021 (shapes), E1045 (example),
+            E1201 to E1214 (data).
+        UsageError: E5040, an argument that does not exist; E5052, the module does not run on data.
     """
     options = ImportOptions(
         name=name, time=time, steps=steps, values=values, input_range=input_range,
         repeat=repeat, decode=decode,
     )  # fmt: skip
-    model = import_module(module, example_input, options)
+    saved, notes = rewrite_module(module, rewrite) if rewrite is not None else (module, ())
+    model = import_module(saved, example_input, options)
+    model = replace(model, notes=(*model.notes, *notes))
+    if data is not None:
+        samples = samples_of(data, model_shapes(model), label)
+        model = replace(model, original=measure(module, samples, example_input, model, time))
     write_model(model, path)
     return model
 
@@ -94,22 +113,28 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
 
 
-def write_model(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a model; the same model gives the same bytes.
-
-    Raises:
-        ModelError: E1001, the file cannot be written.
-    """
-    file = Path(path)
+def dump_model(model: Model) -> bytes:
+    """Return what `model.pt` holds; the same model gives the same bytes."""
     buffer = io.BytesIO()
     content = content_of(model)
     for node in content["graph"]["nodes"].values():
         arrays = node["arrays"].items()
         node["arrays"] = {field: torch.from_numpy(np.array(array)) for field, array in arrays}
     torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def write_model(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model as `model.pt`; an existing file is replaced in one step.
+
+    Raises:
+        ModelError: E1001, the file cannot be written.
+    """
+    file = Path(path)
+    content = dump_model(model)
     scratch = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        scratch.write_bytes(buffer.getvalue())
+        scratch.write_bytes(content)
         scratch.replace(file)
     except OSError as error:
         scratch.unlink(missing_ok=True)

@@ -59,6 +59,7 @@ def model_of(content: dict[str, Any]) -> Model:
         steps=metadata.steps_of_record(record),
         notes=_notes(content["notes"]),
         origin=origin,
+        original=metadata.original_of_record(record),
     )
 
 

@@ -146,8 +146,9 @@ def read_max_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signa
             f"max pooling of {source.payload.text} (here: of {source.origin}): a maximum of real "
             "values cannot be computed by spiking populations, only one of spikes",
             where=path,
-            remedy=f"swap the two: train with the pool after the neuron that follows {path} "
-            "(frontends.rewrite.pool_after_neuron does it, then fine-tune), or use AvgPool2d",
+            remedy='save with snndeploy.save(..., rewrite="pool-after-neuron"), which swaps the '
+            f"pool with the neuron that follows {path}, then run `snndeploy finetune MODEL --data "
+            "TRAIN.npz -o TUNED.pt`; or train with AvgPool2d",
         )
     if set(_pair(module.dilation)) != {1} or module.return_indices:
         raise _option(path, "dilation or return_indices", "plain windows")

@@ -5,13 +5,14 @@ other programs have put there is left alone.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, get_args
 
 import nir
 
 from snndeploy.errors import ModelError, UsageError
 from snndeploy.ir.network import Decode
-from snndeploy.model import METADATA_KEY, InputPort, Model, OutputPort
+from snndeploy.model import METADATA_KEY, InputPort, Model, Original, OutputPort
 from snndeploy.nirgraph.rebuild import copy_node
 from snndeploy.nirgraph.shapes import shape_of
 from snndeploy.semantics import Semantics, from_record, to_record
@@ -56,8 +57,9 @@ def semantics_of_record(where: str, record: Any) -> Semantics:
 
 def model_record(model: Model) -> dict[str, Any]:
     """Return default semantics, steps and ports of a model; shapes are in the graph."""
-    steps = {} if model.steps is None else {"steps": model.steps}
-    return steps | {
+    known = {} if model.steps is None else {"steps": model.steps}
+    measured = {} if model.original is None else {"original": asdict(model.original)}
+    return known | measured | {
         "semantics": to_record(model.semantics),
         "inputs": {
             port.name: {
@@ -97,6 +99,24 @@ def steps_of_record(record: Mapping[str, Any]) -> int | None:
     if steps is None or (type(steps) is int and steps > 0):
         return steps
     raise ModelError("E1010", f"{steps!r:.20} steps per sample")
+
+
+def original_of_record(record: Mapping[str, Any]) -> Original | None:
+    """Return what the module itself reached, None if it was not measured.
+
+    Raises:
+        ModelError: E1010, it is no such record.
+    """
+    if "original" not in record:
+        return None
+    fields = plain_record(record["original"])
+    kinds = {name: type(value) for name, value in fields.items()}
+    if kinds != {"accuracy": float, "n_samples": int, "digest": str}:
+        raise ModelError("E1010", f"an original module with {sorted(kinds)}")
+    original = Original(**fields)
+    if not (0 <= original.accuracy <= 1 and original.n_samples > 0):
+        raise ModelError("E1010", f"an accuracy of {original.accuracy} on {original.n_samples}")
+    return original
 
 
 def plain_record(record: Any, depth: int = 0) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from snndeploy.model import Model
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.plain import plain
+from snndeploy.report.training import original_line
 from snndeploy.semantics import to_record
 
 PORTS = ("Input", "Output")
@@ -29,6 +30,7 @@ def model_record(model: Model) -> dict[str, Any]:
             for name, node in model.graph.nodes.items()
         ],
         "edges": [list(edge) for edge in model.graph.edges],
+        "original": asdict(model.original) if model.original else None,
         "notes": [asdict(note) for note in model.notes],
     }
 
@@ -58,6 +60,8 @@ def print_model(model: Model) -> None:
     out.print(nodes)
     out.print(cell("steps per sample: " + str(model.steps or "not said; give --steps")))
     out.print(cell("semantics: " + _semantics_line(model)))
+    if model.original is not None:
+        out.print(f"original module: {original_line(model.original)}")
     for note in model.notes:
         out.print(cell(f"{note.kind} {note.node}: {note.text}"))
 

@@ -71,7 +71,7 @@ def test_a_pool_before_the_neuron_is_refused_and_the_remedy_works(name, tmp_path
     case = POOL_FIRST[name]
     net = build(case.make, seed=len(name))
     x = example(case, 7)
-    with pytest.raises(UnsupportedError, match=r"swap the two.*pool_after_neuron") as caught:
+    with pytest.raises(UnsupportedError, match=r"rewrite=.pool-after-neuron") as caught:
         imported(net, case, x, tmp_path)
     assert caught.value.code == "E2004"
     weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}

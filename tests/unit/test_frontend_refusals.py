@@ -166,7 +166,7 @@ REFUSED = {
     "max pool before the neuron": (
         image(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), neuron.IFNode())),
         "E2004",
-        "1: max pooling of real values.*swap the two.*pool after the neuron that follows 1",
+        "1: max pooling of real values.*pool-after-neuron.*swaps.*the neuron that follows 1",
     ),
     "max pool as a function": (
         image(Forward(lambda self, x: self.lif(max_pool2d(self.conv(x), 2)))),

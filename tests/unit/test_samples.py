@@ -64,3 +64,22 @@ def test_first_takes_labels_along():
     samples = check_samples({"in": np.zeros((4, 5, 3))}, ONE, label=np.arange(5))
     assert samples.first(2).n == 2
     assert samples.first(2).label.tolist() == [0, 1]
+
+
+def test_rows_come_in_the_order_asked_for():
+    x = np.arange(4 * 5 * 3).reshape(4, 5, 3)
+    chosen = check_samples({"in": x}, ONE, label=np.arange(5)).rows(np.array([3, 0]))
+    assert chosen.label.tolist() == [3, 0]
+    assert np.array_equal(chosen.x["in"], x[:, [3, 0]])
+
+
+def test_only_the_same_values_and_labels_have_the_same_digest():
+    def digest(x, label=None, name="in"):
+        return check_samples({name: x}, {name: (3,)}, label=label).digest()
+
+    x = np.arange(12).reshape(2, 2, 3)
+    same = {digest(x), digest(x.astype(float)), digest(x.astype(np.uint8))}
+    others = [digest(x + 1), digest(x.reshape(1, 4, 3)), digest(x, name="other"),
+              digest(x, np.array([0, 1])), digest(x, np.array([1, 0]))]  # fmt: skip
+    assert len(same) == 1
+    assert len({*same, *others}) == 6

@@ -1,0 +1,188 @@
+"""The training loop: weights in, better weights out; what runs forward is a `TorchGraph`.
+
+Steps are taken in float32, for speed; every epoch is judged in float64, where the spikes are those
+of the float interpreter, so that the accuracies are those `run` gives.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from snndeploy.compress.records import Epoch, Score, TrainOptions
+from snndeploy.compress.torch_graph import TorchGraph, Weight, Weights, run_graph
+from snndeploy.errors import UsageError
+from snndeploy.frames import frames_of
+from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.network import Decode
+from snndeploy.samples import Samples
+from snndeploy.target import Progress, no_progress
+
+JUDGE_BATCH = 128
+"""Samples that are judged at once: bounds memory, changes no number."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Trained:
+    """The best weights that were met, the epoch that gave them, and all epochs."""
+
+    weights: Weights
+    best: Epoch
+    epochs: tuple[Epoch, ...]
+
+
+def train(
+    graph: TorchGraph,
+    training: Samples,
+    judging: Samples,
+    *,
+    weights: Weights,
+    steps: int,
+    options: TrainOptions,
+    progress: Progress = no_progress,
+) -> Trained:
+    """Train weights with Adam on the cross entropy of the first output, decoded as it says.
+
+    The best epoch has the highest accuracy on the judging samples, then the lowest loss, then
+    comes first; epoch 0, the weights as they came, takes part. Same samples, options and number of
+    threads: same weights.
+
+    Args:
+        graph: the model.
+        training: samples with labels.
+        judging: samples with labels.
+        weights: to start from; they are not changed.
+        steps: model steps per sample.
+        options: epochs, learning rate, batch and seed.
+        progress: called with batches done and total.
+
+    Raises:
+        UsageError: E5051, the loss or a weight is not finite any more.
+    """
+    moving = {key: tensor.clone().requires_grad_() for key, tensor in weights.items()}
+    optimizer = torch.optim.Adam(_rates(moving, options.learning_rate))
+    n_batches = -(-training.n // options.batch)
+    total = options.epochs * n_batches
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+    rng = np.random.default_rng(options.seed)
+    epochs = [Epoch(number=0, training=None, judged=judge(graph, weights, judging, steps))]
+    best, kept = epochs[0], dict(weights)
+    for number in range(1, options.epochs + 1):
+        scores = []
+        for rows in _batches(rng.permutation(training.n), options.batch):
+            batch = training.rows(rows)
+            scores.append((len(rows), _step(graph, moving, batch, steps, optimizer)))
+            if not isfinite(scores[-1][1].loss):
+                raise _diverged(number, options)
+            schedule.step()
+            progress((number - 1) * n_batches + len(scores), total)
+        if not all(bool(tensor.isfinite().all()) for tensor in moving.values()):
+            raise _diverged(number, options)  # NaN weights can hide behind silent neurons
+        judged = judge(graph, moving, judging, steps)
+        epochs.append(Epoch(number=number, training=_mean(scores), judged=judged))
+        if _rank(epochs[-1]) > _rank(best):
+            best = epochs[-1]
+            kept = {key: tensor.detach().clone() for key, tensor in moving.items()}
+    return Trained(weights=kept, best=best, epochs=tuple(epochs))
+
+
+def _step(
+    graph: TorchGraph,
+    moving: Weights,
+    batch: Samples,
+    steps: int,
+    optimizer: torch.optim.Optimizer,
+) -> Score:
+    """Move the weights once; return the score of the batch before that."""
+    logits, label = _answer(graph, moving, batch, steps, torch.float32)
+    loss = cross_entropy(logits, label)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call] # torch has no stub
+    optimizer.step()
+    right = float((logits.argmax(1) == label).float().mean())
+    return Score(loss=loss.item(), accuracy=right)
+
+
+def _mean(scores: list[tuple[int, Score]]) -> Score:
+    """Return the score of all samples from those of batches and their sizes."""
+    n_samples = sum(size for size, _ in scores)
+    return Score(
+        loss=sum(size * score.loss for size, score in scores) / n_samples,
+        accuracy=sum(size * score.accuracy for size, score in scores) / n_samples,
+    )
+
+
+@torch.no_grad()
+def judge(graph: TorchGraph, weights: Weights, samples: Samples, steps: int) -> Score:
+    """Return loss and accuracy of weights on samples, in float64."""
+    loss, right = 0.0, 0
+    for rows in _batches(np.arange(samples.n), JUDGE_BATCH):
+        logits, label = _answer(graph, weights, samples.rows(rows), steps, torch.float64)
+        loss += float(cross_entropy(logits, label, reduction="sum"))
+        right += int((logits.argmax(1) == label).sum())
+    return Score(loss=loss / samples.n, accuracy=right / samples.n)
+
+
+def _answer(
+    graph: TorchGraph, weights: Weights, samples: Samples, steps: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Return the first output, decoded [B, n], and the labels [B]."""
+    frames = frames_of(graph.model, samples, steps)
+    inputs = {name: _tensor(frame, dtype) for name, frame in frames.items()}
+    port = graph.model.outputs[0]
+    decoded = _decode(port.decode, run_graph(graph, weights, inputs)[port.name])
+    assert samples.label is not None
+    return decoded.flatten(1), torch.from_numpy(np.array(samples.label))
+
+
+def _decode(decode: Decode, y: Tensor) -> Tensor:
+    """Reduce [T, B, …] over the steps, as the host does after the chip."""
+    match decode:
+        case "sum":
+            return y.sum(0)
+        case "mean":
+            return y.mean(0)
+        case "max":
+            return y.amax(0)
+        case "last":
+            return y[-1]
+        case _:
+            assert_never(decode)
+
+
+def _tensor(frames: Any, dtype: torch.dtype) -> Tensor:
+    """Return frames as a tensor; what is shown at every step stays one frame in memory."""
+    is_still = len(frames) > 1 and frames.strides[0] == 0
+    held = torch.from_numpy(np.array(frames[:1] if is_still else frames)).to(dtype)
+    return held.expand(len(frames), *held.shape[1:])
+
+
+def _rates(moving: Mapping[Weight, Tensor], share: float) -> list[dict[str, Any]]:
+    """Return Adam's groups: every layer's step is a share of its root mean square weight."""
+    groups = []
+    for (name, _), tensor in moving.items():
+        size = float(moving[name, "weight"].detach().double().square().mean().sqrt())
+        groups.append({"params": [tensor], "lr": share * (size or 1.0)})
+    return groups
+
+
+def _batches(rows: IntArray, size: int) -> Iterator[IntArray]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    return epoch.judged.accuracy, -epoch.judged.loss
+
+
+def _diverged(number: int, options: TrainOptions) -> UsageError:
+    return UsageError(
+        "E5051",
+        f"training diverged in epoch {number}: its loss or weights are not finite",
+        where="--lr",
+        remedy=f"use less than {options.learning_rate:g}; check the size of inputs and weights",
+    )

@@ -1,0 +1,138 @@
+"""Measure the user's own module: its code, its framework, its accuracy on labelled samples.
+
+It is the one place that runs a module; everything else only traces it. The module is left as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snndeploy.errors import ModelError, SnnDeployError, UsageError
+from snndeploy.frames import frames_of, steps_of
+from snndeploy.frontends.examples import Example, examples_of
+from snndeploy.frontends.reroll import reroll
+from snndeploy.frontends.tracing import Time, guess_time, is_stateful, trace, untouched
+from snndeploy.ir.arrays import FloatArray
+from snndeploy.ir.readout import reduce_steps
+from snndeploy.model import Model, Original
+from snndeploy.samples import Samples
+
+Takes = Literal["steps", "frame", "step"]
+"""What one call of forward takes: all steps, one frame that it repeats, or one step."""
+BATCH = 128
+
+
+def measure(
+    module: nn.Module, samples: Samples, example: Example, model: Model, time: Time | None
+) -> Original:
+    """Return the accuracy of a module as its user wrote it, in evaluation mode.
+
+    Args:
+        module: the network.
+        samples: with labels; a static image is shown for the model's steps.
+        example: as for `save`; forward is called with samples in its layout.
+        model: what was imported; it says steps, ports and how the output is decoded.
+        time: where the time loop is, None to guess.
+
+    Raises:
+        ModelError: E1211 (more frames than steps), E1214 (labels missing).
+        UsageError: E5052, forward fails on the samples, or gives something else than an answer.
+    """
+    if samples.label is None:
+        raise ModelError(
+            "E1214", "the samples have no labels", where="data",
+            remedy=f"give label=[…], one class per sample, shape [{samples.n}]",
+        )  # fmt: skip
+    examples = examples_of(example)
+    takes = _what_forward_takes(module, examples, time)
+    steps = steps_of(model, samples)
+    right = 0
+    with untouched(module):
+        for start in range(0, samples.n, BATCH):
+            part = samples.rows(slice(start, start + BATCH))
+            frames = frames_of(model, part, steps)
+            for neuron in filter(is_stateful, module.modules()):
+                _reset(neuron)
+            try:
+                answer = _answer(_caller(module, example, examples), frames, takes)
+                decided = _decide(answer, model, part.n)
+            except SnnDeployError:
+                raise
+            except Exception as error:
+                text = str(error).split("\n", maxsplit=1)[0]
+                raise _refusal(f"{type(error).__name__}: {text:.120}") from error
+            right += int(np.count_nonzero(decided == part.label))
+    return Original(accuracy=right / samples.n, n_samples=samples.n, digest=samples.digest())
+
+
+def _what_forward_takes(
+    module: nn.Module, examples: Mapping[int | str, Tensor], time: Time | None
+) -> Takes:
+    with untouched(module):
+        root, traced = trace(module, shapes={k: tuple(x.shape) for k, x in examples.items()})
+        traced, loop = reroll(root, traced)
+        chosen = time or guess_time(root, traced)
+    if chosen == "module" or (loop is not None and loop.takes_steps):
+        return "steps"
+    return "frame" if chosen == "inner" or loop is not None else "step"
+
+
+def _reset(neuron: Any) -> None:
+    """Forget the state: snnTorch's reset_mem, SpikingJelly's reset."""
+    (neuron.reset_mem if hasattr(neuron, "reset_mem") else neuron.reset)()
+
+
+def _caller(
+    module: nn.Module, example: Example, examples: Mapping[int | str, Tensor]
+) -> Callable[[list[FloatArray]], Any]:
+    """Return a function of one array per input that calls forward as the example would."""
+    kinds = [tensor.dtype for tensor in examples.values()]
+
+    def call(arrays: list[FloatArray]) -> Any:
+        tensors = [torch.from_numpy(np.array(a)).to(k) for a, k in zip(arrays, kinds, strict=True)]
+        if isinstance(example, Mapping):
+            return module(**dict(zip(map(str, example), tensors, strict=True)))
+        return module(*tensors)
+
+    return call
+
+
+def _answer(
+    call: Callable[[list[FloatArray]], Any], frames: Mapping[str, FloatArray], takes: Takes
+) -> FloatArray:
+    """Return what forward answers: [T, B, …], or [B, …] if it decodes itself."""
+    arrays = list(frames.values())
+    if takes == "steps":
+        return _first(call(arrays))
+    if takes == "frame":
+        if any(array.strides[0] and len(array) > 1 for array in arrays):
+            raise _refusal("forward takes one frame per sample, the data has several")
+        return _first(call([array[0] for array in arrays]))
+    steps = range(len(arrays[0]))
+    return np.stack([_first(call([array[step] for array in arrays])) for step in steps])
+
+
+def _first(value: Any) -> FloatArray:
+    """Return the first tensor of what forward returns."""
+    while not isinstance(value, Tensor):
+        value = next(iter(value.values() if isinstance(value, Mapping) else value))
+    return np.asarray(value.detach().double().numpy())
+
+
+def _decide(answer: FloatArray, model: Model, n_samples: int) -> Any:
+    port = model.outputs[0]
+    if answer.ndim == 2 + len(port.shape):
+        answer = reduce_steps(port.decode, answer)
+    if answer.shape != (n_samples, *port.shape):
+        raise _refusal(f"forward gives {answer.shape}, not ({n_samples}, …{port.shape})")
+    return answer.reshape(n_samples, -1).argmax(axis=1)
+
+
+def _refusal(message: str) -> UsageError:
+    return UsageError(
+        "E5052", f"the module cannot be measured: {message}", where="data",
+        remedy="leave out data; the model is then saved without its accuracy",
+    )  # fmt: skip
