@@ -75,7 +75,8 @@ def _keep_sums(ideal: FloatArray) -> FloatArray:
     order = np.argsort(-fraction, axis=1, kind="stable")
     rank = np.argsort(order, axis=1, kind="stable")
     up = rank < np.rint(fraction.sum(axis=1, keepdims=True))
-    return (down + up).reshape(ideal.shape)
+    kept: FloatArray = (down + up).reshape(ideal.shape)
+    return kept
 
 
 def best_units(weight: FloatArray, bits: int, rows: int) -> FloatArray:
