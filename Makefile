@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# sinabs asks for an older nir, and for a driver that installs itself from elsewhere when imported;
+# its simulator and its importer need neither.
+JUDGES := sinabs nirtorch pbr
+
 .PHONY: demo test test-full check bench lava clean
 
 demo: $(VENV)/.demo lava  ## compile, run, price and verify a trained network; leaves ./demo/
@@ -44,4 +48,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[dev]'
+	$(INSTALL) --no-deps $(JUDGES)
 	@touch $@ $(VENV)/.demo

@@ -85,8 +85,8 @@ def small_compiled(*, target: str = "loihi2", name: str = "hidden", origin: str 
         layers=(
             LayerReport(
                 population=name, node="fc", synapse="dense", n_neurons=N_HIDDEN, n_weights=48,
-                unit=0.01, weight_exp=0, vth=90, du=4095, dv=512, rounded=3, clipped=0,
-                program="lif",
+                unit=0.01, unit_largest=0.01, weight_exp=0, vth=90, du=4095, dv=512, rounded=3,
+                clipped=0, program="lif",
                 weight_rms=0.004, bias_error=0.0, decay_error=0.0, headroom_bits=4.5, enlarged=1.0,
                 exact=False, why=("3 weights are rounded",),
             ),

@@ -19,7 +19,7 @@ class Ranges:
     """Proven bounds of one population over one window, in state units unless said otherwise.
 
     Attributes:
-        arriving: largest |sum w * s| << weight_exp over all projections, in weight units.
+        arriving: largest sum over projections of |sum w * s| << weight_exp, in weight units.
         current: largest |u|; wraps beyond 2^23.
         potential: largest |v| that leak and window length allow; clips beyond 2^23 - 1.
     """
@@ -89,18 +89,23 @@ def population_ranges(network: Network, population: Population) -> Ranges:
 
 def arriving_bound(network: Network, population: Population) -> int:
     """Bound what arrives in a step of a window, where guards are silent; over 2^31 - 1 it wraps."""
-    arriving = 0
+    return int(arriving_by_neuron(network, population).max(initial=0))
+
+
+def arriving_by_neuron(network: Network, population: Population) -> IntArray:
+    """Bound what arrives at each neuron in one step, [n]."""
+    arriving = np.zeros(population.n, dtype=np.int64)
     for projection in network.into(population.name):
         source = network.nodes[projection.source]
         if isinstance(source, Source) and source.encoding == "guard":
             continue
         floor, ceiling = arriving_bounds(projection.synapse, source.low, source.high)
-        largest = int(max(-floor.min(initial=0), ceiling.max(initial=0)))
-        arriving += shifted(largest, projection.weight_exp)
+        largest = shifted(np.maximum(-floor, ceiling), projection.weight_exp)
+        arriving += np.repeat(largest, population.n // len(largest))
     return arriving
 
 
-def shifted(largest: int, exponent: int) -> int:
+def shifted(largest: IntArray, exponent: int) -> IntArray:
     """Bound |sum| after the exponent; a right shift floors, so one is added."""
     return largest << exponent if exponent >= 0 else (largest >> -exponent) + 1
 

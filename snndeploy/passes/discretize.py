@@ -14,9 +14,10 @@ from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT
 from snndeploy.ir.text import KIND_OF
 from snndeploy.model import Model
-from snndeploy.passes.choose import Choice, Task
+from snndeploy.passes.choose import choose
 from snndeploy.passes.layers import BIAS, Layer, LayerGraph, with_bias_as_spikes
 from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
+from snndeploy.passes.task import Choice, Task
 from snndeploy.target import Numerics
 
 NOTABLE = 1.2
@@ -33,7 +34,8 @@ class LayerReport:
         synapse: kinds of its synapses (`dense`, `conv`, …), joined by `+`.
         n_neurons: neurons.
         n_weights: stored weights.
-        unit: real value of one weight unit; real = unit * integer.
+        unit: real value of one weight unit, real = unit * integer; the smallest where channels or
+            neurons have their own, and `unit_largest` the largest.
         weight_exp: largest exponent of its projections.
         program: the neuron program; all but `lif` need microcode on the chip.
         vth, du, dv: registers, the largest where neurons differ; vth in weight units for `lif`, in
@@ -55,6 +57,7 @@ class LayerReport:
     n_neurons: int
     n_weights: int
     unit: float
+    unit_largest: float
     weight_exp: int
     program: str
     vth: int
@@ -113,6 +116,7 @@ def discretize(
     lagging = {path.source for layer in layers for path in layer.paths if path.lag}
     projections: list[Projection] = []
     reports: dict[str, LayerReport] = {}
+    read = {path.source for layer in layers for path in layer.paths}
     for layer in layers:
         feeding = tuple(nodes[path.source] for path in layer.paths)
         task = Task(
@@ -121,9 +125,10 @@ def discretize(
             numerics=numerics,
             steps=steps,
             bits=weight_bits,
+            feeds_others=layer.name in read,
             lags=layer.name in lagging,
         )
-        choice = task.choose()
+        choice = choose(task)
         nodes[layer.name], into = task.write(choice)
         projections += into
         reports[layer.name] = report(task, choice)
@@ -168,15 +173,9 @@ def report(task: Task, choice: Choice) -> LayerReport:
     """Say how a population's integers were chosen."""
     neuron, params = task.layer.neuron, choice.params
     population, projections = task.write(choice)
-    errors = [
-        rounded.weight * (choice.unit * 2.0**exponent) - weight
-        for rounded, exponent, weight in zip(
-            choice.rounded, choice.exponents, task.weights, strict=True
-        )
-    ]
     error, size = (
         float(np.sqrt(np.mean(np.concatenate([a.reshape(-1) for a in arrays]) ** 2)))
-        for arrays in (errors, task.weights)
+        for arrays in (task.weight_errors(choice), task.weights)
     )
     ranges = task.ranges(choice)
     limits = [V_LIMIT / max(ranges.current, 1)]
@@ -190,7 +189,8 @@ def report(task: Task, choice: Choice) -> LayerReport:
         synapse="+".join(kinds),
         n_neurons=population.n,
         n_weights=sum(int(weight.size) for weight in task.weights),
-        unit=choice.unit,
+        unit=float(choice.units.min()),
+        unit_largest=float(choice.units.max()),
         weight_exp=max(choice.exponents),
         program=population.program.name,
         vth=int(params["vth" if "vth" in params else "vth_state"].max()),
@@ -231,7 +231,7 @@ def _reasons(task: Task, choice: Choice, decay: float) -> tuple[str, ...]:
     if neuron is None and not task.steps:
         reasons.append("without resets the readout clips one day")
     if neuron is not None and neuron.multi_spike:
-        reasons.append(f"at most {MOST_SPIKES} spikes per step")
+        reasons.append(f"at most {task.most_spikes} spikes per step")
     if not reasons and neuron is not None and exact_bits(neuron):
         reasons.append("weights lie on a grid that touches the threshold, compared with >=")
     return tuple(reasons or ["the range proof needs a larger step than the grid's"])

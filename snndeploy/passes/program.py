@@ -2,12 +2,12 @@
 
 A threshold lies at an integer number of state units (64 per unit of the weight grid). Loihi's own
 `lif` holds it in a register of whole units and fires above it: a `>=` model's threshold is put one
-state unit above the register. Programs in microcode hold it in state units.
+state unit above the register. Programs in microcode hold it in state units, one per neuron.
 """
 
 import numpy as np
 
-from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.neurons import ACT_SHIFT, LIF, V_LIMIT, lif
 from snndeploy.ir.program import Params, Program
 from snndeploy.ir.programs import (
@@ -25,7 +25,9 @@ from snndeploy.target import Numerics
 
 UNIT = 1 << ACT_SHIFT
 MOST_SPIKES = 15
-"""Spikes per step that a multi-spike neuron sends at most; every one more widens the ranges."""
+"""Spikes per step that a multi-spike neuron sends at most to others: each widens their ranges."""
+MOST_READ = 31
+"""Spikes per step that a multi-spike neuron sends at most if only the host reads them."""
 
 
 def program_of(neuron: Recurrence) -> Program:
@@ -49,13 +51,13 @@ def largest_threshold(neuron: Recurrence, numerics: Numerics) -> int:
     return V_LIMIT >> 1  # as much again for what arrives in a step
 
 
-def threshold_at_most(neuron: Recurrence, state: float) -> int:
-    """Return the largest threshold not above `state` that decides as the model does, at least 1."""
-    whole = int(np.floor(state + 1e-9))
+def thresholds_at_most(neuron: Recurrence, states: FloatArray) -> IntArray:
+    """Return the largest thresholds up to `states` that decide as the model does, at least 1."""
+    whole = np.floor(states + 1e-9).astype(np.int64)
     if not neuron.is_native:
-        return max(whole, 1)
+        return np.maximum(whole, 1)
     above = int(neuron.compare == "ge")
-    return max((whole - above) // UNIT, 1) * UNIT + above
+    return np.maximum((whole - above) // UNIT, 1) * UNIT + above
 
 
 def exact_bits(neuron: Recurrence) -> int:
@@ -64,22 +66,27 @@ def exact_bits(neuron: Recurrence) -> int:
 
 
 def parameters(
-    neuron: Recurrence, threshold: int, bias: tuple[IntArray, int], numerics: Numerics
+    neuron: Recurrence,
+    threshold: IntArray,
+    bias: tuple[IntArray, IntArray],
+    numerics: Numerics,
+    *,
+    most: int,
 ) -> Params:
-    """Return the parameters of a neuron's program for a threshold in state units."""
+    """Return the parameters of a neuron's program for thresholds [1] or [n] in state units.
+
+    A neuron that counts sends at most `most` spikes per step.
+    """
     du, dv = decays(neuron, numerics)
+    mant, exp = bias
     if neuron.is_native:
-        vth = (threshold - (neuron.compare == "ge")) // UNIT
-        return lif(du=int(du[0]), dv=int(dv[0]), vth=vth, bias_mant=bias[0], bias_exp=bias[1])
-    shared: dict[str, IntArray | int] = {
-        "du": du,
-        "dv": dv,
-        "bias_mant": bias[0],
-        "bias_exp": bias[1],
-    }
-    floor = -V_LIMIT if neuron.v_min is None else round(neuron.v_min * threshold)
+        vth = (int(threshold[0]) - (neuron.compare == "ge")) // UNIT
+        return lif(du=int(du[0]), dv=int(dv[0]), vth=vth, bias_mant=mant, bias_exp=int(exp[0]))
+    shared: dict[str, IntArray] = {"du": du, "dv": dv, "bias_mant": mant, "bias_exp": exp}
+    clamp = None if neuron.v_min is None else np.rint(neuron.v_min * threshold).astype(np.int64)
+    floor = -V_LIMIT if clamp is None else clamp
     if neuron.multi_spike:
-        return lif_multi(threshold=threshold, most=MOST_SPIKES, v_min=floor, **shared)
+        return lif_multi(threshold=threshold, most=most, v_min=floor, **shared)
     strict = neuron.compare == "gt"
     if neuron.reset == "zero":
         return lif_clamped(threshold=threshold, strict=strict, v_min=floor, **shared)

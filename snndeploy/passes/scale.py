@@ -1,7 +1,8 @@
-"""Numbers of a population's unit, the real value of one weight step: pure functions.
+"""Numbers of a population's units, the real values of one weight step: pure functions.
 
-`unit` is the real value of weight 1 (before the exponent); the threshold in state units follows
-from it, or it from the threshold (`snndeploy.passes.program`).
+A unit is the real value of weight 1 (before the exponent); the threshold in state units follows
+from it, or it from the threshold (`snndeploy.passes.program`). There is one per population, [1], or
+one per row of the weights (target channel or neuron), [rows].
 """
 
 from dataclasses import dataclass
@@ -37,48 +38,91 @@ def sign_mode_of(weight: FloatArray) -> SignMode:
     return natural_sign_mode(np.sign(weight).astype(np.int64))
 
 
-def round_weights(weight: FloatArray, unit: float, bits: int) -> Rounded:
-    """Round real weights to the nearest stored weight; symmetric, so -256 is never used."""
+def by_row(values: FloatArray, weight: FloatArray | IntArray) -> FloatArray:
+    """Return values [1] or [rows] in a shape that multiplies the rows of the weights."""
+    shaped: FloatArray = values.reshape(-1, *[1] * (weight.ndim - 1))
+    return shaped
+
+
+def round_weights(weight: FloatArray, unit: FloatArray, bits: int) -> Rounded:
+    """Round real weights to stored ones so that a row's errors cancel; -256 is never used.
+
+    Every weight goes to one of its two neighbours on the grid. What feeds a neuron is never
+    negative and lasts, so an error that all weights of a row share adds up from spike to spike,
+    while errors that cancel stay noise: the sum of a row is kept to half a step.
+    """
     mode = sign_mode_of(weight)
     step = weight_step(bits, mode)
-    low, high = weight_range(bits, mode)
+    low, high = (end // step for end in weight_range(bits, mode))
     low = max(low, -high) if mode == "mixed" else low
-    ideal = weight / unit
-    nearest = np.rint(ideal / step) * step
-    integers = np.clip(nearest, low, high)
+    ideal = weight / by_row(unit, weight) / step
+    kept = _keep_sums(np.clip(ideal, low, high))
     return Rounded(
-        weight=integers.astype(np.int64),
+        weight=kept.astype(np.int64) * step,
         sign_mode=mode,
-        clipped=int(np.count_nonzero(integers != nearest)),
-        rounded=int(np.count_nonzero(np.abs(ideal - integers) > GRID_TOLERANCE * step)),
+        clipped=int(np.count_nonzero((np.rint(ideal) < low) | (np.rint(ideal) > high))),
+        rounded=int(np.count_nonzero(np.abs(ideal - kept) > GRID_TOLERANCE)),
     )
 
 
-def best_unit(weight: FloatArray, bits: int) -> float:
-    """Return the unit of least squared weight error among the clip candidates."""
-    largest = float(np.abs(weight).max(initial=0.0))
-    if largest == 0.0:
-        return 1.0
+def _keep_sums(ideal: FloatArray) -> FloatArray:
+    """Round down, then up again where the largest fractions are, until each row has its sum."""
+    rows = ideal.reshape(len(ideal), -1)
+    nearest = np.rint(rows)
+    lies_there = np.abs(rows - nearest) <= 2 * GRID_TOLERANCE
+    down = np.where(lies_there, nearest, np.floor(rows))
+    fraction = np.where(lies_there, 0.0, rows - down)
+    order = np.argsort(-fraction, axis=1, kind="stable")
+    rank = np.argsort(order, axis=1, kind="stable")
+    up = rank < np.rint(fraction.sum(axis=1, keepdims=True))
+    kept: FloatArray = (down + up).reshape(ideal.shape)
+    return kept
+
+
+def best_units(weight: FloatArray, bits: int, rows: int) -> FloatArray:
+    """Return per row [rows] the unit of least squared weight error among the clip candidates."""
+    if not weight.any():
+        return np.ones(rows)
+    flat = weight.reshape(rows, -1)
+    largest = np.abs(flat).max(axis=1)
+    largest[largest == 0] = largest.max()
     mode = sign_mode_of(weight)
-    top = max(abs(value) for value in weight_range(bits, mode))
-    top = min(top, 255 // weight_step(bits, mode) * weight_step(bits, mode))
-    units = CLIP_CANDIDATES * largest / top
-    errors = [np.sum((weight - u * round_weights(weight, u, bits).weight) ** 2) for u in units]
-    return float(units[int(np.argmin(errors))])
+    step = weight_step(bits, mode)
+    units = CLIP_CANDIDATES[:, None] * largest / (255 // step * step)
+    errors = [
+        np.sum((flat - u[:, None] * round_weights(flat, u, bits).weight) ** 2, axis=1)
+        for u in units
+    ]
+    return np.asarray(units[np.argmin(errors, axis=0), np.arange(rows)])
 
 
-def encode_bias(bias: FloatArray, unit: float, numerics: Numerics) -> tuple[IntArray, int] | None:
-    """Return mantissas and the common exponent of biases, None if they do not fit.
+def encode_bias(
+    bias: FloatArray, unit: FloatArray, numerics: Numerics
+) -> tuple[IntArray, IntArray] | None:
+    """Return mantissas [n] and exponents, [1] or [n] like the units, None if they do not fit.
 
-    The smallest exponent that holds the largest bias is used: least rounding.
+    The smallest exponent that holds a bias is used: least rounding.
     """
     state = bias / unit * STATE
-    limit = (1 << (numerics.bias_mant_bits - 1)) - 1
+    exponents = np.zeros(len(state), dtype=np.int64)
     for exponent in range(numerics.bias_exp_max + 1):
-        mant = np.rint(state / (1 << exponent))
-        if np.abs(mant).max(initial=0) <= limit:
-            return mant.astype(np.int64), exponent
-    return None
+        exponents += np.abs(np.rint(state / (1 << exponent))) > bias_limit(numerics)
+    if len(unit) == 1:
+        exponents = exponents.max(keepdims=True, initial=0)
+    if exponents.max(initial=0) > numerics.bias_exp_max:
+        return None
+    return np.rint(state / (1 << exponents)).astype(np.int64), exponents
+
+
+def bias_limit(numerics: Numerics) -> int:
+    """Return the largest bias mantissa."""
+    return (1 << (numerics.bias_mant_bits - 1)) - 1
+
+
+def units_for_bias(bias: FloatArray, rows: int, numerics: Numerics) -> FloatArray:
+    """Return per row [rows] the smallest unit at which all its biases can be encoded."""
+    largest = np.abs(bias).reshape(rows, -1).max(axis=1)
+    return np.asarray(largest * STATE / (bias_limit(numerics) << numerics.bias_exp_max))
 
 
 def grid_unit(

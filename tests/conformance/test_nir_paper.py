@@ -1,9 +1,13 @@
 """Networks of the NIR paper: a single neuron everywhere, a trained one with sinabs' neurons."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
+from saccades import recordings
 
 from snndeploy.errors import UsageError
 from snndeploy.frontends.nir_file import read
@@ -14,6 +18,7 @@ from snndeploy.semantics import parse_semantics
 
 PAPER = Path(__file__).parents[1] / "data" / "nir_paper"
 FIRES_AT = [460, 510, 710, 760]
+N_RECORDINGS = 10
 
 
 def norse_neuron(**options):
@@ -39,21 +44,114 @@ def test_an_input_of_unknown_range_is_asked_for():
         norse_neuron()
 
 
-def test_the_sinabs_network_keeps_its_semantics_in_integers():
-    model = read(PAPER / "02_cnn" / "cnn_sinabs.nir", parse_semantics("sinabs"), values="spikes")
-    compiled = compile_model(model, find_target("loihi2"), CompileOptions(steps=30))
+@cache
+def digits_network():
+    """Return the paper's N-MNIST network with sinabs' rules, in float."""
+    return read(PAPER / "02_cnn" / "cnn_sinabs.nir", parse_semantics("sinabs"), values="spikes")
+
+
+@cache
+def recorded():
+    """Return recordings, their labels and the float network's spikes per population."""
+    x, labels = recordings(N_RECORDINGS)
+    return x, labels, floats(digits_network(), x)
+
+
+def floats(model, x):
+    spiking = tuple(name for name, node in model.graph.nodes.items() if isinstance(node, nir.IF))
+    return run_float(model, {"input": x.astype(float)}, record=spiking)
+
+
+@cache
+def in_integers(steps):
+    model = digits_network()
+    compiled = compile_model(model, find_target("loihi2"), CompileOptions(steps=steps))
     assert {layer.program for layer in compiled.layers} == {"lif_multi"}
+    return compiled
+
+
+def integer_spikes(x):
+    """Return the spikes of the integer network per population, shaped as the float ones."""
+    network = in_integers(len(x)).network
+    (source,), names = network.sources, tuple(network.population)
+    traces = find_executor("sim").run(network, {source.name: x.astype(np.int64)}, record=names)
+    return {
+        name: trace.spikes.reshape(*x.shape[:2], *network.population[name].shape)
+        for name, trace in traces.traces.items()
+    }
+
+
+@cache
+def recorded_in_integers():
+    return integer_spikes(recorded()[0])
+
+
+def agreement(got, want):
+    """Return per population the share of cells that are equal; none may be silent."""
+    assert all(want[name].any() for name in got)
+    return {name: float(np.mean(got[name] == want[name])) for name in got}
+
+
+def line(what, got, want):
+    """Return what the run's summary says of a comparison."""
+    shares = agreement(got, want)
+    output = in_integers(len(got["12"])).network.outputs[0].population
+    fires = (got[output] > 0) | (want[output] > 0)
+    counts, right = got[output].sum(axis=0), want[output].sum(axis=0)
+    return (
+        f"sinabs network in integers, {what}: equal cells per layer "
+        + ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+        + f"; of output cells that fire {np.mean((got[output] == want[output])[fires]):.1%}"
+        + f"; spikes per output off by {np.abs(counts - right).sum() / right.sum():.1%}"
+        + f"; equal decisions {np.mean(counts.argmax(axis=1) == right.argmax(axis=1)):.0%}"
+    )
+
+
+def test_the_sinabs_network_recognises_recordings_in_integers(tell):
+    """Eight bits keep decisions, spike counts and the first layer's cells; not later cells."""
+    _, labels, want = recorded()
+    got = recorded_in_integers()
+    tell(line("recordings", got, want))
+    shares = agreement(got, want)
+    counts, right = got["12"].sum(axis=0), want["12"].sum(axis=0)
+    assert np.mean(right.argmax(axis=1) == labels) >= 0.9
+    assert np.array_equal(counts.argmax(axis=1), right.argmax(axis=1))
+    assert np.abs(counts - right).sum() <= 0.06 * right.sum()
+    assert shares["1"] >= 0.999
+    assert shares["3"] >= 0.985
+    assert shares["12"] >= 0.85
+    assert max(spikes.max() for spikes in got.values()) > 1
+
+
+@pytest.mark.xfail(reason="rounding to 16 bits already moves more than 1 % of its output spikes")
+def test_99_percent_of_its_output_cells_agree_in_integers():
+    _, _, want = recorded()
+    assert agreement(recorded_in_integers(), want)["12"] >= 0.99
+
+
+def test_16_bit_weights_would_not_keep_99_percent_of_its_output_cells():
+    """The float network with weights rounded to 16 bits per channel, against itself.
+
+    Without a leak an error stays in the potential until it moves a spike, and every layer inherits
+    the moved spikes of the one before. This is why equal cells cannot judge these integers: the
+    chip's words would not hold finer weights: 24 bits of state, 6 of them below a weight unit.
+    """
+    x, _, want = recorded()
+    finer = deepcopy(digits_network())
+    for node in finer.graph.nodes.values():
+        if isinstance(node, nir.Conv2d | nir.Affine):
+            rows = node.weight.reshape(len(node.weight), -1).astype(np.float64)
+            step = np.abs(rows).max(axis=1, keepdims=True) / 32767
+            node.weight = (np.rint(rows / step) * step).reshape(node.weight.shape)
+    shares = agreement(floats(finer, x), want)
+    assert shares["1"] >= 0.99999
+    assert shares["12"] <= 0.98
+
+
+def test_the_sinabs_network_on_random_events(tell):
     x = (np.random.default_rng(0).random((30, 8, 2, 34, 34)) < 0.01).astype(np.int64)
-    (source,), (output,) = compiled.network.sources, compiled.network.outputs
-    names = tuple(compiled.network.population)
-    result = find_executor("sim").run(compiled.network, {source.name: x}, record=names)
-    floats = run_float(model, {"input": x.astype(float)}, record=names)
-    agree = {}
-    for name, trace in result.traces.items():
-        want = floats[name].reshape(trace.spikes.shape)
-        agree[name] = np.mean(want == trace.spikes)
-        assert want.any()
-    # Without a leak a rounded weight shifts a spike in time, and every layer inherits the shifts.
-    assert agree[names[0]] >= 0.999
-    assert agree[output.population] >= 0.9
-    assert max(trace.spikes.max() for trace in result.traces.values()) > 1
+    want, got = floats(digits_network(), x), integer_spikes(x)
+    tell(line("30 steps of random events", got, want))
+    shares = agreement(got, want)
+    assert shares["1"] >= 0.9995
+    assert shares["12"] >= 0.92

@@ -18,6 +18,7 @@ from snndeploy.ir.verify_network import range_problems, verify_network
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.passes.discretize import discretize
 from snndeploy.passes.layers import layers_of
+from snndeploy.passes.scale import encode_bias, round_weights
 from snndeploy.passes.waves import assign_waves
 from snndeploy.target import load_chip
 from tests.chains import chain_model, conv, cuba, flatten, integrate_and_fire, lif, pool
@@ -383,3 +384,97 @@ def test_thresholds_that_differ_by_channel_are_scaled_into_the_weights():
     ((differing, rate),) = compare(model, network, spikes(rng, model, 12), {"n1": "n1"}).values()
     assert differing < 0.02
     assert 0.01 < rate < 0.6
+
+
+def uneven_channels(*, shape=(2, 10, 10), values="spikes", steps=20, **semantics):
+    """Return a model whose channels' weights and biases differ by a factor of 40."""
+    rng = np.random.default_rng(13)
+    size = np.array([1.0, 0.2, 0.025])
+    kernel = rng.normal(0, 0.4, (3, 2, 3, 3)) * size[:, None, None, None]
+    threshold = np.repeat(size, 64).reshape(3, 8, 8)
+    model = chain_model(
+        conv(kernel, (10, 10), bias=0.01 * size),
+        nir.IF(r=np.ones((3, 8, 8)) / 1e-4, v_threshold=0 * threshold + 0.3, v_reset=0 * threshold),
+        shape=shape, out_shape=(3, 8, 8), steps=steps, values=values,
+    )  # fmt: skip
+    return replace(model, semantics=replace(model.semantics, **semantics))
+
+
+def test_channels_of_a_program_with_a_threshold_each_use_all_bits():
+    network, (report,) = to_network(uneven_channels(reset="subtract"))
+    _, (native,) = to_network(uneven_channels())
+    assert (report.program, native.program) == ("lif_subtract", "lif")
+    weight = np.abs(network.projections[0].synapse.weight).reshape(3, -1)
+    assert weight.max(axis=1).min() >= 250
+    thresholds = np.unique(network.population["n1"].params["vth_state"])
+    assert len(thresholds) == 3
+    assert report.unit_largest > 20 * report.unit
+    assert native.unit_largest == native.unit
+    assert 3 * report.weight_rms < 2 * native.weight_rms
+    assert report.bias_error < 1e-4
+
+
+def test_channels_with_units_of_their_own_fire_like_the_model():
+    rng = np.random.default_rng(14)
+    model = uneven_channels(reset="subtract")
+    network, _ = to_network(model)
+    ((differing, rate),) = compare(model, network, spikes(rng, model, 10), {"n1": "n1"}).values()
+    assert differing < 0.01
+    assert 0.01 < rate < 0.6
+
+
+def test_only_channels_that_could_wrap_get_a_larger_step():
+    source = Source(name="input", shape=(2, 10, 10), low=-127, high=127, encoding="graded")
+    model = uneven_channels(reset="subtract", values="real")
+    kernel = model.graph.nodes["n0"].weight
+    kernel[1] = 0
+    kernel[1, 0, 1, 1] = 0.2
+    network, (report,) = to_network(model, source=source)
+    largest = np.abs(network.projections[0].synapse.weight).reshape(3, -1).max(axis=1)
+    assert report.enlarged > 1.2
+    assert largest[1] >= 250 > 240 > largest[0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_takes_a_neighbour_on_the_grid_and_keeps_the_sum_of_a_row(seed):
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(rng.choice([0, 3]), 1, (5, 4, 3, 3))
+    units = np.abs(weight).reshape(5, -1).max(axis=1) / 254
+    rounded = round_weights(weight, units, 8)
+    error = rounded.weight - weight / units[:, None, None, None]
+    step = 2 if rounded.sign_mode == "mixed" else 1
+    assert np.abs(error).max() < step
+    assert np.abs(error.reshape(5, -1).sum(axis=1)).max() <= step / 2 + 1e-9
+    assert rounded.clipped == 0
+
+
+def test_weights_on_the_grid_stay_where_they_are():
+    rng = np.random.default_rng(15)
+    whole = rng.integers(-127, 128, (3, 40_000)) * 2
+    real = (whole * np.float32(0.1)).astype(np.float32).astype(np.float64)
+    rounded = round_weights(real, np.full(1, float(np.float32(0.1))), 8)
+    assert np.array_equal(rounded.weight, whole)
+    assert rounded.rounded == 0
+
+
+def test_biases_share_an_exponent_only_where_they_share_a_unit():
+    bias, one = np.array([0.5, 300.0, -6000.0]), np.ones(1)
+    mant, exponents = encode_bias(bias, one, NUMERICS)
+    assert exponents.tolist() == [7]
+    mant, exponents = encode_bias(bias, np.ones(3), NUMERICS)
+    assert exponents.tolist() == [0, 3, 7]
+    assert (mant << exponents).tolist() == [32, 19200, -384000]
+    assert encode_bias(bias, one / 10, NUMERICS) is None
+
+
+def test_what_only_the_host_reads_may_count_further():
+    rng = np.random.default_rng(16)
+    model = chain_model(
+        nir.Linear(weight=rng.normal(0.3, 0.3, (8, 6))), integrate_and_fire((8,)),
+        nir.Linear(weight=rng.normal(0.3, 0.3, (4, 8))), integrate_and_fire((4,)),
+        shape=(6,), out_shape=(4,),
+    )  # fmt: skip
+    semantics = replace(model.semantics, multi_spike=True, reset="subtract", compare="ge")
+    network, reports = to_network(replace(model, semantics=semantics))
+    assert [population.high for population in network.populations] == [15, 31]
+    assert "at most 31 spikes per step" in reports[1].why

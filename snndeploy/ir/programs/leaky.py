@@ -158,8 +158,8 @@ LIF_MULTI = _leaky(
     n <- min( floor(max(y, 0) / vth_state), most );  v <- y - n * vth_state
 
 No chip of ours divides, so the quotient is made bit by bit (five comparisons) and the statement
-count, which prices the update, is honest. This is how sinabs (`MultiSpike`) and Rockpool count;
-neither has been run against it.
+count, which prices the update, is honest. This is how sinabs (`MultiSpike`) and Rockpool count:
+the float model of this rule fires as sinabs' does, Rockpool has not been run against it.
 """
 
 LIF_REFRACTORY = _leaky(
