@@ -155,3 +155,55 @@ def test_the_sinabs_network_on_random_events(tell):
     shares = agreement(got, want)
     assert shares["1"] >= 0.9995
     assert shares["12"] >= 0.92
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("lava_python")
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+@pytest.mark.parametrize(
+    ("stem", "semantics", "density", "program"),
+    [
+        ("bias_zero", "spikingjelly", 0.5, "lif"),
+        ("bias_zero", "nir", 0.5, "lif"),
+        ("noBias_subtract", "spikingjelly", 0.5, "lif"),
+        ("noBias_subtract", "snntorch,reset=subtract-delayed", 0.4, "lif_subtract_delayed"),
+    ],
+)
+def test_the_recurrent_networks_are_the_same_in_lava(
+    stem, semantics, density, program, one_at_a_time, tell
+):
+    model = read(
+        PAPER / "03_rnn" / f"braille_noDelay_{stem}.nir",
+        parse_semantics(semantics),
+        values="spikes",
+    )
+    options = CompileOptions(steps=50, one_at_a_time=one_at_a_time)
+    compiled = compile_model(model, find_target("loihi2"), options)
+    network = compiled.network
+    assert not compiled.violations
+    assert {p.program.name for p in network.populations} == {program}
+    x = (np.random.default_rng(3).random((50, 3, 12)) < density).astype(np.int64)
+    names = tuple(network.population)
+    given = {network.inputs[0].name: x}
+    reference, *others = (
+        find_executor(name).run(network, given, record=names).traces
+        for name in ("reference", "sim", "lava")
+    )
+    rates = []
+    for name, trace in reference.items():
+        for other in others:
+            np.testing.assert_array_equal(other[name].spikes, trace.spikes, name)
+            for word, values in trace.states.items():
+                np.testing.assert_array_equal(other[name].states[word], values, f"{name}.{word}")
+        rates.append(float(trace.spikes.mean()))
+    assert all(0 < rate < 1 for rate in rates)
+    floats = run_float(model, {"input": x.astype(float)}, record=names)
+    differ = [
+        np.mean(floats[n].reshape(reference[n].spikes.shape) != reference[n].spikes) for n in names
+    ]
+    shares = ", ".join(
+        f"{n} {r:.1%} fire, {d:.2%} differ from float"
+        for n, r, d in zip(names, rates, differ, strict=True)
+    )
+    how = "alone" if one_at_a_time else f"every {network.period} steps"
+    tell(f"braille {stem} {semantics}, {how}: Lava = simulator = reference; {shares}")
