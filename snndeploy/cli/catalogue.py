@@ -452,9 +452,10 @@ CATALOGUE: Mapping[str, Entry] = {
         "Replace the node; the message names it and its type.",
     ),
     "E2021": Entry(
-        "Loop in the graph",
-        "Recurrent connections are not supported yet; the loop is named.",
-        "Remove the loop, or train a feed-forward network.",
+        "Loop without a spiking neuron",
+        "A loop feeds back what its neurons sent in the step before; one without an IF, LIF or "
+        "CubaLIF neuron has no step to wait for.",
+        "Put a spiking neuron into the loop that is named, or remove one of its edges.",
     ),
     "E2023": Entry(
         "Cannot split for the host",

@@ -1,10 +1,46 @@
 """Stateless arithmetic of the float interpreter: [N, *shape] in, [N, *shape] out, pure numpy."""
 
+from math import prod
 from typing import Any
 
+import nir
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray
+from snndeploy.nirgraph.shapes import shape_of
+
+
+def apply_stateless(node: Any, x: FloatArray) -> FloatArray:
+    """Return what a node of a normalized graph that keeps no state makes of x [N, *shape]."""
+    match node:
+        case nir.Linear():
+            return linear(x, node.weight, None)
+        case nir.Affine():
+            return linear(x, node.weight, node.bias)
+        case nir.Conv1d() | nir.Conv2d():
+            return convolve(x, node)
+        case nir.SumPool2d():
+            return sum_pool(x, kernel=node.kernel_size, stride=node.stride, padding=node.padding)
+        case nir.AvgPool2d():
+            sums = sum_pool(x, kernel=node.kernel_size, stride=node.stride, padding=node.padding)
+            means: FloatArray = sums / prod(node.kernel_size.tolist())
+            return means
+        case nir.Scale():
+            scaled: FloatArray = x * node.scale
+            return scaled
+        case nir.Threshold():
+            spikes: FloatArray = (x > node.threshold).astype(np.float64)
+            return spikes
+        case nir.Flatten():
+            flat: FloatArray = x.reshape(len(x), *shape_of(node))
+            return flat
+    assert isinstance(node, nir.Input | nir.Output)
+    return x
+
+
+def add_up(values: list[FloatArray]) -> FloatArray:
+    """Return the sum of at least one array."""
+    return values[0] if len(values) == 1 else np.sum(values, axis=0)
 
 
 def linear(x: FloatArray, weight: Any, bias: Any | None) -> FloatArray:

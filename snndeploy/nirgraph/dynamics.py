@@ -57,6 +57,11 @@ def step_constants(node: Any, semantics: Semantics) -> Dynamics:
     )
 
 
+def delay_of(node: nir.Delay, semantics: Semantics) -> Any:
+    """Return the delay of a `Delay` node in steps, an integer per element."""
+    return np.rint(node.delay / semantics.dt).astype(np.int64)
+
+
 def _membrane(node: Any, semantics: Semantics) -> tuple[FloatArray, FloatArray, FloatArray]:
     one = np.ones(1)
     if isinstance(node, nir.I | nir.IF):
