@@ -24,7 +24,7 @@ from snndeploy.passes.waves import assign_waves
 from snndeploy.pipeline import CompileOptions, choose_source
 from snndeploy.registry import find_target
 from tests.chains import random_chain
-from tests.networks import random_network
+from tests.generator.networks import random_network
 
 N_LAVA_MODELS, N_LAVA_WILD, N_SAMPLES = 30, 12, 4
 NUMERICS = find_target("loihi2").chip.numerics
@@ -127,8 +127,7 @@ def test_lava_equals_reference_on_random_chains(tell):
     cases = [(network, inputs) for network, inputs, _ in models]
     rounded = sum(report.rounded for *_, reports in models for report in reports)
     cases += [
-        random_network(np.random.default_rng(seed), wild=True, skips=False)
-        for seed in range(N_LAVA_WILD)
+        random_network(np.random.default_rng(seed), extreme=True) for seed in range(N_LAVA_WILD)
     ]
     jobs = [
         LavaJob(program=lower(network), inputs=inputs, record=names(network))

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import expanded, random_network
 
 from hwtargets.simulator import SIMULATOR, engine, executor
 from snndeploy.energy import HOST, PHASES, price
@@ -16,6 +15,9 @@ from snndeploy.ir.interpret import deliver, step, stream, triples, wrap, zero_st
 from snndeploy.ir.placement import Placement
 from snndeploy.mapping import place
 from snndeploy.target import load_chip
+from tests.expanded import expanded
+from tests.generator.networks import random_network
+from tests.generator.neurons import ALL_PROGRAMS
 
 CHIP = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi1.toml")
 seeds = st.integers(0, 2**32 - 1)
@@ -24,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 def placed_network(seed):
     """Return a random network on as many small cores as it takes, and its inputs."""
     rng = np.random.default_rng(seed)
-    network, inputs = random_network(rng)
+    network, inputs = random_network(rng, programs=tuple(ALL_PROGRAMS))
     n = sum(population.n for population in network.populations)
     limits = {"cores": 128, "neurons_per_core": int(rng.integers(3, 40)) + n // 100}
     changed = {key: replace(CHIP.limits[key], value=Decimal(n)) for key, n in limits.items()}
@@ -35,10 +37,14 @@ def placed_network(seed):
     return network, inputs, replace(placement, slices=slices)
 
 
+def n_samples_of(inputs):
+    return next(iter(inputs.values())).shape[1]
+
+
 def sent_log(network, inputs):
     """Return what every node sends at every chip step: name -> list of [n]."""
     streams = {source.name: stream(inputs[source.name]) for source in network.sources}
-    n_samples = inputs["in"].shape[1]
+    n_samples = n_samples_of(inputs)
     sent = {name: [] for name in network.nodes}
     states = {}
     for t in range(network.chip_steps(n_samples)):
@@ -55,8 +61,9 @@ def sent_log(network, inputs):
             words = step(
                 population.program, states[population.name], population.params, wrap(a, 32)
             )
-            states[population.name] = {word: words[word] for word in ("u", "v")}
-            sent[population.name].append(words["s"])
+            states[population.name] = {s.name: words[s.name] for s in population.program.states}
+            emitted = np.broadcast_to(words[population.program.emits], population.n)
+            sent[population.name].append(emitted)
     return sent
 
 
@@ -85,7 +92,7 @@ def counted_by_hand(network, inputs, placement):
             found["barrier", piece.core, t] += 1
             outputs = [o for o in network.outputs if o.population == piece.population]
             age = t - network.population[piece.population].wave
-            if 0 <= age < inputs["in"].shape[1] * network.steps:
+            if 0 <= age < n_samples_of(inputs) * network.steps:
                 found["host_out", piece.core, t] += len(outputs) * piece.n
             for i in np.flatnonzero(sent[piece.population][t][mine]) + piece.start:
                 found["spike", piece.core, t] += 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from snndeploy.errors import ModelError
 from snndeploy.ir.text import parse_network, print_network
-from tests.networks import networks, random_network
+from tests.generator.networks import networks, random_network
 
 
 @given(networks())
