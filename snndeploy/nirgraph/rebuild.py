@@ -12,8 +12,6 @@ from typing import Any
 
 import nir
 
-from snndeploy.errors import UnsupportedError
-
 Edge = tuple[str, str]
 
 

@@ -20,6 +20,7 @@ from snndeploy.ir.synapses import Conv, Dense, Pool, Synapse, sparse_from_dense
 from snndeploy.passes.layers import Layer, Path
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import (
+    MOST_SPIKES,
     UNIT,
     exact_bits,
     largest_threshold,
@@ -202,8 +203,17 @@ class Task:
             )
             left = trailing_zeros(*arriving, bias[0] << bias[1]) - lost
             if left >= exact_bits(neuron) and not self.bias_error(choice):
-                return choice
+                return replace(choice, exact=self._sends_all(neuron, threshold, choice))
         return None
+
+    def _sends_all(self, neuron: Recurrence, threshold: int, choice: Choice) -> bool:
+        """Whether no step can owe more spikes than `MOST_SPIKES`, from what a step can add.
+
+        What a step leaves is below the threshold, as long as all before it sent what they owed.
+        """
+        bias = np.abs(choice.params["bias_mant"]) << choice.params["bias_exp"]
+        added = self.ranges(choice).current + int(bias.max())
+        return not neuron.multi_spike or added <= MOST_SPIKES * threshold
 
     def _choose_rounded(self, neuron: Recurrence) -> Choice:
         """The finest unit whose ranges hold; a leak is given spare bits below it to round in."""
