@@ -43,7 +43,7 @@ def features(network: Network, traces, overflows: Mapping[str, int]) -> set[Feat
 def _of_population(network, population, trace, overflows) -> Iterator[Feature]:
     if not is_silent(population):
         yield "program", population.program.name
-    yield "construct", population.name.rstrip("0123456789")
+    yield "construct", population.name.split(".")[-1].rstrip("0123456789")  # x.relay1: a relay
     into = network.into(population.name)
     if len(into) > 1:
         yield "construct", "several projections in"

@@ -7,19 +7,24 @@ the place of the case; when no move helps any more, what is left is the answer.
 from collections.abc import Callable
 
 from snndeploy.errors import SnnDeployError
-from tests.generator.case import Case
 from tests.generator.moves import MOVES
 
-Predicate = Callable[[Case], bool]
+Predicate = Callable[..., bool]
 BUDGET = 3000
-"""Runs of the predicate."""
 
 
-def reduce_case(case: Case, fails: Predicate, *, budget: int = BUDGET) -> Case:
-    """Return a small case that fails, made of one that does; what raises our errors does not."""
+def reduce_case(case, fails: Predicate, *, budget: int = BUDGET, moves=MOVES):
+    """Return a small case that fails, made of one that does; what raises our errors does not.
+
+    Args:
+        case: a `Case`, or a `ModelCase` with `moves` of its own.
+        fails: what must stay true.
+        budget: runs of the predicate.
+        moves: functions of a case that yield simpler ones.
+    """
     left = [budget]
 
-    def still_fails(candidate: Case) -> bool:
+    def still_fails(candidate) -> bool:
         if not candidate.is_valid or left[0] <= 0:
             return False
         left[0] -= 1
@@ -31,8 +36,8 @@ def reduce_case(case: Case, fails: Predicate, *, budget: int = BUDGET) -> Case:
     before = None
     while before is not case:
         before = case
-        for move in MOVES:
-            found: Case | None = case
+        for move in moves:
+            found = case
             while found is not None:
                 case = found
                 found = next(filter(still_fails, move(case)), None)
