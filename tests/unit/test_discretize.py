@@ -11,11 +11,13 @@ from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.arrays import frozen_int
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Source
+from snndeploy.ir.programs import GRADED_SUM
 from snndeploy.ir.ranges import prove_ranges
 from snndeploy.ir.readout import read_output
 from snndeploy.ir.synapses import Conv, Dense, Sparse
 from snndeploy.ir.verify_network import range_problems, verify_network
 from snndeploy.nirgraph.interpret import run_float
+from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.passes.discretize import discretize
 from snndeploy.passes.layers import layers_of
 from snndeploy.passes.waves import assign_waves
@@ -398,3 +400,33 @@ def test_thresholds_that_differ_by_channel_are_scaled_into_the_weights():
     ((differing, rate),) = compare(model, network, spikes(rng, model, 12), {"n1": "n1"}).values()
     assert differing < 0.02
     assert 0.01 < rate < 0.6
+
+
+def test_relays_carry_counts():
+    """A convolution cannot wait, so what several spikes per step say waits in a relay."""
+    nodes = {
+        "in": nir.Input(input_type={"input": np.array((1, 3, 3))}),
+        "two": nir.Scale(scale=np.full((1, 3, 3), 2.0)),
+        "a": integrate_and_fire((1, 3, 3)),
+        "b": integrate_and_fire((1, 3, 3)),
+        "w": conv(np.full((1, 1, 1, 1), 0.25), (3, 3)),
+        "c": integrate_and_fire((1, 3, 3)),
+        "out": nir.Output(output_type={"output": np.array((1, 3, 3))}),
+    }
+    edges = [("in", "two"), ("two", "a"), ("a", "b"), ("a", "w"), ("w", "c"), ("b", "c"),
+             ("c", "out")]  # fmt: skip
+    chain = chain_model(integrate_and_fire((1, 3, 3)), shape=(1, 3, 3), out_shape=(1, 3, 3))
+    semantics = replace(chain.semantics, reset="subtract", multi_spike=True)
+    ports = {
+        "inputs": (replace(chain.inputs[0], name="in"),),
+        "outputs": (replace(chain.outputs[0], name="out"),),
+    }
+    model = replace(chain, graph=build_graph(nodes, edges), semantics=semantics, **ports)
+    network, _ = to_network(model)
+    assert network.population["a.relay1"].program == GRADED_SUM
+    x = spikes(np.random.default_rng(0), model, rate=0.7)
+    traces = run_reference(network, {"in": x}, record=("a", "a.relay1", "c"))
+    assert traces["a"].spikes.max() == 2
+    np.testing.assert_array_equal(traces["a.relay1"].spikes, traces["a"].spikes)
+    floats = run_float(model, {"in": x.astype(float)}, record=("c",))["c"]
+    np.testing.assert_array_equal(floats.reshape(traces["c"].spikes.shape), traces["c"].spikes)
