@@ -96,12 +96,13 @@ def without_node(model_case: ModelCase) -> Iterator[ModelCase]:
 
 
 def shorter(model_case: ModelCase) -> Iterator[ModelCase]:
-    """Halve the samples, then the steps."""
+    """Halve the samples, then the steps, then leave out single steps."""
     model, inputs = model_case.model, model_case.inputs
     steps, n_samples = next(iter(inputs.values())).shape[:2]
     for kept in (slice(0, n_samples // 2), slice(n_samples // 2, None)) if n_samples > 1 else ():
         yield ModelCase(model, {name: values[:, kept] for name, values in inputs.items()})
-    for kept in (slice(0, steps // 2), slice(steps // 2, None)) if steps > 1 else ():
+    halves = (slice(0, steps // 2), slice(steps // 2, None))
+    for kept in (*halves, slice(0, -1), slice(1, None)) if steps > 1 else ():
         n = len(range(steps)[kept])
         cut = {name: values[kept] for name, values in inputs.items()}
         yield ModelCase(replace(model, steps=n), cut)

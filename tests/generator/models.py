@@ -124,12 +124,18 @@ CONSTRUCTS: Mapping[str, Callable[[Draft], object]] = {
 
 
 def random_model(
-    rng: np.random.Generator, *, constructs: tuple[str, ...] = tuple(CONSTRUCTS), most: int = 3
+    rng: np.random.Generator,
+    *,
+    constructs: tuple[str, ...] = tuple(CONSTRUCTS),
+    most: int = 3,
+    grid: bool | None = None,
 ) -> Model:
-    """Return a model: a layer and up to `most` constructs."""
+    """Return a model: a layer and up to `most` constructs, on a `grid` or not; None draws."""
     plain = Semantics(dt=chains.DT, compare=str(rng.choice(["ge", "gt"])), v0="reset")
     semantics = random_semantics(rng, plain) if rng.random() < 0.4 else plain
-    draft = Draft(rng=rng, semantics=semantics, grid=bool(rng.random() < 0.3))
+    draft = Draft(
+        rng=rng, semantics=semantics, grid=bool(rng.random() < 0.3) if grid is None else grid
+    )
     shape = tuple(int(n) for n in (rng.integers(1, 4), *rng.integers(4, 8, 2)))
     draft.input(shape, values="real" if rng.random() < 0.3 else "spikes")
     layer(draft)
