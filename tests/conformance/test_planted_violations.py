@@ -74,8 +74,7 @@ def test_relays_keep_what_a_chip_of_short_delays_cannot(longest):
         assert not [v for v in target.check(network) if v.rule.startswith("delay of")]
         assert all(p.delay == 0 for p in network.projections if isinstance(p.synapse, Conv))
         relayed = Case(network, model_case.case.inputs)
-        want, got = model_case.case.reference(), simulate(relayed)
-        assert difference(model_case.case, want, got) is None
+        assert difference(model_case.case, simulate(relayed)) is None
         n_relays += sum(".relay" in name for name in relayed.names)
     assert n_relays >= 20
 
@@ -186,7 +185,7 @@ def tying(seed):
 
 def test_ties_are_spikes_or_the_layer_is_not_called_exact():
     n_exact = n_ties = 0
-    for seed in range(60):
+    for seed in range(40):
         model_case, ties = tying(seed)
         if not ties:
             continue
@@ -197,7 +196,7 @@ def test_ties_are_spikes_or_the_layer_is_not_called_exact():
         for report in model_case.compiled.layers:
             assert report.exact != bool(report.why)
     assert n_exact >= 20
-    assert n_ties >= 400
+    assert n_ties >= 200
 
 
 def test_a_threshold_register_off_by_one_is_caught(monkeypatch, tmp_path):
@@ -231,9 +230,9 @@ def test_a_register_off_by_one_in_one_executor_is_caught():
         return simulate(Case(replace(case.network, populations=populations), case.inputs))
 
     tied = caught = 0
-    for seed in range(80):
+    for seed in range(70):
         case = Case(*random_network(np.random.default_rng(seed), extreme=False))
-        traces = case.reference()
+        traces = case.traces
         ties = any(
             (traces[p.name].states["v"] == p.scalar("vth") << 6).any() and p.scalar("vth") > 0
             for p in case.network.populations

@@ -15,7 +15,6 @@ MODEL_BUDGET = 400
 
 def check(
     case: Case,
-    want: Traces,
     got: Traces,
     run: Run,
     *,
@@ -23,8 +22,8 @@ def check(
     failures: Path,
     budget: int = BUDGET,
 ) -> None:
-    """Fail if two answers differ, with the smallest case that does, which is written down."""
-    first = difference(case, want, got)
+    """Fail if an answer differs from the reference; the smallest case that does is written."""
+    first = difference(case, got)
     if first is None:
         return
     small = reduce_case(case, differs(run), budget=budget)
@@ -35,7 +34,7 @@ def check(
 def check_model(model_case: ModelCase, run: Run, *, name: str, failures: Path) -> None:
     """Fail as `check` does, and where an exact population fires unlike the float model."""
     case = model_case.case
-    first = difference(case, case.reference(), run(case))
+    first = difference(case, run(case))
     fails = network_differs(run) if first else lambda smaller: smaller.unlike_float() is not None
     first = first or model_case.unlike_float()
     if first is None:

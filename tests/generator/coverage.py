@@ -13,11 +13,12 @@ from snndeploy.ir.network import Network, Population, Projection
 from snndeploy.ir.neurons import LEAKY_REGISTERS, LIF, NEVER
 from snndeploy.ir.synapses import Conv, Pool
 from snndeploy.ir.text import KIND_OF
+from tests.generator.case import Case
 from tests.generator.networks import is_silent
 from tests.generator.neurons import PAYLOAD_24
 
 Feature = tuple[str, str]
-GROUPS = ("program", "construct", "synapse", "numerics", "size")
+GROUPS = ("program", "construct", "synapse", "numerics", "size", "mapping")
 
 
 def is_telling(population: Population, trace) -> bool:
@@ -27,8 +28,9 @@ def is_telling(population: Population, trace) -> bool:
     return 0 < np.count_nonzero(trace.spikes) < trace.spikes.size
 
 
-def features(network: Network, traces, overflows: Mapping[str, int]) -> set[Feature]:
-    """Return what a network exercises, as (group, name)."""
+def features(case: Case) -> set[Feature]:
+    """Return what a case exercises, as (group, name)."""
+    network, (traces, overflows) = case.network, case.answer
     found: set[Feature] = set()
     telling = [p for p in network.populations if is_telling(p, traces[p.name])]
     for population in telling:
@@ -109,11 +111,12 @@ def _of_network(network: Network, traces, telling: set[str]) -> Iterator[Feature
 
 def table(seen: Counter[Feature]) -> list[str]:
     """Return a line per group: how many cases exercised what."""
-    return [
-        f"{group}: "
-        + ", ".join(f"{name} {n}" for (of, name), n in sorted(seen.items()) if of == group)
-        for group in GROUPS
-    ]
+    lines = []
+    for group in GROUPS:
+        found = sorted((name, n) for (of, name), n in seen.items() if of == group)
+        if found:
+            lines.append(f"{group}: " + ", ".join(f"{name} {n}" for name, n in found))
+    return lines
 
 
 def missing(seen: Counter[Feature], wanted: Mapping[str, tuple[str, ...]], least: int) -> list[str]:

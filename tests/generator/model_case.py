@@ -60,7 +60,7 @@ class ModelCase:
     def unlike_float(self) -> str | None:
         """Return an exact population that does not fire as the float model does."""
         names = self.exact()
-        want, got = self.floats(names), self.case.reference()
+        want, got = self.floats(names), self.case.traces
         return next((n for n in names if not np.array_equal(want[n], got[n].spikes)), None)
 
 

@@ -37,7 +37,6 @@ def cut_below(case: Case) -> Iterator[Case]:
 
 def cut_above(case: Case) -> Iterator[Case]:
     """Replace a population, and what only it needed, by a source that replays it."""
-    traces = case.reference()
     for population in reversed(case.network.populations):
         if not case.network.out_of(population.name):
             continue
@@ -48,7 +47,7 @@ def cut_above(case: Case) -> Iterator[Case]:
             projections=tuple(p for p in case.network.projections if p.target != population.name),
             outputs=tuple(o for o in case.network.outputs if o.population != population.name),
         )
-        replayed = {**case.inputs, population.name: traces[population.name].spikes}
+        replayed = {**case.inputs, population.name: case.traces[population.name].spikes}
         yield needed_sources(Case(network, replayed))
 
 

@@ -94,14 +94,14 @@ def test_the_message_names_the_file(monkeypatch, tmp_path):
     PLANTED["a comparison off by one"](monkeypatch)
     case = first_failure(differs(simulate))
     with pytest.raises(pytest.fail.Exception, match=r"reduced to 1 populations \(1 neurons\)") as e:
-        check(case, case.reference(), simulate(case), simulate, name="one", failures=tmp_path)
+        check(case, simulate(case), simulate, name="one", failures=tmp_path)
     path = re.search(r": (\S+\.network\.txt)", str(e.value))[1]
     assert path == str(tmp_path / "one.network.txt")
 
 
 def test_nothing_is_reported_where_nothing_differs(tmp_path):
     case = random_case(0)
-    check(case, case.reference(), simulate(case), simulate, name="one", failures=tmp_path)
+    check(case, simulate(case), simulate, name="one", failures=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
