@@ -1,8 +1,7 @@
 """What random networks are made of: one function of the draft per construct.
 
 A population is called after the construct that made it. To add one, write a function that grows the
-draft and list it in `CONSTRUCTS`; the suites then ask for cases in which it is not vacuous. `grow`
-replays what feeds a population, so one that feeds itself needs only its own projection in `into`.
+draft and list it in `CONSTRUCTS`; the suites then ask for cases in which it is not vacuous.
 """
 
 from collections.abc import Callable, Mapping
