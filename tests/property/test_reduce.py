@@ -43,8 +43,8 @@ PLANTED = {
     "a shift toward zero that floors": operation("shz", lambda _: lambda a, b: a >> b),
     "a comparison off by one": operation("gt", lambda right: lambda a, b: right(a + 1, b)),
     "a sum off by one": operation("add", lambda right: lambda a, b: right(a, b) + (a > 1000)),
-    "a current that does not wrap": patched(lif, "fold", lambda _: lambda x, *_: (x, 0)),
-    "a potential that does not clip": patched(lif, "clip", lambda _: lambda *_: 0),
+    "a current that does not wrap": patched(lif, "U_TOP", lambda _: 1 << 30),
+    "a potential that does not clip": patched(lif, "V_TOP", lambda _: 1 << 30),
     "negative exponents ignored": patched(
         deliver, "shift32", lambda right: lambda values, exp: right(values, max(exp, 0))
     ),
