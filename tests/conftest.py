@@ -1,6 +1,7 @@
 """Shared by all suites; its place makes the modules beside it (networks, chains) importable."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +17,20 @@ def pytest_addoption(parser):
     parser.addoption(
         "--update-golden", action="store_true", help="write tests/golden/*.txt anew; read the diff"
     )
+    parser.addoption("--failures", metavar="DIR", help="where reduced failing cases are written")
 
 
 @pytest.fixture
 def tell(record_property):
     """Return a function that adds a line to the run's summary, from any worker process."""
     return lambda line: record_property(TOLD, line)
+
+
+@pytest.fixture
+def failures(request, tmp_path):
+    """Return the folder for reduced failing cases."""
+    chosen = request.config.getoption("--failures")
+    return Path(chosen) if chosen else tmp_path / "failures"
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -65,7 +65,7 @@ class Counter:
             injected = np.count_nonzero(sent[source.name], axis=1)
             self._write("host_in", self.rows[source.name][0], chunk.windows, injected)
         for population in self.network.populations:
-            self._add_input(population.name, chunk.windows, sent)
+            self._add_input(population.name, chunk)
             self._add_output(population.name, chunk.windows, sent[population.name])
 
     def result(self) -> EventCounts:
@@ -88,14 +88,14 @@ class Counter:
             n_samples=self.schedule.n_samples,
         )
 
-    def _add_input(self, name: str, windows: IntArray, sent: dict[str, AnyArray]) -> None:
+    def _add_input(self, name: str, chunk: Chunk) -> None:
         """Count synaptic operations and words, and the neurons that took part."""
-        rows = self.rows[name]
+        rows, windows = self.rows[name], chunk.windows
         n_frames = len(windows) * self.schedule.steps
         reached = np.zeros((n_frames, self.network.population[name].n), dtype=np.bool_)
         work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
         for projection in self.network.into(name):
-            active = self._arriving(sent[projection.source], projection)
+            active = self._arriving(chunk, projection)
             work += tally(active, self.synaptic[projection.name])
             reached |= touched(projection.synapse, active)
         for k, row in enumerate(rows):
@@ -105,13 +105,15 @@ class Counter:
             self._write("neuron_active", row, windows, n_active)
             self._write("neuron_idle", row, windows, row.stop - row.start - n_active)
 
-    def _arriving(self, sent: AnyArray, projection: Projection) -> BoolArray:
+    def _arriving(self, chunk: Chunk, projection: Projection) -> BoolArray:
         """Return which spikes [F, n] arrive in each step: those sent `lag` steps before."""
         lag, steps = self.schedule.lag(projection), self.schedule.steps
-        frames = sent.reshape(-1, steps, sent.shape[1])
+        frames = chunk.sent[projection.source]
         active = np.zeros(frames.shape, dtype=np.bool_)
         active[:, lag:] = frames[:, : max(steps - lag, 0)] != 0
-        return active.reshape(sent.shape)
+        if lag and chunk.before:
+            active[0, :lag] = chunk.before[projection.source][-lag:] != 0
+        return active.reshape(-1, frames.shape[2])
 
     def _add_output(self, name: str, windows: IntArray, sent: AnyArray) -> None:
         """Count spikes, messages and hops."""

@@ -53,11 +53,13 @@ class Chunk:
 
     Attributes:
         windows: their numbers.
+        before: what the window before the first one sent, by node [steps, n]; empty if nothing.
         sent: what every source and population sent [n_windows, steps, n].
         ran: what recorded populations did, with states; others without.
     """
 
     windows: IntArray
+    before: Mapping[str, AnyArray]
     sent: Mapping[str, AnyArray]
     ran: Mapping[str, Ran]
 
@@ -85,8 +87,14 @@ def simulate(
     schedule = schedule_of(network, inputs)
     groups = prepare(network, inputs, schedule)
     per_window = schedule.steps * sum(node.n for node in network.nodes.values())
+    before: Mapping[str, AnyArray] = {}
     for windows in schedule.chunks(max(1, chunk_cells // per_window)):
-        yield run_chunk(inputs, groups, schedule, windows, record)
+        chunk = run_chunk(inputs, groups, schedule, windows, record, before)
+        filling = windows[-1] < -1
+        before = {name: frames[-1] for name, frames in chunk.sent.items()} if filling else {}
+        if not filling:
+            check_windows(schedule, chunk.sent)
+        yield chunk
 
 
 def prepare(
@@ -139,6 +147,7 @@ def run_chunk(
     schedule: Schedule,
     windows: IntArray,
     record: tuple[str, ...],
+    before: Mapping[str, AnyArray],
 ) -> Chunk:
     """Run some windows of every population, sources first."""
     network = schedule.network
@@ -159,16 +168,17 @@ def run_chunk(
             for layer in group
         }
         sent |= {name: run.spikes for name, run in runs.items()}
-        known = [arriving_before(layer, sent) for layer in group]
+        known = [arriving_before(layer, sent, before) for layer in group]
         for k in range(schedule.steps):
             for layer, a in zip(group, known, strict=True):
-                runs[layer.population.name].step(k, arriving_now(layer, a[:, k], sent, k))
+                runs[layer.population.name].step(k, arriving_now(layer, a[:, k], sent, before, k))
         ran |= {name: run.result() for name, run in runs.items()}
-    check_windows(schedule, sent)
-    return Chunk(windows=windows, sent=sent, ran=ran)
+    return Chunk(windows=windows, before=before, sent=sent, ran=ran)
 
 
-def arriving_before(layer: Layer, sent: Mapping[str, AnyArray]) -> AnyArray:
+def arriving_before(
+    layer: Layer, sent: Mapping[str, AnyArray], before: Mapping[str, AnyArray]
+) -> AnyArray:
     """Return what arrives from populations that have run, int32 [n_windows, steps, n]."""
     first = next(iter(sent.values()))
     total = np.zeros((*first.shape[:2], layer.population.n), dtype=np.int32)
@@ -176,14 +186,20 @@ def arriving_before(layer: Layer, sent: Mapping[str, AnyArray]) -> AnyArray:
         frames = sent[feed.source]
         arrived = feed.deliver(frames.reshape(-1, frames.shape[2])).reshape(total.shape)
         total[:, feed.lag :] += arrived[:, : max(total.shape[1] - feed.lag, 0)]
+        if feed.lag and before:
+            total[0, : feed.lag] += feed.deliver(before[feed.source][-feed.lag :])
     return total
 
 
-def arriving_now(layer: Layer, a: AnyArray, sent: Mapping[str, AnyArray], k: int) -> AnyArray:
+def arriving_now(
+    layer: Layer, a: AnyArray, sent: Mapping[str, AnyArray], before: Mapping[str, AnyArray], k: int
+) -> AnyArray:
     """Return a with what arrives at step k from the population's own group [n_windows, n]."""
     for feed in layer.within:
         if k >= feed.lag:
             a = a + feed.deliver(sent[feed.source][:, k - feed.lag])
+        elif before:
+            a = a + feed.deliver(before[feed.source][None, k - feed.lag])
     return a
 
 

@@ -2,6 +2,7 @@
 
 Every population is reset at the start of each of its windows and nothing it takes there was sent
 before its source's window, so window n of a population depends on window n of its sources alone.
+While the pipeline fills a lag may carry spikes from one window into the next: those run in turn.
 Streamed, window n, step k of a node with wave offset w is chip step n * period + w + k; windows
 before sample 0 fill the pipeline and windows after the last one drain it: their chip steps exist
 too. Where samples run alone a window is all chip steps of a sample, for every node: what arrives
@@ -45,8 +46,10 @@ class Schedule:
         return -(-self.n_chip_steps // self.steps)
 
     def chunks(self, size: int) -> Iterator[IntArray]:
-        """Yield window numbers in order, at most `size` at a time."""
-        for start in range(self.first, self.stop, size):
+        """Yield window numbers in order, at most `size` at a time; those of the fill one by one."""
+        for window in range(self.first, 0):
+            yield np.array([window])
+        for start in range(0, self.stop, size):
             yield np.arange(start, min(start + size, self.stop))
 
     def model_start(self, wave: int) -> int:

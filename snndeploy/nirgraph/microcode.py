@@ -38,7 +38,7 @@ class Parameter:
 
 
 @dataclass(eq=False)
-class Microcode(nir.NIRNode):
+class Microcode(nir.NIRNode):  # type: ignore[misc]  # nir has no types
     """A neuron node that runs a program.
 
     Attributes:

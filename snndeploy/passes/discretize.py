@@ -204,7 +204,7 @@ def report(task: Task, choice: Choice) -> LayerReport:
         headroom_bits=float(np.log2(min(limits))),
         enlarged=choice.enlarged,
         exact=choice.exact and not task.rounds_input,
-        why=() if choice.exact else _reasons(task, choice, decay),
+        why=() if choice.exact and not task.rounds_input else _reasons(task, choice, decay),
     )
 
 

@@ -1,5 +1,7 @@
 """Layers whose weights, biases and threshold lie on one grid already: integers without rounding."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray
@@ -47,8 +49,18 @@ def exact_choice(task: Task, neuron: Recurrence) -> Choice | None:
         arriving = (r.weight << (ACT_SHIFT + e) for r, e in zip(rounded, exponents, strict=True))
         left = trailing_zeros(*arriving, bias[0] << bias[1]) - lost
         if left >= exact_bits(neuron) and not task.bias_error(choice):
-            return choice
+            return replace(choice, exact=_sends_all(task, neuron, threshold, choice))
     return None
+
+
+def _sends_all(task: Task, neuron: Recurrence, threshold: int, choice: Choice) -> bool:
+    """Whether no step can owe more spikes than one message counts, from what a step can add.
+
+    What a step leaves is below the threshold, as long as all before it sent what they owed.
+    """
+    bias = np.abs(choice.params["bias_mant"]) << choice.params["bias_exp"]
+    added = task.ranges(choice).current + int(bias.max())
+    return not neuron.multi_spike or added <= task.most_spikes * threshold
 
 
 def grid_of(task: Task, neuron: Recurrence) -> int | None:

@@ -14,6 +14,8 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, gate
+from snndeploy.ir.program import Params, Program
+from snndeploy.ir.programs import GRADED_SUM, graded_sum
 from snndeploy.ir.synapses import Conv, OneToOne, Pool, Sparse
 from snndeploy.target import Numerics
 
@@ -102,22 +104,30 @@ def _relayed(
     for index in range(1, n_relays + 1):
         name = f"{node.name}.relay{index}"
         if name not in relays:
+            program, params = _relay_neuron(node)
             relays[name] = Population(
                 name=name,
                 shape=node.shape,
-                program=LIF,
-                params=gate(vth=RELAY_VTH),
+                program=program,
+                params=params,
                 wave=waves[node.name] + index,
             )
             links[name] = Projection(
                 name=f"{before}->{name}",
                 source=before,
                 target=name,
-                synapse=OneToOne(weight=np.full(node.n, RELAY_WEIGHT)),
+                synapse=OneToOne(weight=np.full(node.n, 1 if node.is_graded else RELAY_WEIGHT)),
                 sign_mode="excitatory",
             )
         before = name
     return before
+
+
+def _relay_neuron(node: Source | Population) -> tuple[Program, Params]:
+    """Return what sends on the spikes of a node; counts take a program that sends what arrives."""
+    if node.is_graded:
+        return GRADED_SUM, graded_sum(low=node.low, high=node.high)
+    return LIF, gate(vth=RELAY_VTH)
 
 
 def _format(projection: Projection) -> str:

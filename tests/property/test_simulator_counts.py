@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import expanded, random_network
 
 from hwtargets.simulator import SIMULATOR, engine, executor, windows
 from snndeploy.energy import HOST, PHASES, price
@@ -16,6 +15,9 @@ from snndeploy.ir.interpret import deliver, injected, step, triples, wrap, zero_
 from snndeploy.ir.placement import Placement
 from snndeploy.mapping import place
 from snndeploy.target import load_chip
+from tests.expanded import expanded
+from tests.generator.networks import random_network
+from tests.generator.neurons import ALL_PROGRAMS
 
 CHIP = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi1.toml")
 seeds = st.integers(0, 2**32 - 1)
@@ -24,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 def placed_network(seed):
     """Return a random network on as many small cores as it takes, and its inputs."""
     rng = np.random.default_rng(seed)
-    network, inputs = random_network(rng)
+    network, inputs = random_network(rng, programs=tuple(ALL_PROGRAMS))
     network = replace(network, alone=bool(rng.random() < 0.3))
     n = sum(population.n for population in network.populations)
     limits = {"cores": 128, "neurons_per_core": int(rng.integers(3, 40)) + n // 100}
@@ -36,9 +38,13 @@ def placed_network(seed):
     return network, inputs, replace(placement, slices=slices)
 
 
+def n_samples_of(inputs):
+    return next(iter(inputs.values())).shape[1]
+
+
 def sent_log(network, inputs):
     """Return what every node sends at every chip step: name -> list of [n]."""
-    n_samples = inputs["in"].shape[1]
+    n_samples = n_samples_of(inputs)
     sent = {name: [] for name in network.nodes}
     states = {}
     for t in range(network.chip_steps(n_samples)):
@@ -56,8 +62,9 @@ def sent_log(network, inputs):
             words = step(
                 population.program, states[population.name], population.params, wrap(a, 32)
             )
-            states[population.name] = {word: words[word] for word in ("u", "v")}
-            sent[population.name].append(words["s"])
+            states[population.name] = {s.name: words[s.name] for s in population.program.states}
+            emitted = np.broadcast_to(words[population.program.emits], population.n)
+            sent[population.name].append(emitted)
     return sent
 
 
@@ -95,7 +102,7 @@ def counted_by_hand(network, inputs, placement):
             found["barrier", piece.core, t] += 1
             outputs = [o for o in network.outputs if o.population == piece.population]
             sample, k = divmod(t - network.population[piece.population].wave, network.period)
-            if sample in range(inputs["in"].shape[1]) and k < network.steps:
+            if sample in range(n_samples_of(inputs)) and k < network.steps:
                 found["host_out", piece.core, t] += len(outputs) * piece.n
             for i in np.flatnonzero(sent[piece.population][t][mine]) + piece.start:
                 found["spike", piece.core, t] += 1

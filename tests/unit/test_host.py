@@ -11,7 +11,7 @@ from snndeploy.ir.network import Output, Source
 from snndeploy.ir.readout import decide, read_output
 from snndeploy.ir.trace import PopulationTrace
 from snndeploy.ir.verify_network import network_problems, verify_network
-from tests.networks import random_network
+from tests.generator.networks import random_network
 
 RNG = np.random.default_rng(0)
 
@@ -72,7 +72,9 @@ def test_decisions_follow_the_decode(how, winner):
 
 
 def broken_networks():
-    network, _ = random_network(np.random.default_rng(5), kinds=("dense",), skips=False)
+    network, _ = random_network(
+        np.random.default_rng(5), constructs=("layer",), kinds=("dense",), most=1, silent=False
+    )
     projection, population = network.projections[0], network.populations[0]
     weight = projection.synapse.weight.copy()
     weight[0, 0] = 1

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import expanded, random_network, random_synapse
 
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
@@ -17,6 +16,9 @@ from snndeploy.mapping import check_placement, place
 from snndeploy.mapping.constraints import CoreUse, broken, cores, rules
 from snndeploy.mapping.memory import list_bits, sources_of, synapse_bits
 from snndeploy.target import load_chip
+from tests.expanded import expanded
+from tests.generator.networks import random_network
+from tests.generator.synapses import random_synapse
 
 CHIPS = Path(__file__).parents[2] / "hwtargets" / "chips"
 LOIHI1, LOIHI2 = (load_chip(CHIPS / f"{name}.toml") for name in ("loihi1", "loihi2"))
@@ -169,7 +171,7 @@ def test_listed_synapses_carry_an_index():
 def test_sources_of_a_slice_equal_the_expanded_connections(kind):
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        synapse = random_synapse(rng, (2, 6, 5), kind, wild=False)
+        synapse = random_synapse(rng, (2, 6, 5), kind)
         _, stored = expanded(synapse)
         start = int(rng.integers(synapse.n_out))
         stop = int(rng.integers(start, synapse.n_out)) + 1

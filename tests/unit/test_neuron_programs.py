@@ -19,7 +19,7 @@ from snndeploy.ir.ranges import arriving_bound, prove_ranges
 from snndeploy.ir.synapses import Dense
 from snndeploy.ir.text import parse_network, print_network
 from snndeploy.ir.verify_network import network_problems, range_problems
-from tests.networks import networks, random_network
+from tests.generator.networks import networks, random_network
 
 PLAIN = {"du": 4095, "dv": 0}
 """No memory in the current, none lost in the potential: v adds up 64 times the input."""
@@ -316,7 +316,9 @@ def test_networks_of_all_programs_print_and_parse(case):
 
 
 def test_a_broken_program_in_a_text_is_refused_with_its_line():
-    network, _ = random_network(np.random.default_rng(1), programs=("delta",), max_layers=1)
+    network, _ = random_network(
+        np.random.default_rng(1), constructs=("layer",), programs=("delta",), most=1
+    )
     text = print_network(network)[0].replace("  emit out low..high", "  emit out 0..7")
     with pytest.raises(ModelError, match=r"^error\[E1064\] line \d+: .* delta: out is not set by"):
         parse_network(text)

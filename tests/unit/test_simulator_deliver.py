@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from networks import expanded, random_synapse
 
 from hwtargets.simulator import deliver
 from snndeploy.ir.network import Projection
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
+from tests.expanded import expanded
+from tests.generator.synapses import random_synapse
 
 FRAMES = np.random.default_rng(0)
 
@@ -33,7 +34,7 @@ def test_type_changes_where_a_float_ends(bound, dtype):
 def test_sums_equal_the_expanded_matrix(kind, peak):
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        synapse = random_synapse(rng, (2, 5, 4), kind, wild=True)
+        synapse = random_synapse(rng, (2, 5, 4), kind)
         frames = rng.integers(-peak, peak, size=(3, synapse.n_in), endpoint=True)
         weight, _ = expanded(synapse)
         want = (frames @ weight.T).astype(np.int32)
@@ -42,7 +43,7 @@ def test_sums_equal_the_expanded_matrix(kind, peak):
 
 
 def test_long_lists_are_gathered_and_give_the_same(monkeypatch):
-    synapse = random_synapse(np.random.default_rng(3), (3, 5, 5), "sparse", wild=False)
+    synapse = random_synapse(np.random.default_rng(3), (3, 5, 5), "sparse")
     frames = np.random.default_rng(4).integers(0, 2, size=(50, synapse.n_in))
     matrix = deliver.delivery(projection(synapse), 1)(frames)
     monkeypatch.setattr(deliver, "DENSE_CELLS", 0)

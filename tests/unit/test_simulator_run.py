@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from networks import random_network
 
 from hwtargets.simulator import SIMULATOR
 from hwtargets.simulator.windows import Schedule
@@ -13,6 +12,7 @@ from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
 from snndeploy.ir.synapses import OneToOne
+from tests.generator.networks import random_network
 
 
 def chain(*, steps=2, depth=1, bias=0, vth=0):
