@@ -78,6 +78,14 @@ def write(model: Model, path: str | os.PathLike[str]) -> None:
     """
     file = Path(path)
     normalized = normalize_graph(model.graph)
+    for name, node in normalized.nodes.items():
+        if isinstance(node, Microcode):
+            raise UnsupportedError(
+                "E2020",
+                f"NIR has no node for neurons of program {node.program.name!r}",
+                where=name,
+                remedy="save the model as model.pt",
+            )
     record = {METADATA_KEY: metadata.model_record(model)}
     graph = build_graph(normalized.nodes, normalized.edges, {**normalized.metadata, **record})
     scratch = file.with_name(f".{file.name}.{os.getpid()}.tmp")

@@ -94,6 +94,30 @@ def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Ne
         ) from error
 
 
+def print_program(program: Program) -> str:
+    """Print a neuron program as the text of a network has it."""
+    return "\n".join(_program_lines(program)) + "\n"
+
+
+def parse_program(text: str) -> Program:
+    """Parse what `print_program` printed.
+
+    Raises:
+        ModelError: E1064, with the line that cannot be read and why.
+    """
+    reader = _Reader(text, {})
+    try:
+        _, label, values = reader._head()
+        return reader._program(label, values)
+    except UNREADABLE as error:
+        raise ModelError(
+            "E1064",
+            f"cannot read the program: {type(error).__name__} {error}",
+            where=f"line {reader.line_number}",
+            remedy="save the model again",
+        ) from error
+
+
 class _Reader:
     """Cursor over the lines of a network's text."""
 

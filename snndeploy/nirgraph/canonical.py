@@ -10,6 +10,7 @@ import nir
 import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import copy_node
 
 Shape = tuple[int, ...]
@@ -28,11 +29,11 @@ PARAMETERS: dict[Any, tuple[str, ...]] = {
 }
 """Nodes that act element by element, and their arrays, one value per element."""
 
-SPIKING: tuple[Any, ...] = (nir.IF, nir.LIF, nir.CubaLIF)
+SPIKING: tuple[Any, ...] = (nir.IF, nir.LIF, nir.CubaLIF, Microcode)
 NEURONS: tuple[Any, ...] = (*SPIKING, nir.I, nir.LI, nir.CubaLI)
 SUPPORTED: tuple[Any, ...] = (
     nir.Input, nir.Output, nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d,
-    nir.SumPool2d, nir.AvgPool2d, nir.Flatten, *PARAMETERS,
+    nir.SumPool2d, nir.AvgPool2d, nir.Flatten, *PARAMETERS, Microcode,
 )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def canonical_node(name: str, node: Any) -> Any:
             return copy_node(node, **pairs)
         case nir.Flatten():
             return copy_node(node, start_dim=int(node.start_dim), end_dim=int(node.end_dim))
-        case nir.Input() | nir.Output():
+        case nir.Input() | nir.Output() | Microcode():
             return copy_node(node)
     return _canonical_elementwise(name, node)
 

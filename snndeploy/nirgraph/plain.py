@@ -7,8 +7,10 @@ import nir
 import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.ir.text import parse_program, print_program
 from snndeploy.nirgraph.canonical import PARAMETERS
 from snndeploy.nirgraph.metadata import plain_record
+from snndeploy.nirgraph.microcode import Microcode, Parameter
 
 ARRAYS: dict[Any, tuple[str, ...]] = {
     nir.Linear: ("weight",),
@@ -27,12 +29,16 @@ INTEGERS: dict[Any, tuple[str, ...]] = {
     nir.Output: ("shape",),
 }
 TYPES: dict[str, Any] = {kind.__name__: kind for kind in (*ARRAYS, *INTEGERS)}
+OWN = "microcode"
+"""Where the metadata of a record keeps the program of a neuron that NIR does not have."""
 SHAPED = {nir.Input: "input_type", nir.Output: "output_type", nir.Flatten: "input_type"}
 
 
 def to_record(node: Any) -> dict[str, Any]:
     """Return a node of a normalized graph as type, arrays, lists of integers and metadata."""
     kind = type(node)
+    if isinstance(node, Microcode):
+        return _microcode_record(node)
     return {
         "type": kind.__name__,
         "arrays": {field: getattr(node, field) for field in ARRAYS.get(kind, ())},
@@ -50,6 +56,8 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
     """
     if set(record) != {"type", "arrays", "integers", "metadata"}:
         raise ModelError("E1010", f"a node with the fields {sorted(record)}", where=name)
+    if record["type"] == Microcode.__name__:
+        return _microcode(name, record)
     kind = TYPES.get(record["type"])
     if kind is None:
         raise UnsupportedError("E2020", f"unknown node type {record['type']!r}", where=name)
@@ -66,6 +74,38 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
     if kind is nir.Conv1d:
         fields |= {key: fields[key][0] for key in ("input_shape", "stride", "padding", "dilation")}
     return kind(**fields, metadata=plain_record(record["metadata"]))
+
+
+def _microcode_record(node: Microcode) -> dict[str, Any]:
+    """Return a neuron of a user's own: its program as text, the kinds of its parameters."""
+    own = {
+        "program": print_program(node.program),
+        "kinds": {key: parameter.kind for key, parameter in node.parameters.items()},
+    }
+    return {
+        "type": Microcode.__name__,
+        "arrays": {key: parameter.value for key, parameter in node.parameters.items()},
+        "integers": {"fraction_bits": [node.fraction_bits]},
+        "metadata": {**plain_record(node.metadata or {}), OWN: own},
+    }
+
+
+def _microcode(name: str, record: Mapping[str, Any]) -> Microcode:
+    metadata = dict(plain_record(record["metadata"]))
+    own = metadata.pop(OWN, None)
+    if not isinstance(own, dict) or not isinstance(own.get("program"), str):
+        raise ModelError("E1010", "a neuron without its program", where=name)
+    kinds, arrays = own.get("kinds"), record["arrays"]
+    if not isinstance(kinds, dict) or not isinstance(arrays, dict) or set(kinds) != set(arrays):
+        raise ModelError("E1010", "parameters without their kinds", where=name)
+    _check_fields(name, arrays, tuple(kinds), np.ndarray)
+    (bits,) = _numbers(name, record["integers"].get("fraction_bits", []))
+    return Microcode(
+        program=parse_program(own["program"]),
+        parameters={k: Parameter(value=v, kind=kinds[k]) for k, v in arrays.items()},
+        fraction_bits=bits,
+        metadata=metadata,
+    )
 
 
 def _integers(node: Any, field: str) -> list[int]:

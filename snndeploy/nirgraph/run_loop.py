@@ -19,6 +19,7 @@ from snndeploy.nirgraph.arithmetic import add_up, apply_stateless
 from snndeploy.nirgraph.canonical import NEURONS, SPIKING
 from snndeploy.nirgraph.dynamics import delay_of, step_constants
 from snndeploy.nirgraph.loops import Stage, order_among
+from snndeploy.nirgraph.microcode import Microcode, first_words, step_microcode
 from snndeploy.nirgraph.neuron_step import first_state, step_neuron
 from snndeploy.nirgraph.rebuild import feedback_edges, sources_of, targets_of
 from snndeploy.nirgraph.shapes import shape_of
@@ -158,6 +159,11 @@ def _step_of(model: Model, graph: nir.NIRGraph, name: str, held: FloatArray) -> 
     `held` is what reaches it from within the loop before the first step, [B, *shape].
     """
     node = graph.nodes[name]
+    if isinstance(node, Microcode):
+        shape = shape_of(node)
+        words = node.words(shape)
+        states = first_words(node, (len(held), *shape))
+        return states, lambda now, x: step_microcode(node, words, now, x)
     if _is_neuron(graph, name):
         semantics = model.semantics_of(name)
         constants = step_constants(node, semantics)

@@ -14,6 +14,7 @@ import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.nirgraph.canonical import PARAMETERS, SUPPORTED, Shape, canonical_node, integers
+from snndeploy.nirgraph.microcode import Microcode, check_microcode
 from snndeploy.nirgraph.rebuild import build_graph, sources_of, targets_of
 
 
@@ -107,6 +108,9 @@ def output_shape(name: str, node: Any, source: Shape) -> Shape:
             declared = integers(name, "shape", node.output_type["output"])
             if declared != source:
                 raise _mismatch(name, source, str(declared))
+            return source
+        case Microcode():
+            check_microcode(name, node, prod(source))
             return source
         case nir.Input():
             raise ModelError("E1020", "an edge leads into an input", where=name)
