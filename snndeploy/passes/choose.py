@@ -18,6 +18,7 @@ from snndeploy.ir.program import Params
 from snndeploy.ir.ranges import Ranges, population_ranges
 from snndeploy.ir.synapses import Conv, Dense, Pool, Synapse, sparse_from_dense
 from snndeploy.passes.layers import Layer, Path
+from snndeploy.passes.listing import SPARSE_BELOW
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import (
     UNIT,
@@ -39,8 +40,6 @@ from snndeploy.passes.scale import (
 )
 from snndeploy.target import Numerics
 
-SPARSE_BELOW = 0.4
-"""A dense matrix with a smaller share of non-zero weights takes less memory as a list."""
 FORGOTTEN = 4096
 """A potential below this is 0 after one step of the largest decay, 4095 / 4096."""
 MOST_COUNTED = 15
