@@ -388,11 +388,13 @@ class Task:
         return population, projections
 
     def _projection_names(self) -> Iterator[str]:
-        """Yield `source->target`, with the way's last node and lag where there are several ways."""
+        """Yield `source->target`, with a way's last nodes and lag where there are several ways."""
         sources = [path.source for path in self.layer.paths]
-        for path in self.layer.paths:
+        ends = [(path.source, path.nodes[-1:], path.lag) for path in self.layer.paths]
+        for path, end in zip(self.layer.paths, ends, strict=True):
             several = sources.count(path.source) > 1
-            way = f" via {path.nodes[-1]}" if several and path.nodes else ""
+            nodes = path.nodes if ends.count(end) > 1 else path.nodes[-1:]
+            way = f" via {'+'.join(nodes)}" if several and nodes else ""
             lag = f" lag {path.lag}" if several and path.lag else ""
             yield f"{path.source}->{self.layer.name}{way}{lag}"
 

@@ -59,6 +59,24 @@ def scaled(form: Form, factor: float) -> Form:
     return replace(form, weight=form.weight * factor)
 
 
+def added(first: Form, second: Form, *, where: str) -> Form:
+    """Return first(x) + second(x), two maps of the same nodes, as one form.
+
+    Raises:
+        UnsupportedError: E2103, they have too many connections.
+    """
+    match first, second:
+        case (Matrix(), Matrix()) | (Kernel(), Kernel()) | (Diagonal(), Diagonal()):
+            if first.weight.shape == second.weight.shape:
+                return replace(first, weight=first.weight + second.weight)
+    one, two = _listed(first, where=where), _listed(second, where=where)
+    targets, sources, weight = (
+        np.concatenate([getattr(one, field), getattr(two, field)])
+        for field in ("targets", "sources", "weight")
+    )
+    return listed_from(one.n_out, one.n_in, targets, sources, weight)
+
+
 def with_rows(form: Form, factor: FloatArray, *, where: str) -> Form:
     """Return a form whose outputs are multiplied by factor [n_out] each."""
     if is_uniform(factor):

@@ -15,7 +15,7 @@ import numpy as np
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.ir.synapses import Conv, Pair, Pool, Shape3
-from snndeploy.passes.compose import compose
+from snndeploy.passes.compose import added, compose
 from snndeploy.passes.forms import (
     Diagonal,
     Form,
@@ -103,6 +103,14 @@ def part(linear: LinearMap, kept: FloatArray, *, delay: int, name: str) -> Linea
         masked = compose(linear.form, Diagonal(n=len(kept), weight=kept), where=name)
     biases = {lag + delay: bias * kept for lag, bias in linear.biases.items()}
     return replace(linear, nodes=(*linear.nodes, name), form=masked, biases=biases)
+
+
+def joined(first: LinearMap, second: LinearMap, *, name: str) -> LinearMap:
+    """Return the sum of two maps of the same nodes, whose elements waited equally long in all."""
+    biases = dict(first.biases)
+    for lag, bias in second.biases.items():
+        biases[lag] = biases[lag] + bias if lag in biases else bias
+    return replace(first, form=added(first.form, second.form, where=name), biases=biases)
 
 
 def _form_of(name: str, node: Any, shape: tuple[int, ...]) -> tuple[Form, tuple[int, ...]]:

@@ -6,6 +6,7 @@ from typing import assert_never
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.ir.synapses import Conv, Pool, Sparse
 from snndeploy.passes.forms import Diagonal, Form, Kernel, Listed, Matrix, Pooled, kernel_of
 
 SPARSE_BELOW = 0.4
@@ -57,6 +58,22 @@ def listed_from(
     kept = total != 0
     rows, columns = np.divmod(keys[kept], n_in)
     return Listed(n_in=n_in, n_out=n_out, targets=rows, sources=columns, weight=total[kept])
+
+
+def listed_synapse(synapse: Conv | Pool) -> Sparse:
+    """Return a convolution or pool of integers as the list of its synapses."""
+    form: Form
+    if isinstance(synapse, Pool):
+        form = Pooled(pool=synapse, factor=float(synapse.weight))
+    else:
+        form = Kernel(conv=synapse, weight=synapse.weight.astype(np.float64))
+    every = listed(form)
+    return Sparse(
+        n_in=every.n_in,
+        indptr=np.searchsorted(every.targets, np.arange(every.n_out + 1)),
+        indices=every.sources,
+        weight=every.weight.astype(np.int64),
+    )
 
 
 def _taps(form: Kernel) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:

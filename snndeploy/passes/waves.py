@@ -3,11 +3,13 @@
 Ensures: every population's wave is one more than the largest of its inputs' (less their lag), and
 what reaches a population over branches of different depth arrives in the same step: each projection
 waits for the deepest one, in its synapses while their format holds the delay, else behind a chain
-of relays that all projections of a source share.
+of relays that all projections of a source share. Relays carry no lag, so a convolution that lags
+and has no delays is written as the list of its synapses, the same integers.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, gate
 from snndeploy.ir.synapses import Conv, OneToOne, Pool, Sparse
+from snndeploy.passes.compose import MOST_CONNECTIONS
+from snndeploy.passes.listing import listed_synapse
 from snndeploy.target import Numerics
 
 RELAY_WEIGHT, RELAY_VTH = 2, 1
@@ -35,6 +39,8 @@ def assign_waves(network: Network, numerics: Numerics) -> Network:
     for projection in network.projections:
         lag = projection.lag
         delay = lag + waves[projection.target] - waves[projection.source] - 1
+        if lag and delay > numerics.delay_max[_format(projection)]:
+            projection = as_list(projection)
         held = min(delay, numerics.delay_max[_format(projection)])
         if held < delay and lag:
             raise UnsupportedError(
@@ -118,6 +124,27 @@ def _relayed(
             )
         before = name
     return before
+
+
+def as_list(projection: Projection) -> Projection:
+    """Return a convolution or pool with its synapses listed, others as they are.
+
+    Raises:
+        UnsupportedError: E2132, the list is too long.
+    """
+    synapse = projection.synapse
+    if not isinstance(synapse, Conv | Pool):
+        return projection
+    taps = synapse.weight[0].size if isinstance(synapse, Conv) else prod(synapse.kernel)
+    if taps * synapse.n_out > MOST_CONNECTIONS:
+        raise UnsupportedError(
+            "E2132",
+            f"a delay in front of a convolution: its {taps * synapse.n_out:,} synapses would be "
+            f"listed, {MOST_CONNECTIONS:,} at most",
+            where=projection.name,
+            remedy="train with the delay on a smaller layer",
+        )
+    return replace(projection, synapse=listed_synapse(synapse))
 
 
 def _format(projection: Projection) -> str:

@@ -16,7 +16,7 @@ from snndeploy.ir.arrays import IntArray
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import feedback_edges, sources_of
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
-from snndeploy.passes.linear import LinearMap, bad_shape, extend, nothing_yet, part
+from snndeploy.passes.linear import LinearMap, bad_shape, extend, joined, nothing_yet, part
 from snndeploy.passes.neuron import NEURONS
 
 MOST_WAYS = 64
@@ -75,7 +75,8 @@ class Ways:
         arriving = self.into(name)
         if isinstance(node, nir.Delay):
             steps = delay_steps(name, node, self.model.semantics_of(name).dt)
-            return tuple(late for way in arriving for late in _delayed(way, name, steps))
+            late = [late for way in arriving for late in _delayed(way, name, steps)]
+            return _joined(late, name)
         return extended(arriving, name, node)
 
     def _lagged(self, way: Way, target: str) -> Way:
@@ -140,6 +141,17 @@ def _delayed(way: Way, name: str, steps: IntArray) -> tuple[Way, ...]:
         )
         for count in np.unique(steps)
     )
+
+
+def _joined(ways: list[Way], name: str) -> tuple[Way, ...]:
+    """Add up what came from one source over the same nodes and waited equally long in all."""
+    found: dict[tuple[str, int, tuple[str, ...]], Way] = {}
+    for way in ways:
+        key = (way.source, way.lag, way.linear.nodes)
+        same = found.get(key)
+        linear = way.linear if same is None else joined(same.linear, way.linear, name=name)
+        found[key] = replace(way, linear=linear)
+    return tuple(found.values())
 
 
 def _check(name: str, arriving: list[Way]) -> None:
