@@ -102,9 +102,18 @@ def sigma_delta(rng, arriving, n):
     return programs.sigma_delta(relu=bool(rng.random() < 0.6), bias=bias, **drawn)
 
 
+def graded_product(rng, arriving, _):
+    """Split what arrives so that both factors are there now and then."""
+    largest = max(int(np.abs(arriving).max()), 8)
+    bits = int(rng.integers(2, max(min(largest.bit_length(), 16), 3)))
+    product_exp = int(rng.integers(0, 3))
+    return programs.graded_product(bits=bits, product_exp=product_exp, **message(rng))
+
+
 PAYLOAD = {
     "sigma": lambda rng, _, __: programs.sigma(**message(rng)),
     "graded_sum": lambda rng, _, __: programs.graded_sum(**message(rng)),
+    "graded_product": graded_product,
     "delta": delta,
     "sigma_delta": sigma_delta,
 }

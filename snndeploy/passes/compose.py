@@ -65,10 +65,11 @@ def added(first: Form, second: Form, *, where: str) -> Form:
     Raises:
         UnsupportedError: E2103, they have too many connections.
     """
-    match first, second:
-        case (Matrix(), Matrix()) | (Kernel(), Kernel()) | (Diagonal(), Diagonal()):
-            if first.weight.shape == second.weight.shape:
-                return replace(first, weight=first.weight + second.weight)
+    shared = (Diagonal, Kernel, Matrix)
+    if isinstance(first, shared) and isinstance(second, shared):
+        alike = type(first) is type(second) and first.weight.shape == second.weight.shape
+        if alike:
+            return replace(first, weight=first.weight + second.weight)
     one, two = _listed(first, where=where), _listed(second, where=where)
     targets, sources, weight = (
         np.concatenate([getattr(one, field), getattr(two, field)])
