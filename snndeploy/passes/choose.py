@@ -16,9 +16,9 @@ from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, LIF, V_LIMIT, gate, integrator
 from snndeploy.ir.program import Params
 from snndeploy.ir.ranges import Ranges, population_ranges
-from snndeploy.ir.synapses import Conv, Dense, Pool, Synapse, sparse_from_dense
+from snndeploy.ir.synapses import Conv, Pool
 from snndeploy.passes.layers import Layer, Path
-from snndeploy.passes.listing import SPARSE_BELOW
+from snndeploy.passes.listing import smallest
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import (
     UNIT,
@@ -397,11 +397,3 @@ class Task:
             way = f" via {'+'.join(nodes)}" if several and nodes else ""
             lag = f" lag {path.lag}" if several and path.lag else ""
             yield f"{path.source}->{self.layer.name}{way}{lag}"
-
-
-def smallest(synapse: Synapse) -> Synapse:
-    """Return a dense matrix of few weights as a list."""
-    if not isinstance(synapse, Dense):
-        return synapse
-    share = np.count_nonzero(synapse.weight) / max(synapse.weight.size, 1)
-    return sparse_from_dense(synapse.weight) if 0 < share < SPARSE_BELOW else synapse

@@ -6,17 +6,20 @@ whatever the data. A step that had to be enlarged for that, and all rounding, is
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT
+from snndeploy.ir.programs import GRADED_SUM
 from snndeploy.ir.text import KIND_OF
 from snndeploy.model import Model
 from snndeploy.passes.choose import Choice, Task
 from snndeploy.passes.layers import BIAS, Layer, LayerGraph, with_bias_as_spikes
 from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
+from snndeploy.passes.streams import write_sum
 from snndeploy.target import Numerics
 
 NOTABLE = 1.2
@@ -47,6 +50,7 @@ class LayerReport:
             ask for (1.0: not at all).
         exact: the integer population equals the float one spike for spike, proven.
         why: reasons why it is not exact; empty if it is.
+        notes: what was composed or chosen on the way to it.
     """
 
     population: str
@@ -69,6 +73,7 @@ class LayerReport:
     enlarged: float
     exact: bool
     why: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def discretize(
@@ -115,6 +120,11 @@ def discretize(
     reports: dict[str, LayerReport] = {}
     for layer in layers:
         feeding = tuple(nodes[path.source] for path in layer.paths)
+        if layer.is_sum:
+            nodes[layer.name], into = write_sum(layer, feeding)
+            projections += into
+            reports[layer.name] = sum_report(layer, into)
+            continue
         task = Task(
             layer=layer,
             sources=feeding,
@@ -205,6 +215,34 @@ def report(task: Task, choice: Choice) -> LayerReport:
         enlarged=choice.enlarged,
         exact=choice.exact and not task.rounds_input,
         why=() if choice.exact else _reasons(task, choice, decay),
+        notes=task.layer.notes,
+    )
+
+
+def sum_report(layer: Layer, projections: tuple[Projection, ...]) -> LayerReport:
+    """Say that a population adds spikes up; it rounds nothing."""
+    return LayerReport(
+        population=layer.name,
+        node="+".join(layer.nodes or (path.source for path in layer.paths)),
+        synapse="+".join(dict.fromkeys(KIND_OF[type(p.synapse)] for p in projections)),
+        n_neurons=prod(layer.shape),
+        n_weights=sum(int(path.weight.size) for path in layer.paths),
+        unit=1.0,
+        weight_exp=0,
+        program=GRADED_SUM.name,
+        vth=0,
+        du=0,
+        dv=0,
+        rounded=0,
+        clipped=0,
+        weight_rms=0.0,
+        bias_error=0.0,
+        decay_error=0.0,
+        headroom_bits=0.0,
+        enlarged=1.0,
+        exact=True,
+        why=(),
+        notes=(f"adds {' + '.join(path.source for path in layer.paths)} once, sends integers",),
     )
 
 

@@ -21,6 +21,7 @@ from snndeploy.passes.forms import Build, Form, Matrix, weights_of
 from snndeploy.passes.linear import bad_shape
 from snndeploy.passes.listing import settled
 from snndeploy.passes.neuron import NEURONS, Recurrence, recurrence
+from snndeploy.passes.sums import Stream, SumRule
 from snndeploy.passes.ways import Way, Ways
 
 BIAS = "host.bias"
@@ -37,6 +38,7 @@ class Path:
         weight: real weights, first axis the target channel or neuron.
         build: makes the synapse of integer weights of the same shape.
         lag: steps between what the source sends and what is taken.
+        notes: what the compile report says of it.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Path:
     weight: FloatArray
     build: Build
     lag: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -54,7 +57,8 @@ class Layer:
         name: name of its spiking node; of its last weight node for a readout.
         bias: real bias per neuron [n].
         shape: of the population.
-        neuron: None for a readout without a neuron.
+        neuron: None for a readout without a neuron, and for a sum.
+        is_sum: it adds whole weights up and sends the sum as integers.
     """
 
     name: str
@@ -62,6 +66,12 @@ class Layer:
     bias: FloatArray
     shape: tuple[int, ...]
     neuron: Recurrence | None
+    is_sum: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the compile report says of its paths, each once."""
+        return tuple(dict.fromkeys(note for path in self.paths for note in path.notes))
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -78,8 +88,12 @@ class LayerGraph:
     outputs: dict[str, str]
 
 
-def layers_of(model: Model) -> LayerGraph:
+def layers_of(model: Model, sums: SumRule | None = None) -> LayerGraph:
     """Cut a graph into layers.
+
+    Args:
+        model: any graph whose loops go through spiking nodes.
+        sums: decides where a population adds spikes up in front of weights; None is nowhere.
 
     Raises:
         UnsupportedError: E2101 too many ways into one node, E2102 a node that has no lowering,
@@ -87,17 +101,42 @@ def layers_of(model: Model) -> LayerGraph:
             E2136 a delay between two steps, and those of `recurrence`.
         ModelError: E1052 shapes that do not follow from each other.
     """
-    ways = Ways(model)
+    ways = Ways(model, sums)
     layers: list[Layer] = []
     outputs: dict[str, str] = {}
     for name in topological_order(model.graph):
         node = model.graph.nodes[name]
         if isinstance(node, nir.Output):
-            outputs[name] = _output(name, ways.into(name), layers)
+            arriving = ways.into(name)
+            layers += _new_sums(ways, layers)
+            outputs[name] = _output(name, arriving, layers)
         elif isinstance(node, NEURONS):
             neuron = recurrence(name, node, model.semantics_of(name))
-            layers.append(_close(ways.into(name), name, neuron))
+            arriving = ways.into(name)
+            layers += [*_new_sums(ways, layers), _close(arriving, name, neuron)]
     return LayerGraph(layers=tuple(layers), outputs=outputs)
+
+
+def _new_sums(ways: Ways, layers: list[Layer]) -> list[Layer]:
+    """Return the sums that a way starts at and that are no layers yet."""
+    known = {layer.name for layer in layers}
+    return [_sum_layer(s) for s in ways.streams.values() if s.name not in known]
+
+
+def _sum_layer(stream: Stream) -> Layer:
+    paths = []
+    for source, nodes, form in zip(stream.sources, stream.nodes, stream.forms, strict=True):
+        weight, build = weights_of(form)
+        paths.append(Path(source=source, nodes=nodes, weight=weight, build=build))
+    bias = np.zeros(prod(stream.shape))
+    return Layer(
+        name=stream.name,
+        paths=tuple(paths),
+        bias=bias,
+        shape=stream.shape,
+        neuron=None,
+        is_sum=True,
+    )
 
 
 def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer]) -> str:
@@ -162,7 +201,14 @@ def _bias_path(bias: FloatArray, lag: int) -> Path:
 
 def _path(way: Way, form: Form) -> Path:
     weight, build = weights_of(settled(form))
-    return Path(source=way.source, nodes=way.linear.nodes, weight=weight, build=build, lag=way.lag)
+    return Path(
+        source=way.source,
+        nodes=way.linear.nodes,
+        weight=weight,
+        build=build,
+        lag=way.lag,
+        notes=way.linear.notes,
+    )
 
 
 def _normalised(neuron: Recurrence, n: int) -> tuple[FloatArray, Recurrence, FloatArray]:

@@ -39,6 +39,7 @@ class LinearMap:
         form: from the source to here.
         biases: what is added [n_out], by the step from which on it acts; 0 is the first.
         weight_node: the last node with weights, empty if there is none.
+        notes: what the compile report says of it.
     """
 
     nodes: tuple[str, ...]
@@ -46,6 +47,7 @@ class LinearMap:
     form: Form
     biases: Mapping[int, FloatArray]
     weight_node: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_untouched(self) -> bool:
@@ -80,12 +82,21 @@ def extend(linear: LinearMap, name: str, node: Any, *, biased: bool = True) -> L
         bias = np.repeat(np.asarray(own, dtype=np.float64), prod(shape) // len(own))
         biases[0] = biases[0] + bias if 0 in biases else bias
     weighs = isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d)
+    composed = compose(linear.form, form, where=where)
+    notes = linear.notes
+    if linear.weight_node and not (isinstance(form, Diagonal) and form.n_stored == 1):
+        notes = (
+            *notes,
+            f"{linear.weight_node} and {name} are one map of {composed.n_stored:,} weights instead "
+            f"of {linear.form.n_stored:,} and {form.n_stored:,}",
+        )
     return LinearMap(
         nodes=(*linear.nodes, name),
         shape=shape,
-        form=compose(linear.form, form, where=where),
+        form=composed,
         biases=biases,
         weight_node=name if weighs else linear.weight_node,
+        notes=notes,
     )
 
 

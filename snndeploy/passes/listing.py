@@ -6,7 +6,7 @@ from typing import assert_never
 import numpy as np
 
 from snndeploy.ir.arrays import FloatArray, IntArray
-from snndeploy.ir.synapses import Conv, Pool, Sparse
+from snndeploy.ir.synapses import Conv, Dense, Pool, Sparse, Synapse, sparse_from_dense
 from snndeploy.passes.forms import Diagonal, Form, Kernel, Listed, Matrix, Pooled, kernel_of
 
 SPARSE_BELOW = 0.4
@@ -74,6 +74,14 @@ def listed_synapse(synapse: Conv | Pool) -> Sparse:
         indices=every.sources,
         weight=every.weight.astype(np.int64),
     )
+
+
+def smallest(synapse: Synapse) -> Synapse:
+    """Return a dense matrix of few weights as a list."""
+    if not isinstance(synapse, Dense):
+        return synapse
+    share = np.count_nonzero(synapse.weight) / max(synapse.weight.size, 1)
+    return sparse_from_dense(synapse.weight) if 0 < share < SPARSE_BELOW else synapse
 
 
 def _taps(form: Kernel) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:

@@ -16,6 +16,7 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, gate
+from snndeploy.ir.programs import GRADED_SUM, graded_sum
 from snndeploy.ir.synapses import Conv, OneToOne, Pool, Sparse
 from snndeploy.passes.compose import MOST_CONNECTIONS
 from snndeploy.passes.listing import listed_synapse
@@ -108,22 +109,25 @@ def _relayed(
     for index in range(1, n_relays + 1):
         name = f"{node.name}.relay{index}"
         if name not in relays:
-            relays[name] = Population(
-                name=name,
-                shape=node.shape,
-                program=LIF,
-                params=gate(vth=RELAY_VTH),
-                wave=waves[node.name] + index,
-            )
+            relays[name] = _relay(node, name, waves[node.name] + index)
             links[name] = Projection(
                 name=f"{before}->{name}",
                 source=before,
                 target=name,
-                synapse=OneToOne(weight=np.full(node.n, RELAY_WEIGHT)),
+                synapse=OneToOne(weight=np.full(node.n, 1 if node.is_graded else RELAY_WEIGHT)),
                 sign_mode="excitatory",
             )
         before = name
     return before
+
+
+def _relay(node: Source | Population, name: str, wave: int) -> Population:
+    """Return a population that sends what it gets: spikes, or integers of a graded population."""
+    if node.is_graded:
+        program, params = GRADED_SUM, graded_sum(low=node.low, high=node.high)
+    else:
+        program, params = LIF, gate(vth=RELAY_VTH)
+    return Population(name=name, shape=node.shape, program=program, params=params, wave=wave)
 
 
 def as_list(projection: Projection) -> Projection:

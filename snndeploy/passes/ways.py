@@ -16,8 +16,11 @@ from snndeploy.ir.arrays import IntArray
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import feedback_edges, sources_of
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
+from snndeploy.passes.compose import scaled
 from snndeploy.passes.linear import LinearMap, bad_shape, extend, joined, nothing_yet, part
 from snndeploy.passes.neuron import NEURONS
+from snndeploy.passes.program import MOST_SPIKES
+from snndeploy.passes.sums import Stream, SumRule, counted, memory_of, stream_bits, whole_step
 
 MOST_WAYS = 64
 """Ways into one population beyond which replicated synapses are refused."""
@@ -42,11 +45,16 @@ class Way:
 class Ways:
     """The ways into the nodes of a model, found from each node backwards."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, sums: SumRule | None = None) -> None:
+        """Read a model; without a rule for sums every source gets its own copy of the weights."""
         self.model = model
         self.graph = normalize_graph(model.graph)
         self.lagging = feedback_edges(self.graph)
         self.known: dict[str, tuple[Way, ...]] = {}
+        delayed = any(isinstance(node, nir.Delay) for node in self.graph.nodes.values())
+        # a population more in a loop needs a step of lag more, and none that lags can be silenced
+        self.rule = None if delayed or self.lagging else sums
+        self.streams: dict[tuple[object, ...], Stream] = {}
 
     def into(self, name: str) -> tuple[Way, ...]:
         """Return the ways that arrive at a node.
@@ -77,7 +85,66 @@ class Ways:
             steps = delay_steps(name, node, self.model.semantics_of(name).dt)
             late = [late for way in arriving for late in _delayed(way, name, steps)]
             return _joined(late, name)
-        return extended(arriving, name, node)
+        apart = extended(arriving, name, node)
+        weighs = isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d)
+        if self.rule is None or not weighs or len(arriving) < 2:
+            return apart
+        return self._cheaper(self.rule, name, arriving, apart)
+
+    def _cheaper(
+        self, rule: SumRule, name: str, arriving: tuple[Way, ...], apart: tuple[Way, ...]
+    ) -> tuple[Way, ...]:
+        """Return the ways behind weights, or one way from a stream of their sum if that is smaller.
+
+        A stream that exists already costs nothing more.
+        """
+        stream = self._stream(rule, name, arriving)
+        if stream is None:
+            return apart
+        start = nothing_yet(stream.shape)
+        summed = replace(start, form=scaled(start.form, stream.step))
+        together = extended((Way(source=stream.name, linear=summed),), name, self.graph.nodes[name])
+        copies = memory_of([way.linear.form for way in apart], rule.memory)
+        once = memory_of([way.linear.form for way in together], rule.memory)
+        if stream not in self.streams.values():
+            once += memory_of(list(stream.forms), rule.memory)
+        names = " + ".join(stream.sources)
+        costs = f"{copies:,} bits of synapses as copies of {name}, {once:,} as a stream of integers"
+        chosen, kept = ("stream", together) if once < copies else ("copies", apart)
+        if kept is together:
+            self.streams.setdefault(_key(arriving), stream)
+        note = f"{names}: {costs}; {chosen} chosen"
+        return tuple(
+            replace(way, linear=replace(way.linear, notes=(*way.linear.notes, note)))
+            for way in kept
+        )
+
+    def _stream(self, rule: SumRule, name: str, arriving: tuple[Way, ...]) -> Stream | None:
+        """Return the sum as a stream of integers, None where it is none or no message holds it."""
+        found = self.streams.get(_key(arriving))
+        if found is not None:
+            return found
+        spiking = all(isinstance(self.graph.nodes.get(w.source), NEURONS) for w in arriving)
+        biased = any(way.linear.biases for way in arriving)
+        forms = [way.linear.form for way in arriving]
+        step = whole_step(forms) if spiking and not biased else None
+        if step is None:
+            return None
+        whole = [counted(form, step) for form in forms]
+        most = [
+            MOST_SPIKES if self.model.semantics_of(way.source).multi_spike else 1
+            for way in arriving
+        ]
+        if stream_bits(whole, most) > rule.message_bits:
+            return None
+        return Stream(
+            name=f"{name}.sum",
+            shape=arriving[0].linear.shape,
+            sources=tuple(way.source for way in arriving),
+            nodes=tuple(way.linear.nodes for way in arriving),
+            forms=tuple(whole),
+            step=step,
+        )
 
     def _lagged(self, way: Way, target: str) -> Way:
         """Return the way with a step of lag.
@@ -98,6 +165,11 @@ class Ways:
             )
         later = {lag + 1: bias for lag, bias in biases.items()}
         return replace(way, lag=way.lag + 1, linear=replace(way.linear, biases=later))
+
+
+def _key(arriving: tuple[Way, ...]) -> tuple[object, ...]:
+    """Return what tells one sum from another: sources and the nodes behind them."""
+    return tuple((way.source, way.linear.nodes) for way in arriving)
 
 
 def extended(arriving: tuple[Way, ...], name: str, node: Any) -> tuple[Way, ...]:
