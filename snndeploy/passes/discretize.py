@@ -185,7 +185,7 @@ def report(task: Task, choice: Choice) -> LayerReport:
         )
     ]
     error, size = (
-        float(np.sqrt(np.mean(np.concatenate([a.reshape(-1) for a in arrays]) ** 2)))
+        float(np.linalg.norm(np.concatenate([a.reshape(-1) for a in arrays])))
         for arrays in (errors, task.weights)
     )
     ranges = task.ranges(choice)
