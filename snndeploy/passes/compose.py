@@ -12,8 +12,14 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.passes.forms import Diagonal, Form, Kernel, Listed, Matrix, Pooled, kernel_of
-from snndeploy.passes.kernels import is_uniform, kernel_size, one_kernel
-from snndeploy.passes.listing import listed, listed_from, n_connections, settled
+from snndeploy.passes.kernels import bordered, is_uniform, kernel_size, one_kernel, through
+from snndeploy.passes.listing import (
+    listed,
+    listed_from,
+    listed_kernels,
+    n_connections,
+    settled,
+)
 
 MOST_CONNECTIONS = 1 << 24
 """Connections of a composed map that are always allowed."""
@@ -34,20 +40,26 @@ def compose(first: Form, second: Form, *, where: str) -> Form:
     Raises:
         UnsupportedError: E2103, the composed map has too many connections.
     """
+    allowed = max(MOST_CONNECTIONS, MOST_GROWTH * (first.n_stored + second.n_stored))
     match first, second:
         case _, Diagonal(weight=weight):
             return with_rows(first, weight, where=where)
         case Diagonal(weight=weight), _:
             return _with_columns(second, weight, where=where)
         case (Kernel() | Pooled(), Kernel() | Pooled()):
-            _check(kernel_size(first, second), first, second, where=where)
+            n_weights = kernel_size(first, second)
+            _check(n_weights, allowed, where=where)
             one = one_kernel(first, second)
             if one is not None:
                 return one
+            shape = (second.conv if isinstance(second, Kernel) else second.pool).out_shape
+            _check(n_weights * shape[1] * shape[2], allowed, where=where)
+            return settled(listed_kernels(bordered(first, second)))
         case (Matrix(), _) | (_, Matrix()):
-            _check(first.n_in * second.n_out, first, second, where=where)
+            _check(first.n_in * second.n_out, allowed, where=where)
             return Matrix(weight=_matrix_product(first, second, where=where))
-    return _product(_listed(first, where=where), _listed(second, where=where), where=where)
+    one_list, two_list = _listed(first, where=where), _listed(second, where=where)
+    return _product(one_list, two_list, allowed, where=where)
 
 
 def scaled(form: Form, factor: float) -> Form:
@@ -134,6 +146,8 @@ def _matrix_product(first: Form, second: Form, *, where: str) -> FloatArray:
     if isinstance(first, Matrix) and isinstance(second, Matrix):
         both: FloatArray = second.weight @ first.weight
         return both
+    if isinstance(second, Matrix) and isinstance(first, Kernel | Pooled):
+        return through(second.weight, first)
     if isinstance(second, Matrix):
         return _through(second.weight, _listed(first, where=where))
     assert isinstance(first, Matrix)
@@ -151,33 +165,34 @@ def _through(weight: FloatArray, first: Listed) -> FloatArray:
     return np.stack(rows)
 
 
-def _product(first: Listed, second: Listed, *, where: str) -> Form:
+def _product(first: Listed, second: Listed, allowed: int, *, where: str) -> Form:
     """Return second(first(x)), connection by connection, a slice of targets at a time."""
     starts = np.searchsorted(first.targets, np.arange(first.n_out + 1))
     many = np.diff(starts)[second.sources]
-    ends = np.searchsorted(second.targets, np.arange(1, second.n_out + 1))
+    ends = np.searchsorted(second.targets, np.arange(second.n_out + 1))
     made = np.concatenate([[0], np.cumsum(many)])[ends]
-    parts: list[Listed] = []
-    begin, total = 0, 0
+    _check(int(made[-1]) // MOST_GROWTH, allowed, where=where)
+    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+    begin, total, rows = 0, 0, max(AT_ONCE // first.n_in, 1)
     while begin < second.n_out:
-        done = int(made[begin - 1]) if begin else 0
-        stop = max(int(np.searchsorted(made, done + AT_ONCE, side="right")), begin + 1)
-        cut = slice(int(ends[begin - 1]) if begin else 0, int(ends[stop - 1]))
-        counts, which = many[cut], second.sources[cut]
-        at = np.repeat(starts[which], counts) + _count_up(counts)
+        stop = int(np.searchsorted(made, made[begin] + AT_ONCE, side="right")) - 1
+        stop = min(max(stop, begin + 1), begin + rows)
+        cut = slice(int(ends[begin]), int(ends[stop]))
+        counts = many[cut]
+        at = np.repeat(starts[second.sources[cut]], counts) + _count_up(counts)
         values = np.repeat(second.weight[cut], counts) * first.weight[at]
-        targets = np.repeat(second.targets[cut], counts)
-        part = listed_from(second.n_out, first.n_in, targets, first.sources[at], values)
-        total += part.n_stored
-        _check(total, first, second, where=where)
-        parts.append(part)
+        cells = np.repeat(second.targets[cut] - begin, counts) * first.n_in + first.sources[at]
+        sums = np.bincount(cells, weights=values, minlength=(stop - begin) * first.n_in)
+        kept = np.flatnonzero(sums)
+        row, column = np.divmod(kept, first.n_in)
+        weights: FloatArray = np.asarray(sums[kept], dtype=np.float64)
+        parts.append((row + begin, column, weights))
+        total += len(kept)
+        _check(total, allowed, where=where)
         begin = stop
-    whole = [np.concatenate([getattr(p, f) for p in parts]) for f in ("targets", "sources")]
-    weight = np.concatenate([part.weight for part in parts])
+    targets, sources, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
     return settled(
-        Listed(
-            n_in=first.n_in, n_out=second.n_out, targets=whole[0], sources=whole[1], weight=weight
-        )
+        Listed(n_in=first.n_in, n_out=second.n_out, targets=targets, sources=sources, weight=weight)
     )
 
 
@@ -188,12 +203,12 @@ def _count_up(many: IntArray) -> IntArray:
 
 
 def _listed(form: Form, *, where: str) -> Listed:
-    _check(n_connections(form), form, where=where)
+    allowed = max(MOST_CONNECTIONS, MOST_GROWTH * form.n_stored)
+    _check(n_connections(form), allowed, where=where)
     return listed(form)
 
 
-def _check(n_wanted: int, *parts: Form, where: str) -> None:
-    allowed = max(MOST_CONNECTIONS, MOST_GROWTH * sum(part.n_stored for part in parts))
+def _check(n_wanted: int, allowed: int, *, where: str) -> None:
     if n_wanted > allowed:
         raise UnsupportedError(
             "E2103",

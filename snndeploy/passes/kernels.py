@@ -3,11 +3,13 @@
 A pool is a convolution of each channel with itself, so pools fold into convolutions on either side.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from math import gcd
 
 import numpy as np
 
-from snndeploy.ir.arrays import FloatArray
+from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.synapses import Conv, Pool
 from snndeploy.passes.forms import Kernel, Pooled, kernel_of
 
@@ -29,7 +31,43 @@ def one_kernel(first: Folding, second: Folding) -> Kernel | Pooled | None:
         after = a.out_shape[1 + axis] * a.stride[axis] - a.padding[axis] >= a.in_shape[1 + axis]
         if b.padding[axis] and not (before and after):
             return None
-    groups = gcd(a.groups, b.groups)
+    merged = _merged(one, two)
+    if pools and is_uniform(merged.weight.reshape(-1)) and merged.conv.dilation == (1, 1):
+        conv, kernel = merged.conv, (merged.weight.shape[2], merged.weight.shape[3])
+        pool = Pool(in_shape=a.in_shape, kernel=kernel, stride=conv.stride, padding=conv.padding)
+        return Pooled(pool=pool, factor=float(merged.weight.flat[0]))
+    return merged
+
+
+def bordered(first: Folding, second: Folding) -> Iterator[tuple[Kernel, IntArray, IntArray]]:
+    """Yield two convolutions as kernels that hold for some rows and columns of the output each.
+
+    At the border taps of the second see padding instead of the first's outputs: one kernel per
+    set of taps that see the image, for the rows and columns where they do.
+    """
+    one, two = _kernel(first), _kernel(second)
+    places = [_places(one.conv, two, axis) for axis in (0, 1)]
+    for seen_y, rows in places[0].items():
+        for seen_x, columns in places[1].items():
+            mask = np.outer(seen_y, seen_x)
+            yield _merged(one, replace(two, weight=two.weight * mask)), rows, columns
+
+
+def _places(one: Conv, two: Kernel, axis: int) -> dict[tuple[bool, ...], IntArray]:
+    """Return the rows (axis 0) or columns of the second's output by the taps that see its image."""
+    conv, size = two.conv, one.out_shape[1 + axis]
+    taps = np.arange(two.weight.shape[2 + axis]) * conv.dilation[axis] - conv.padding[axis]
+    at = np.arange(conv.out_shape[1 + axis])[:, None] * conv.stride[axis] + taps
+    seen = (at >= 0) & (at < size)
+    found: dict[tuple[bool, ...], list[int]] = {}
+    for place, taps_seen in enumerate(seen.tolist()):
+        found.setdefault(tuple(taps_seen), []).append(place)
+    return {key: np.array(value) for key, value in found.items()}
+
+
+def _merged(one: Kernel, two: Kernel) -> Kernel:
+    """Return the kernel of two as if the first's output went on beyond its border."""
+    a, b = one.conv, two.conv
     weight, dilation = _composed_weight(one, two)
     conv = Conv(
         weight=np.zeros(weight.shape, dtype=np.int64),
@@ -40,13 +78,27 @@ def one_kernel(first: Folding, second: Folding) -> Kernel | Pooled | None:
             b.padding[1] * a.stride[1] + a.padding[1],
         ),
         dilation=dilation,
-        groups=groups,
+        groups=gcd(a.groups, b.groups),
     )
-    if pools and is_uniform(weight.reshape(-1)) and dilation == (1, 1):
-        kernel = (weight.shape[2], weight.shape[3])
-        pool = Pool(in_shape=a.in_shape, kernel=kernel, stride=conv.stride, padding=conv.padding)
-        return Pooled(pool=pool, factor=float(weight.flat[0]))
     return Kernel(conv=conv, weight=weight)
+
+
+def through(weight: FloatArray, first: Folding) -> FloatArray:
+    """Return weight [n, n_out] of what a convolution sends as weight [n, n_in] of what it gets."""
+    kernel = _kernel(first)
+    conv, (_, height, width) = kernel.conv, kernel.conv.in_shape
+    _, out_h, out_w = conv.out_shape
+    (s_y, s_x), (p_y, p_x), (d_y, d_x) = conv.stride, conv.padding, conv.dilation
+    rows = weight.reshape(len(weight), conv.groups, -1, out_h * out_w)
+    taps = kernel.weight.reshape(conv.groups, -1, *kernel.weight.shape[1:])
+    spread = np.zeros((len(weight), conv.in_shape[0], height + 2 * p_y, width + 2 * p_x))
+    for i, j in np.ndindex(*kernel.weight.shape[2:]):
+        part = np.einsum("rgop,goc->rgcp", rows, taps[..., i, j], optimize=True)
+        window = np.s_[i * d_y :, j * d_x :]
+        places = spread[(..., *window)][..., : s_y * out_h : s_y, : s_x * out_w : s_x]
+        places += part.reshape(len(weight), -1, out_h, out_w)
+    inner = spread[:, :, p_y : p_y + height, p_x : p_x + width]
+    return inner.reshape(len(weight), -1)
 
 
 def kernel_size(first: Folding, second: Folding) -> int:

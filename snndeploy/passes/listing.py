@@ -1,6 +1,6 @@
 """Linear maps connection by connection, for what no layout with shared weights can say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 import numpy as np
@@ -42,9 +42,8 @@ def listed(form: Form) -> Listed:
         case Pooled():
             return listed(kernel_of(form))
         case Kernel():
-            taps = list(_taps(form))
-            targets, sources, values = (np.concatenate(part) for part in zip(*taps, strict=True))
-            return listed_from(form.n_out, form.n_in, targets, sources, values)
+            _, height, width = form.conv.out_shape
+            return listed_kernels([(form, np.arange(height), np.arange(width))])
         case _:
             assert_never(form)
 
@@ -84,21 +83,40 @@ def smallest(synapse: Synapse) -> Synapse:
     return sparse_from_dense(synapse.weight) if 0 < share < SPARSE_BELOW else synapse
 
 
-def _taps(form: Kernel) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """Yield, per element of the kernel, its connections inside the image."""
+def listed_kernels(parts: Iterable[tuple[Kernel, IntArray, IntArray]]) -> Listed:
+    """Return convolutions of one geometry, each for its rows and columns of the output, listed."""
+    taps = []
+    for form, rows, columns in parts:
+        n_out, n_in = form.n_out, form.n_in
+        taps += list(_taps(form, rows, columns))
+    targets, sources, values = (np.concatenate(part) for part in zip(*taps, strict=True))
+    order = np.argsort(targets * n_in + sources)  # no pair occurs twice
+    return Listed(
+        n_in=n_in,
+        n_out=n_out,
+        targets=targets[order],
+        sources=sources[order],
+        weight=values[order],
+    )
+
+
+def _taps(
+    form: Kernel, out_rows: IntArray, out_columns: IntArray
+) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """Yield, per element of the kernel, its connections inside the image; none has weight 0."""
     conv, weight = form.conv, form.weight
     c_out, c_in, *kernel = weight.shape
     _, height, width = conv.in_shape
     _, out_h, out_w = conv.out_shape
     inputs = np.arange(c_out)[:, None] // (c_out // conv.groups) * c_in + np.arange(c_in)
     for i, j in np.ndindex(*kernel):
-        y = np.arange(out_h) * conv.stride[0] - conv.padding[0] + i * conv.dilation[0]
-        x = np.arange(out_w) * conv.stride[1] - conv.padding[1] + j * conv.dilation[1]
+        y = out_rows * conv.stride[0] - conv.padding[0] + i * conv.dilation[0]
+        x = out_columns * conv.stride[1] - conv.padding[1] + j * conv.dilation[1]
         rows, columns = (
             np.flatnonzero((at >= 0) & (at < size)) for at, size in ((y, height), (x, width))
         )
         o, c = np.nonzero(weight[:, :, i, j])
-        places = rows[:, None] * out_w + columns
+        places = out_rows[rows][:, None] * out_w + out_columns[columns]
         pixels = y[rows][:, None] * width + x[columns]
         targets = o[:, None] * (out_h * out_w) + places.reshape(-1)
         sources = inputs[o, c][:, None] * (height * width) + pixels.reshape(-1)
