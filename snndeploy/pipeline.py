@@ -1,6 +1,7 @@
 """Compile a trained model: every stage in order, in one function."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,12 +10,14 @@ from snndeploy.errors import UnsupportedError, UsageError, Violation
 from snndeploy.ir.network import Network, Source
 from snndeploy.ir.placement import Placement
 from snndeploy.ir.verify_network import range_problems, verify_network
+from snndeploy.mapping.memory import whole_bits
 from snndeploy.mapping.place import place
 from snndeploy.model import InputPort, Model
 from snndeploy.nirgraph.split import split_after
 from snndeploy.passes.discretize import LayerReport, discretize
 from snndeploy.passes.guard import schedule
 from snndeploy.passes.layers import layers_of
+from snndeploy.passes.sums import SumRule
 from snndeploy.target import Numerics, Target
 
 Encode = Literal["auto", "spikes", "graded", "rate"]
@@ -81,7 +84,11 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     steps = _steps(model, options)
     host, on_chip = _split(model, options.host_layers)
     sources = tuple(choose_source(port, options, numerics) for port in on_chip.inputs)
-    graph = layers_of(on_chip)
+    weight_bits = _weight_bits(options, numerics)
+    sums = SumRule(
+        message_bits=numerics.message_bits, memory=partial(whole_bits, weight_bits=weight_bits)
+    )
+    graph = layers_of(on_chip, sums)
     if not graph.layers:
         raise UnsupportedError(
             "E2107",
@@ -90,7 +97,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
             remedy="leave at least one layer to the chip",
         )
     network, reports = discretize(
-        on_chip, graph, sources, numerics, steps=steps, weight_bits=_weight_bits(options, numerics)
+        on_chip, graph, sources, numerics, steps=steps, weight_bits=weight_bits
     )
     network = schedule(network, numerics, alone=options.one_at_a_time)
     verify_network(network)

@@ -83,3 +83,23 @@ def pool(kind, kernel, *, stride=None, padding=0):
 def flatten(shape):
     """Return a Flatten of all dimensions."""
     return nir.Flatten(start_dim=0, end_dim=-1, input_type={"input": np.array(shape)})
+
+
+def graph_model(nodes, edges, *, inputs, outputs, steps, compare="ge"):
+    """Return a model of named nodes; `inputs` and `outputs` map port names to shapes."""
+    ports = {
+        **{name: nir.Input(input_type={"input": np.array(s)}) for name, s in inputs.items()},
+        **{name: nir.Output(output_type={"output": np.array(s)}) for name, s in outputs.items()},
+    }
+    return Model(
+        graph=build_graph({**ports, **nodes}, edges),
+        semantics=Semantics(dt=DT, compare=compare, v0="reset"),
+        inputs=tuple(
+            InputPort(name=name, shape=s, values="spikes", low=0.0, high=1.0)
+            for name, s in inputs.items()
+        ),
+        outputs=tuple(OutputPort(name=name, shape=s, decode="sum") for name, s in outputs.items()),
+        steps=steps,
+        notes=(),
+        origin="graph",
+    )

@@ -104,7 +104,8 @@ def _from_record(record: dict[str, Any]) -> Manifest:
             "probes": tuple(record["probes"]),
             "options": CompileOptions(**record["options"]),
             "layers": tuple(
-                LayerReport(**{**layer, "why": tuple(layer["why"])}) for layer in record["layers"]
+                LayerReport(**{**layer, "why": tuple(layer["why"]), "notes": tuple(layer["notes"])})
+                for layer in record["layers"]
             ),
             "verdict": Verdict(
                 **{

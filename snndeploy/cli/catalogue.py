@@ -491,9 +491,10 @@ CATALOGUE: Mapping[str, Entry] = {
         "Put the loop over time into forward, or reset the neurons outside it.",
     ),
     "E2101": Entry(
-        "Not a chain",
-        "Branches, skips, several inputs or several outputs are not lowered yet.",
-        "Deploy the branch-free part.",
+        "Too many ways into one place",
+        "Every spike train of a sum and every delay brings its own copy of the weights, and there "
+        "are too many.",
+        "Put a spiking layer into the residual stream, or train with fewer different delays.",
     ),
     "E2102": Entry(
         "No lowering yet",
@@ -501,15 +502,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "Replace it as the message suggests.",
     ),
     "E2103": Entry(
-        "Two weight layers in a row",
-        "Between two layers with weights there must be a neuron, because chips integrate "
-        "before they send.",
-        "Put a neuron between them, or multiply them into one layer.",
-    ),
-    "E2104": Entry(
-        "Pool out of place",
-        "A pool stands between weights and neuron, or after another pool.",
-        "Pool after the neuron, where it folds into the next weights.",
+        "Layers in a row grow too large",
+        "Layers without a neuron between them become one linear map. Where one kernel cannot say "
+        "it, as behind a padded border, it is listed connection by connection, and this list is "
+        "too long.",
+        "Put a neuron between them, or train the second convolution without padding.",
     ),
     "E2106": Entry(
         "Gate with too high a threshold",
@@ -536,11 +533,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "Clamped potential with a delayed reset",
         "No program clamps the potential from below and resets it a step later, or not at all.",
         "Train without a lower clamp, or with a reset in the step of the spike.",
-    ),
-    "E2124": Entry(
-        "Neurons of one layer differ",
-        "Gains or thresholds differ between neurons whose weights are shared.",
-        "Train with one value per layer or channel.",
     ),
     "E2125": Entry(
         "Start and reset differ",
@@ -581,6 +573,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "What a recurrent connection with a bias sends before the first step is undefined where it "
         "does not lead straight into a neuron.",
         "Train the recurrent weights without a bias.",
+    ),
+    "E2136": Entry(
+        "Delay between two steps",
+        "A delay is negative, or no whole number of the model's steps; rounding it would change "
+        "the model.",
+        "Round the delays to steps before export, or give the step with --semantics …,dt=SECONDS.",
     ),
     "E2202": Entry(
         "Weights off the grid",

@@ -8,9 +8,9 @@ import nir
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.payload import Payload
 from snndeploy.model import ImportNote, NoteKind
 from snndeploy.nirgraph.canonical import Shape, canonical_node
+from snndeploy.nirgraph.payload import Payload
 from snndeploy.nirgraph.rebuild import Edge
 from snndeploy.nirgraph.shapes import output_shape
 

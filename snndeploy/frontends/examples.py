@@ -12,10 +12,10 @@ from torch import fx
 
 from snndeploy.errors import ModelError
 from snndeploy.frontends.draft import Draft, Signal
-from snndeploy.frontends.payload import SPIKES, Payload
 from snndeploy.frontends.tracing import Time
 from snndeploy.ir.network import Decode
 from snndeploy.model import InputPort
+from snndeploy.nirgraph.payload import SPIKES, Payload
 
 Values = Literal["spikes", "real"]
 Example = torch.Tensor | tuple[torch.Tensor, ...] | Mapping[str, torch.Tensor]

@@ -12,9 +12,9 @@ import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.draft import Draft, Reader, Signal
-from snndeploy.frontends.payload import REAL, SPIKES
 from snndeploy.ir.arrays import AnyArray, FloatArray
 from snndeploy.nirgraph.canonical import canonical_node
+from snndeploy.nirgraph.payload import REAL, SPIKES
 from snndeploy.nirgraph.rebuild import copy_node
 
 Pair = tuple[int, int]

@@ -15,8 +15,8 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.draft import Draft, Signal
 from snndeploy.frontends.joined import Joined
-from snndeploy.frontends.payload import SPIKES
 from snndeploy.frontends.sums import Operand, add, is_operand, pairwise, times
+from snndeploy.nirgraph.payload import SPIKES
 
 
 def gate(draft: Draft, path: str, signal: Signal, threshold: float) -> Signal:

@@ -18,6 +18,7 @@ from snndeploy.frontends.guard_hdf5 import check_hdf5_file
 from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph import metadata
 from snndeploy.nirgraph.canonical import NEURONS
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.nirgraph.values import check_finite

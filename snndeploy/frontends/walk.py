@@ -16,7 +16,6 @@ from snndeploy.frontends.layers import LAYERS, TIME_SAFE, append_flatten
 from snndeploy.frontends.methods import State
 from snndeploy.frontends.neurons import FRAMEWORKS
 from snndeploy.frontends.operations import apply_operation, resized
-from snndeploy.frontends.payload import SPIKES
 from snndeploy.frontends.sums import Operand, is_operand
 from snndeploy.frontends.tracing import (
     CONTAINERS,
@@ -27,6 +26,7 @@ from snndeploy.frontends.tracing import (
     trace,
 )
 from snndeploy.nirgraph.metadata import with_semantics
+from snndeploy.nirgraph.payload import Payload, payload_of
 from snndeploy.semantics import Compare
 
 Sources = Mapping[int | str, Operand]
@@ -145,20 +145,21 @@ class Walk:
             _check_state(path, state)
         read = FRAMEWORKS[framework][type(leaf).__name__]
         node, semantics = read(path, leaf, source.shape, _compare(path, leaf), self.dtype)
-        spikes = self._append_neuron(path, with_semantics(node, semantics), source)
+        payload = payload_of(semantics)
+        spikes = self._append_neuron(path, with_semantics(node, semantics), source, payload)
         n_states = 0
         if framework == "snntorch" and (leaf.output or not leaf.init_hidden):
             n_states = 2 if hasattr(leaf, "alpha") else 1
         return (spikes, *[State(path)] * n_states) if n_states else spikes
 
-    def _append_neuron(self, path: str, node: Any, source: Operand) -> Operand:
+    def _append_neuron(self, path: str, node: Any, source: Operand, payload: Payload) -> Operand:
         """Add a neuron; behind a concatenation, one per part."""
         if isinstance(source, Signal):
-            return self.draft.append(path, node, source, payload=SPIKES)
+            return self.draft.append(path, node, source, payload=payload)
         nodes = split_neuron(node, source)
         return source.each(
             lambda part, suffix: self.draft.append(
-                path + suffix, nodes[int(suffix[1:])], part, payload=SPIKES
+                path + suffix, nodes[int(suffix[1:])], part, payload=payload
             )
         )
 

@@ -54,6 +54,12 @@ def synapse_bits(projection: Projection, start: int, stop: int) -> int:
             assert_never(synapse)
 
 
+def whole_bits(synapse: Synapse, *, weight_bits: int) -> int:
+    """Return the synaptic memory [bits] of a synapse kind, as if all its targets were on a core."""
+    projection = Projection(name="", source="", target="", synapse=synapse, weight_bits=weight_bits)
+    return synapse_bits(projection, 0, synapse.n_out)
+
+
 def sources_of(synapse: Synapse, start: int, stop: int) -> BoolArray:
     """Return which source neurons [n_in] have a stored synapse to target neurons [start, stop)."""
     if isinstance(synapse, Conv | Pool):

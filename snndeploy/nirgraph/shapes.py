@@ -109,15 +109,19 @@ def output_shape(name: str, node: Any, source: Shape) -> Shape:
             if declared != source:
                 raise _mismatch(name, source, str(declared))
             return source
-        case Microcode():
-            check_microcode(name, node, prod(source))
-            return source
         case nir.Input():
             raise ModelError("E1020", "an edge leads into an input", where=name)
+    _check_elementwise(name, node, source)
+    return source
+
+
+def _check_elementwise(name: str, node: Any, source: Shape) -> None:
+    if isinstance(node, Microcode):
+        check_microcode(name, node, prod(source))
+        return
     own = getattr(node, PARAMETERS[type(node)][0]).shape
     if own not in ((), source):
         raise _mismatch(name, source, str(own))
-    return source
 
 
 def _conv_shape(name: str, node: Any, source: Shape) -> Shape:

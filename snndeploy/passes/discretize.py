@@ -6,17 +6,20 @@ whatever the data. A step that had to be enlarged for that, and all rounding, is
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT
+from snndeploy.ir.programs import GRADED_SUM
 from snndeploy.ir.text import KIND_OF
 from snndeploy.model import Model
 from snndeploy.passes.choose import choose
 from snndeploy.passes.layers import BIAS, Layer, LayerGraph, with_bias_as_spikes
 from snndeploy.passes.program import MOST_SPIKES, decay_error, exact_bits
+from snndeploy.passes.streams import write_sum
 from snndeploy.passes.task import Choice, Task
 from snndeploy.target import Numerics
 
@@ -49,6 +52,7 @@ class LayerReport:
             ask for (1.0: not at all).
         exact: the integer population equals the float one spike for spike, proven.
         why: reasons why it is not exact; empty if it is.
+        notes: what was composed or chosen on the way to it.
     """
 
     population: str
@@ -72,6 +76,7 @@ class LayerReport:
     enlarged: float
     exact: bool
     why: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def discretize(
@@ -119,6 +124,11 @@ def discretize(
     read = {path.source for layer in layers for path in layer.paths}
     for layer in layers:
         feeding = tuple(nodes[path.source] for path in layer.paths)
+        if layer.is_sum:
+            nodes[layer.name], into = write_sum(layer, feeding)
+            projections += into
+            reports[layer.name] = sum_report(layer, into)
+            continue
         task = Task(
             layer=layer,
             sources=feeding,
@@ -174,7 +184,7 @@ def report(task: Task, choice: Choice) -> LayerReport:
     neuron, params = task.layer.neuron, choice.params
     population, projections = task.write(choice)
     error, size = (
-        float(np.sqrt(np.mean(np.concatenate([a.reshape(-1) for a in arrays]) ** 2)))
+        float(np.linalg.norm(np.concatenate([a.reshape(-1) for a in arrays])))
         for arrays in (task.weight_errors(choice), task.weights)
     )
     ranges = task.ranges(choice)
@@ -205,6 +215,35 @@ def report(task: Task, choice: Choice) -> LayerReport:
         enlarged=choice.enlarged,
         exact=choice.exact and not task.rounds_input,
         why=() if choice.exact and not task.rounds_input else _reasons(task, choice, decay),
+        notes=task.layer.notes,
+    )
+
+
+def sum_report(layer: Layer, projections: tuple[Projection, ...]) -> LayerReport:
+    """Say that a population adds spikes up; it rounds nothing."""
+    return LayerReport(
+        population=layer.name,
+        node="+".join(layer.nodes or (path.source for path in layer.paths)),
+        synapse="+".join(dict.fromkeys(KIND_OF[type(p.synapse)] for p in projections)),
+        n_neurons=prod(layer.shape),
+        n_weights=sum(int(path.weight.size) for path in layer.paths),
+        unit=1.0,
+        unit_largest=1.0,
+        weight_exp=0,
+        program=GRADED_SUM.name,
+        vth=0,
+        du=0,
+        dv=0,
+        rounded=0,
+        clipped=0,
+        weight_rms=0.0,
+        bias_error=0.0,
+        decay_error=0.0,
+        headroom_bits=0.0,
+        enlarged=1.0,
+        exact=True,
+        why=(),
+        notes=(f"adds {' + '.join(path.source for path in layer.paths)} once, sends integers",),
     )
 
 

@@ -12,17 +12,22 @@ from snndeploy.ir.arrays import AnyArray, BoolArray, FloatArray
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, LIF, U_LIMIT
 from snndeploy.ir.program import Params
-from snndeploy.ir.ranges import Ranges, arriving_by_neuron, population_ranges
-from snndeploy.ir.synapses import Conv, Dense, Pool, Synapse, sparse_from_dense
+from snndeploy.ir.ranges import (
+    INPUT_LIMIT,
+    Ranges,
+    arriving_bound,
+    arriving_by_neuron,
+    population_ranges,
+)
+from snndeploy.ir.synapses import Conv, Pool
 from snndeploy.passes.layers import Layer, Path
+from snndeploy.passes.listing import smallest
 from snndeploy.passes.program import MOST_READ, MOST_SPIKES, program_of
 from snndeploy.passes.scale import Rounded, best_units, by_row, round_weights
 from snndeploy.target import Numerics
 
 GUARD_ROOM = 5
 """A guard must outweigh whatever arrives: a lagging population's current keeps that much room."""
-SPARSE_BELOW = 0.4
-"""A dense matrix with a smaller share of non-zero weights takes less memory as a list."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -163,6 +168,14 @@ class Task:
     def _with_room(self, ranges: Ranges) -> Ranges:
         return replace(ranges, current=GUARD_ROOM * ranges.current) if self.lags else ranges
 
+    def wraps(self, choice: Choice) -> bool:
+        """Whether a word of a choice could wrap: the input, or the current of a leaky program."""
+        network = self._network(choice)
+        population = network.population[self.layer.name]
+        arriving = arriving_bound(network, population)
+        leaky = population.program.bounds == "leaky"
+        return arriving > INPUT_LIMIT or (leaky and self.ranges(choice).u_wraps)
+
     def rows_that_wrap(self, choice: Choice) -> BoolArray:
         """Return per unit of a choice whether a current with it could wrap."""
         network = self._network(choice)
@@ -232,18 +245,12 @@ class Task:
         return population, projections
 
     def _projection_names(self) -> Iterator[str]:
-        """Yield `source->target`, with the way's last node and lag where there are several ways."""
+        """Yield `source->target`, with a way's last nodes and lag where there are several ways."""
         sources = [path.source for path in self.layer.paths]
-        for path in self.layer.paths:
+        ends = [(path.source, path.nodes[-1:], path.lag) for path in self.layer.paths]
+        for path, end in zip(self.layer.paths, ends, strict=True):
             several = sources.count(path.source) > 1
-            way = f" via {path.nodes[-1]}" if several and path.nodes else ""
+            nodes = path.nodes if ends.count(end) > 1 else path.nodes[-1:]
+            way = f" via {'+'.join(nodes)}" if several and nodes else ""
             lag = f" lag {path.lag}" if several and path.lag else ""
             yield f"{path.source}->{self.layer.name}{way}{lag}"
-
-
-def smallest(synapse: Synapse) -> Synapse:
-    """Return a dense matrix of few weights as a list."""
-    if not isinstance(synapse, Dense):
-        return synapse
-    share = np.count_nonzero(synapse.weight) / max(synapse.weight.size, 1)
-    return sparse_from_dense(synapse.weight) if 0 < share < SPARSE_BELOW else synapse

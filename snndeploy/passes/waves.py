@@ -3,20 +3,23 @@
 Ensures: every population's wave is one more than the largest of its inputs' (less their lag), and
 what reaches a population over branches of different depth arrives in the same step: each projection
 waits for the deepest one, in its synapses while their format holds the delay, else behind a chain
-of relays that all projections of a source share.
+of relays that all projections of a source share. Relays carry no lag, so a convolution that lags
+and has no delays is written as the list of its synapses, the same integers.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, gate
-from snndeploy.ir.program import Params, Program
 from snndeploy.ir.programs import GRADED_SUM, graded_sum
 from snndeploy.ir.synapses import Conv, OneToOne, Pool, Sparse
+from snndeploy.passes.compose import MOST_CONNECTIONS
+from snndeploy.passes.listing import listed_synapse
 from snndeploy.target import Numerics
 
 RELAY_WEIGHT, RELAY_VTH = 2, 1
@@ -37,6 +40,8 @@ def assign_waves(network: Network, numerics: Numerics) -> Network:
     for projection in network.projections:
         lag = projection.lag
         delay = lag + waves[projection.target] - waves[projection.source] - 1
+        if lag and delay > numerics.delay_max[_format(projection)]:
+            projection = as_list(projection)
         held = min(delay, numerics.delay_max[_format(projection)])
         if held < delay and lag:
             raise UnsupportedError(
@@ -104,14 +109,7 @@ def _relayed(
     for index in range(1, n_relays + 1):
         name = f"{node.name}.relay{index}"
         if name not in relays:
-            program, params = _relay_neuron(node)
-            relays[name] = Population(
-                name=name,
-                shape=node.shape,
-                program=program,
-                params=params,
-                wave=waves[node.name] + index,
-            )
+            relays[name] = _relay(node, name, waves[node.name] + index)
             links[name] = Projection(
                 name=f"{before}->{name}",
                 source=before,
@@ -123,11 +121,34 @@ def _relayed(
     return before
 
 
-def _relay_neuron(node: Source | Population) -> tuple[Program, Params]:
-    """Return what sends on the spikes of a node; counts take a program that sends what arrives."""
+def _relay(node: Source | Population, name: str, wave: int) -> Population:
+    """Return a population that sends what it gets: spikes, or integers of a graded population."""
     if node.is_graded:
-        return GRADED_SUM, graded_sum(low=node.low, high=node.high)
-    return LIF, gate(vth=RELAY_VTH)
+        program, params = GRADED_SUM, graded_sum(low=node.low, high=node.high)
+    else:
+        program, params = LIF, gate(vth=RELAY_VTH)
+    return Population(name=name, shape=node.shape, program=program, params=params, wave=wave)
+
+
+def as_list(projection: Projection) -> Projection:
+    """Return a convolution or pool with its synapses listed, others as they are.
+
+    Raises:
+        UnsupportedError: E2132, the list is too long.
+    """
+    synapse = projection.synapse
+    if not isinstance(synapse, Conv | Pool):
+        return projection
+    taps = synapse.weight[0].size if isinstance(synapse, Conv) else prod(synapse.kernel)
+    if taps * synapse.n_out > MOST_CONNECTIONS:
+        raise UnsupportedError(
+            "E2132",
+            f"a delay in front of a convolution: its {taps * synapse.n_out:,} synapses would be "
+            f"listed, {MOST_CONNECTIONS:,} at most",
+            where=projection.name,
+            remedy="train with the delay on a smaller layer",
+        )
+    return replace(projection, synapse=listed_synapse(synapse))
 
 
 def _format(projection: Projection) -> str:

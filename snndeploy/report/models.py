@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from snndeploy.model import Model
+from snndeploy.passes.payload import edge_payloads
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.plain import plain
 from snndeploy.report.training import original_line
@@ -31,6 +32,7 @@ def model_record(model: Model) -> dict[str, Any]:
         ],
         "edges": [list(edge) for edge in model.graph.edges],
         "original": asdict(model.original) if model.original else None,
+        "payloads": [payload.text for payload in edge_payloads(model).values()],
         "notes": [asdict(note) for note in model.notes],
     }
 
@@ -52,11 +54,12 @@ def print_model(model: Model) -> None:
             cell(f"out {answer.name}"), _dims(answer.shape), f"{answer.decode} over steps"
         )
     out.print(ports)
-    nodes = table("node", "type", "parameters")
+    nodes = table("node", "type", "sends", "parameters")
+    sends = {source: payload.text for (source, _), payload in edge_payloads(model).items()}
     for name, node in model.graph.nodes.items():
         if type(node).__name__ not in PORTS:
             facts = " ".join(f"{key}={value}" for key, value in _fields(node))
-            nodes.add_row(cell(name), type(node).__name__, cell(facts))
+            nodes.add_row(cell(name), type(node).__name__, sends.get(name, ""), cell(facts))
     out.print(nodes)
     out.print(cell("steps per sample: " + str(model.steps or "not said; give --steps")))
     out.print(cell("semantics: " + _semantics_line(model)))
@@ -72,8 +75,8 @@ def print_graph(model: Model) -> None:
     for name, node in model.graph.nodes.items():
         facts = " ".join(f"{key}={value}" for key, value in _fields(node))
         out.print(cell(f"node {name} {type(node).__name__} {facts}"), soft_wrap=True)
-    for source, target in model.graph.edges:
-        out.print(cell(f"edge {source} -> {target}"), soft_wrap=True)
+    for (source, target), payload in edge_payloads(model).items():
+        out.print(cell(f"edge {source} -> {target}: {payload.text}"), soft_wrap=True)
 
 
 def _semantics_line(model: Model) -> str:

@@ -118,6 +118,9 @@ def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
             cell(why),
         )
     out.print(rows)
+    for layer in shown:
+        for note in layer.notes:
+            out.print(cell(f"note: {layer.population}: {note}"))
     for note in microcode_notes(shown):
         out.print(cell(f"note: {note}"))
 

@@ -195,6 +195,14 @@ def change(cell: Cell, levels):
     }  # fmt: skip
 
 
+def graded_product(cell: Cell) -> Params:
+    """Split what arrives so that both factors are there now and then."""
+    largest = max(int(np.abs(listen(cell)).max()), 8)
+    bits = int(cell.rng.integers(2, max(min(largest.bit_length(), 16), 3)))
+    product_exp = int(cell.rng.integers(0, 3))
+    return programs.graded_product(bits=bits, product_exp=product_exp, **message(cell))
+
+
 def delta(cell: Cell) -> Params:
     return programs.delta(**change(cell, listen(cell)))
 
@@ -211,6 +219,7 @@ MAKERS: Mapping[str, Callable[[Cell], Params]] = {
     **{name: leaky(name) for name, p in PROGRAMS.items() if p.bounds == "leaky" and name != "lif"},
     "sigma": lambda cell: programs.sigma(**message(cell)),
     "graded_sum": lambda cell: programs.graded_sum(**message(cell)),
+    "graded_product": graded_product,
     "delta": delta,
     "sigma_delta": sigma_delta,
     "alif": alif,

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from chains import DT, chain_model, conv, cuba, flatten, integrate_and_fire, lif, pool, random_chain
-from graphs import CONSTRUCTS, random_graph
 
 from snndeploy.compress.surrogate import count, fire
 from snndeploy.compress.torch_graph import run_graph, torch_graph, weights_of, with_weights
@@ -18,6 +17,7 @@ from snndeploy.nirgraph.interpret import run_float
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.semantics import Semantics
+from tests.generator.models import CONSTRUCTS, random_model
 
 N_SAMPLES = 5
 
@@ -63,7 +63,7 @@ def test_random_chains_fire_as_in_the_interpreter(tell):
 @pytest.mark.parametrize("construct", CONSTRUCTS)
 def test_random_graphs_fire_as_in_the_interpreter(construct):
     rng = np.random.default_rng(3)
-    model = random_graph(rng, construct)
+    model = random_model(rng, constructs=(construct,), most=1)
     assert any(0 < rate < 1 for rate in assert_same(model, random_inputs(model, rng)))
 
 

@@ -293,7 +293,7 @@ def test_weights_that_no_step_can_hold_are_refused():
 EYE = nir.Linear(weight=np.eye(4))
 ONE, ZERO = np.ones(4), np.zeros(4)
 REFUSED = {
-    "E2103": [EYE, EYE, integrate_and_fire((4,))],
+    "E2136": [nir.Delay(delay=1.5e-4 * ONE), EYE, integrate_and_fire((4,))],
     "E2102": [EYE, nir.LI(tau=ONE, r=ONE, v_leak=ZERO)],
 }
 

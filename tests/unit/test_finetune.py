@@ -5,8 +5,7 @@ from dataclasses import replace
 import nir
 import numpy as np
 import pytest
-from chains import chain_model, lif
-from graphs import random_graph
+from chains import chain_model, conv, flatten, graph_model, integrate_and_fire, lif
 
 import snndeploy
 from snndeploy.compress.records import TrainOptions
@@ -141,7 +140,16 @@ def test_the_originals_accuracy_is_comparable_only_on_the_same_samples():
 
 
 def test_only_what_leads_to_the_first_output_moves():
-    model = random_graph(np.random.default_rng(0), "two outputs")
+    rng = np.random.default_rng(0)
+    nodes = {
+        "stem": conv(rng.normal(0.05, 0.4, (3, 2, 3, 3)), (8, 8), padding=1),
+        "a": integrate_and_fire((3, 8, 8)),
+        "f": flatten((3, 8, 8)),
+        "w": nir.Linear(weight=rng.normal(0, 0.2, (5, 192))),
+    }
+    edges = [("in", "stem"), ("stem", "a"), ("a", "out"), ("a", "f"), ("f", "w"), ("w", "out2")]
+    ports = {"inputs": {"in": (2, 8, 8)}, "outputs": {"out": (3, 8, 8), "out2": (5,)}}
+    model = graph_model(nodes, edges, **ports, steps=5)
     model = replace(model, outputs=model.outputs[::-1])
     label = np.arange(20) % 5
     x = np.random.default_rng(1).random((model.steps, 20, *model.inputs[0].shape)) < 0.3

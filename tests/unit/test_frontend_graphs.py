@@ -1,5 +1,7 @@
 """What the tracer makes of sums, gates, concatenations, loops over time, several ports."""
 
+from dataclasses import replace
+
 import nir
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ from torch import nn
 from torch.nn import functional as tf
 
 from snndeploy.errors import ModelError, UnsupportedError
-from snndeploy.frontends.payload import REAL, SPIKES, Payload
+from snndeploy.frontends.neurons import FRAMEWORKS, read_if
 from snndeploy.frontends.torch_module import ImportOptions, import_module
 from snndeploy.model import InputPort
+from snndeploy.nirgraph.payload import REAL, SPIKES, Payload
 
 
 class Net(nn.Module):
@@ -84,6 +87,35 @@ def test_a_max_pool_of_a_sum_of_spikes_is_refused_but_not_of_their_or():
     assert "max_pool2d.any" in image(pool).graph.nodes
     with pytest.raises(UnsupportedError, match=r"E2004.*max pooling of whole numbers from 0 to 2"):
         image(lambda net, x: tf.max_pool2d(net.a(x) + net.b(x), 2))
+
+
+def test_a_product_of_a_sum_of_spikes_is_refused():
+    with pytest.raises(UnsupportedError, match=r"E2014.*whole numbers from 0 to 2"):
+        imported(lambda net, x: (net.a(x) + net.b(net.fc1(x))) * net.c(net.fc2(x)))
+
+
+@pytest.mark.parametrize(
+    ("join", "code"),
+    [
+        (lambda a, b: a * b, "E2014"),
+        (torch.maximum, "E2014"),
+        (lambda a, b: (1 - a) * b, "E2014"),
+        (None, "E2004"),
+    ],
+)
+def test_logic_of_neurons_that_send_several_spikes_per_step_is_refused(join, code, monkeypatch):
+    def several(*args):
+        node, semantics = read_if(*args)
+        return node, replace(semantics, multi_spike=True, reset="subtract")
+
+    monkeypatch.setitem(FRAMEWORKS["spikingjelly"], "IFNode", several)
+    shape = (1, 4, 2, 2) if code == "E2004" else (1, 4)
+    forward = {
+        "E2004": lambda net, x: tf.max_pool2d(net.a(x), 2),
+        "E2014": lambda net, x: join(net.a(x), net.b(x)),
+    }[code]
+    with pytest.raises(UnsupportedError, match=f"{code}.*whole numbers from"):
+        imported(forward, shape)
 
 
 def test_a_concatenation_splits_the_weights_and_keeps_one_bias():

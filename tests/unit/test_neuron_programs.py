@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snndeploy.errors import ModelError
 from snndeploy.ir import programs
 from snndeploy.ir.interpret import run_reference, step
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import CLIP, LEAK, LIF, lif
-from snndeploy.ir.program import Program, State, line
+from snndeploy.ir.program import INT32, Program, State, line
 from snndeploy.ir.programs import PROGRAMS
 from snndeploy.ir.ranges import arriving_bound, prove_ranges
-from snndeploy.ir.synapses import Dense
+from snndeploy.ir.synapses import Dense, OneToOne
 from snndeploy.ir.text import parse_network, print_network
-from snndeploy.ir.verify_network import network_problems, range_problems
+from snndeploy.ir.verify_network import network_problems, range_problems, verify_network
 from tests.generator.networks import networks, random_network
 
 PLAIN = {"du": 4095, "dv": 0}
@@ -102,6 +103,20 @@ TRACES = {
     "what arrives, rectified and clipped": (
         "graded_sum", {"low": 0, "high": 10}, [-3, 4, 25], {"out": [0, 4, 10]},
     ),
+    # 3 + 5 * 16, -8 + 1 * 16, 7 - 2 * 16, 7 + 0 * 16, 0 + 9 * 16, -1 - 1 * 16, -8 - 8 * 16
+    "two factors in one word": (
+        "graded_product", {"bits": 4, "low": -100, "high": 50},
+        [83, 8, -25, 7, 144, -17, -136],
+        {
+            "x": [3, -8, 7, 7, 0, -1, -8], "y": [5, 1, -2, 0, 9, -1, -8],
+            "out": [15, -8, -14, 0, 0, 1, 50],
+        },
+    ),
+    # 15 / 4, -8 / 4, -14 / 4, 0, 0, 1 / 4, 64 / 4, toward zero
+    "a product without its low bits": (
+        "graded_product", {"bits": 4, "product_exp": 2, "low": -100, "high": 15},
+        [83, 8, -25, 7, 144, -17, -136], {"out": [3, -2, -3, 0, 0, 0, 15]},
+    ),
 }  # fmt: skip
 
 
@@ -125,6 +140,52 @@ def test_the_count_of_spikes_is_the_quotient():
     count = np.minimum(np.maximum(y, 0) // vth, 31)
     assert np.array_equal(words["n"], count)
     assert np.array_equal(words["v"], y - count * vth)
+
+
+@given(st.integers(2, 16), st.integers(0, 12), st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_product_is_that_of_its_factors_over_their_whole_range(bits, product_exp, data):
+    x = data.draw(st.integers(-(1 << (bits - 1)), (1 << (bits - 1)) - 1))
+    y = data.draw(st.integers(-(1 << (31 - bits)), (1 << (31 - bits)) - 1))
+    arriving = x + (y << bits)
+    if not INT32[0] <= arriving <= INT32[1]:  # the smallest x below the smallest y
+        return
+    params = programs.graded_product(
+        bits=bits, product_exp=product_exp, low=INT32[0], high=INT32[1]
+    )
+    product = int(abs(x * y) >> product_exp) * (1 if x * y >= 0 else -1)
+    got = trace(programs.GRADED_PRODUCT, params, [arriving])["out"]
+    assert got == [min(max(product, INT32[0]), INT32[1])]
+
+
+def test_two_sources_multiply_over_synapses_of_their_own():
+    """Weight 1 brings x; weight 128 with exponent 7 brings y << 14."""
+    values = np.random.default_rng(0).integers(-60, 60, (2, 6, 3, 4))
+    network = Network(
+        name="product", steps=6,
+        sources=tuple(Source(name=n, shape=(4,), low=-60, high=60) for n in "xy"),
+        populations=(
+            Population(
+                name="p", shape=(4,), program=programs.GRADED_PRODUCT, wave=1,
+                params=programs.graded_product(low=-4096, high=4095),
+            ),
+        ),
+        projections=(
+            Projection(
+                name="x", source="x", target="p", synapse=OneToOne(weight=np.ones(4)),
+                sign_mode="excitatory",
+            ),
+            Projection(
+                name="y", source="y", target="p", synapse=OneToOne(weight=np.full(4, 128)),
+                sign_mode="excitatory", weight_exp=7,
+            ),
+        ),
+        outputs=(),
+    )  # fmt: skip
+    verify_network(network)
+    inputs = dict(zip("xy", values, strict=True))
+    sent = run_reference(network, inputs, record=("p",))["p"].spikes
+    assert np.array_equal(sent, values[0] * values[1])
 
 
 JUMP = Program(

@@ -1,11 +1,14 @@
 """What the values of a signal can be: spikes, whole numbers in a range, or any real numbers.
 
 Spiking logic (max pooling, products, ORs) is exact for spikes only, so every signal of a traced
-module knows its range; sums and factors are followed by interval arithmetic.
+module knows its range; sums and factors are followed by interval arithmetic. So are the edges of a
+model (`snndeploy.passes.payload`).
 """
 
 from dataclasses import dataclass
 from math import inf
+
+from snndeploy.semantics import Semantics
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Payload:
         """For messages: `spikes`, `whole numbers from 0 to 2` or `real values`."""
         if self.is_spikes:
             return "spikes"
+        if self.is_whole and self.high == inf:
+            return f"whole numbers from {self.low:g} up"
         if self.is_whole:
             return f"whole numbers from {self.low:g} to {self.high:g}"
         return "real values"
@@ -52,3 +57,9 @@ class Payload:
 
 SPIKES = Payload(0.0, 1.0, True)
 REAL = Payload(-inf, inf, False)
+COUNTS = Payload(0.0, inf, True)
+
+
+def payload_of(semantics: Semantics) -> Payload:
+    """Return what a spiking neuron sends: spikes, or counts of them."""
+    return COUNTS if semantics.multi_spike else SPIKES
