@@ -96,6 +96,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "A layer has other channels than its input.",
         "Check the layer's parameters.",
     ),
+    "E1023": Entry(
+        "Parameters of a user's neuron",
+        "The parameters of a neuron with a program of its own are not those of the program, or "
+        "have a kind, size or value that does not fit.",
+        "Give one value, or one per neuron, for every parameter of the program.",
+    ),
     "E1030": Entry(
         "Link inside a .nir file",
         "HDF5 links and external storage can read other files of this computer, or run in a "

@@ -37,7 +37,7 @@ class Parameter:
     kind: Kind
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Microcode(nir.NIRNode):  # type: ignore[misc]  # nir has no types
     """A neuron node that runs a program.
 

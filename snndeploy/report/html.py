@@ -100,7 +100,9 @@ def _layers(layers: tuple[LayerReport, ...]) -> str:
         "weight error (rms)",
         "exact",
     )
-    return _table(header, rows)
+    notes = [f"{layer.population}: {note}" for layer in layers for note in layer.notes]
+    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
+    return _table(header, rows) + (f"<ul>{items}</ul>" if notes else "")
 
 
 def _notes(compiled: Compiled) -> str:

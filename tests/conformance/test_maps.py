@@ -9,7 +9,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.conformance.test_random_models import assert_equal, names
 
 from hwtargets.loihi.executor import LavaJob, run_jobs
 from hwtargets.loihi.lower import lower
@@ -21,6 +20,7 @@ from snndeploy.nirgraph.interpret import run_float
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
 from tests.chains import chain_model, integrate_and_fire
+from tests.generator.check import assert_equal, names
 from tests.unit import test_delays, test_sums
 from tests.unit.test_linear_maps import random_node
 

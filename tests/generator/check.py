@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.generator.case import Case, Run, Traces, difference, differs, save_case
@@ -43,3 +44,17 @@ def check_model(model_case: ModelCase, run: Run, *, name: str, failures: Path) -
     path = save_model_case(small, failures, name)
     save_case(small.case, failures, f"{name}.compiled")
     pytest.fail(f"{name}: {first}\nreduced to {small.case.describe()}: {path}")
+
+
+def names(network) -> tuple[str, ...]:
+    """Return the names of a network's populations."""
+    return tuple(network.population)
+
+
+def assert_equal(got: Traces, want: Traces) -> None:
+    """Fail where spikes or states differ from those wanted."""
+    for name, trace in want.items():
+        np.testing.assert_array_equal(got[name].spikes, trace.spikes, name)
+        assert set(got[name].states) == set(trace.states)
+        for word, values in trace.states.items():
+            np.testing.assert_array_equal(got[name].states[word], values, f"{name}.{word}")

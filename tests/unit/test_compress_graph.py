@@ -8,7 +8,7 @@ import nir
 import numpy as np
 import pytest
 import torch
-from chains import DT, chain_model, conv, cuba, flatten, integrate_and_fire, lif, pool, random_chain
+from chains import DT, chain_model, conv, cuba, flatten, integrate_and_fire, lif, pool
 
 from snndeploy.compress.surrogate import count, fire
 from snndeploy.compress.torch_graph import run_graph, torch_graph, weights_of, with_weights
@@ -53,10 +53,10 @@ def test_random_chains_fire_as_in_the_interpreter(tell):
     rates = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        model = random_chain(rng)
+        model = random_model(rng, constructs=("layer", "average_pool", "max_pool"))
         rates += assert_same(model, random_inputs(model, rng))
     fires = [0 < rate < 1 for rate in rates]
-    assert np.mean(fires) > 0.9
+    assert np.mean(fires) > 0.8
     tell(f"torch graph = float interpreter on 40 chains, {sum(fires)} layers that fire")
 
 

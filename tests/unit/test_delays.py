@@ -3,7 +3,6 @@
 import nir
 import numpy as np
 import pytest
-from tests.conformance.test_random_models import assert_equal, names
 
 from hwtargets.simulator import SIMULATOR
 from snndeploy.errors import UnsupportedError
@@ -14,6 +13,7 @@ from snndeploy.passes.ways import delay_steps
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
 from tests.chains import DT, chain_model, conv, graph_model, integrate_and_fire, pool
+from tests.generator.check import assert_equal, names
 
 TARGET = find_target("loihi2")
 STEPS, N_SAMPLES = 9, 5

@@ -356,7 +356,7 @@ def test_other_neurons_are_exact_on_a_grid(case, keep, compare_rule):
         assert rate > 0.01
 
 
-@pytest.mark.parametrize(("weight", "exact"), [(15.0, True), (16.0, False)])
+@pytest.mark.parametrize(("weight", "exact"), [(31.0, True), (32.0, False)])
 def test_more_spikes_than_one_message_counts_are_not_called_exact(weight, exact):
     model = chain_model(
         nir.Linear(weight=np.full((1, 1), weight)), integrate_and_fire((1,)),
@@ -366,7 +366,7 @@ def test_more_spikes_than_one_message_counts_are_not_called_exact(weight, exact)
     network, (report,) = to_network(model)
     differing, _ = compare(model, network, np.ones((3, 1, 1), dtype=int), {"n1": "n1"})["n1"]
     assert (differing == 0) == report.exact == exact
-    assert report.why == (() if exact else ("at most 15 spikes per step",))
+    assert report.why == (() if exact else ("at most 31 spikes per step",))
 
 
 def test_decays_that_differ_between_neurons_take_a_program_of_their_own():

@@ -5,7 +5,6 @@ from dataclasses import replace
 import nir
 import numpy as np
 import pytest
-from tests.conformance.test_random_models import assert_equal, names
 
 from hwtargets.simulator import SIMULATOR
 from snndeploy.ir.interpret import run_reference
@@ -16,7 +15,9 @@ from snndeploy.passes.layers import layers_of
 from snndeploy.passes.sums import SumRule, memory_of, stream_bits, whole_step
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
+from snndeploy.report.html import _layers
 from tests.chains import conv, flatten, graph_model, integrate_and_fire, pool
+from tests.generator.check import assert_equal, names
 
 STEPS, N_SAMPLES = 7, 5
 LOIHI2 = find_target("loihi2")
@@ -210,3 +211,10 @@ def test_steps_bits_and_memory_of_sums():
     assert stream_bits([one, negative], [1, 1]) == 2
     assert stream_bits([negative, negative], [1, 1]) == 2
     assert memory_of([one, Matrix(weight=np.eye(4))], lambda s: s.n_in) == 8
+
+
+def test_the_page_shows_what_was_composed_and_chosen():
+    result = compile_model(model_of(residual), LOIHI2, CompileOptions())
+    page = _layers(result.layers)
+    assert "<li>c: a + b: 36,864 bits of synapses as copies of w2" in page
+    assert "<li>w2.sum: adds a + b once" in page
