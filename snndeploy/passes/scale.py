@@ -67,7 +67,7 @@ def round_weights(weight: FloatArray, unit: FloatArray, bits: int) -> Rounded:
 
 def _keep_sums(ideal: FloatArray) -> FloatArray:
     """Round down, then up again where the largest fractions are, until each row has its sum."""
-    rows = ideal.reshape(len(ideal), -1)
+    rows = ideal.reshape(len(ideal), -1) if ideal.size else ideal.reshape(0, 1)
     nearest = np.rint(rows)
     lies_there = np.abs(rows - nearest) <= 2 * GRID_TOLERANCE
     down = np.where(lies_there, nearest, np.floor(rows))
