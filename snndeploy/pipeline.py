@@ -14,8 +14,9 @@ from snndeploy.mapping.memory import whole_bits
 from snndeploy.mapping.place import place
 from snndeploy.model import InputPort, Model
 from snndeploy.nirgraph.split import split_after
-from snndeploy.passes.discretize import LayerReport, discretize
+from snndeploy.passes.discretize import discretize
 from snndeploy.passes.guard import schedule
+from snndeploy.passes.layer_report import LayerReport
 from snndeploy.passes.layers import layers_of
 from snndeploy.passes.sums import SumRule
 from snndeploy.target import Numerics, Target

@@ -10,7 +10,7 @@ from snndeploy.ir.neurons import LIF, integrator, lif
 from snndeploy.ir.synapses import Dense
 from snndeploy.mapping.place import place
 from snndeploy.model import ImportNote, InputPort, Model, OutputPort
-from snndeploy.passes.discretize import LayerReport
+from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled, CompileOptions
 from snndeploy.registry import find_target
 from snndeploy.samples import Samples, check_samples

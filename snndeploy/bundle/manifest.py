@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from snndeploy.errors import ModelError, Violation
-from snndeploy.passes.discretize import LayerReport
+from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import CompileOptions
 from snndeploy.verdict import Load, Verdict
 

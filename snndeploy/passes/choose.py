@@ -13,7 +13,9 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT, gate, integrator
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.exact import exact_choice, grid_of
+from snndeploy.passes.microcode import microcode_choice
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import (
     UNIT,
@@ -42,6 +44,8 @@ def choose(task: Task) -> Choice:
     neuron = task.layer.neuron
     if neuron is None:
         return _integrator(task)
+    if isinstance(neuron, Microcode):
+        return microcode_choice(task, neuron)
     if neuron.is_memoryless and (step := _counted_step(task)):
         return _gate(task, neuron, step)
     return exact_choice(task, neuron) or _rounded(task, neuron)

@@ -15,6 +15,7 @@ import numpy as np
 
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import Model
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import topological_order
 from snndeploy.passes.compose import with_rows
 from snndeploy.passes.forms import Build, Form, Matrix, weights_of
@@ -65,7 +66,7 @@ class Layer:
     paths: tuple[Path, ...]
     bias: FloatArray
     shape: tuple[int, ...]
-    neuron: Recurrence | None
+    neuron: Recurrence | Microcode | None
     is_sum: bool = False
 
     @property
@@ -111,7 +112,8 @@ def layers_of(model: Model, sums: SumRule | None = None) -> LayerGraph:
             layers += _new_sums(ways, layers)
             outputs[name] = _output(name, arriving, layers)
         elif isinstance(node, NEURONS):
-            neuron = recurrence(name, node, model.semantics_of(name))
+            own = isinstance(node, Microcode)
+            neuron = node if own else recurrence(name, node, model.semantics_of(name))
             arriving = ways.into(name)
             layers += [*_new_sums(ways, layers), _close(arriving, name, neuron)]
     return LayerGraph(layers=tuple(layers), outputs=outputs)
@@ -151,27 +153,25 @@ def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer]) -> str:
     return label
 
 
-def _close(arriving: tuple[Way, ...], name: str, neuron: Recurrence | None) -> Layer:
+def _close(arriving: tuple[Way, ...], name: str, neuron: Recurrence | Microcode | None) -> Layer:
     """Make a layer of the maps that arrive and a neuron, scales and gains folded into weights."""
     shape = arriving[0].linear.shape
     n = prod(shape)
-    if neuron is None:
-        factor = np.ones(1)
-    else:
+    factor, drive, biased = np.ones(1), np.zeros(1), neuron is None
+    if isinstance(neuron, Recurrence):
         for values in (neuron.threshold, neuron.gain, neuron.drive, neuron.keep_u, neuron.keep_v):
             if len(values) not in (1, n):
                 raise bad_shape(name, values.shape, shape)
         factor, neuron, drive = _normalised(neuron, n)
+        biased = not neuron.keep_u.any()
     paths = [_path(way, with_rows(way.linear.form, factor, where=name)) for way in arriving]
     bias = np.zeros(n)
     for lag, late in _biases(arriving):
-        if lag or (neuron is not None and neuron.keep_u.any() and late.any()):
+        if lag or (late.any() and not biased):
             paths.append(_bias_path(late * factor, lag))
         else:
             bias = bias + late * factor
-    if neuron is not None:
-        bias = bias + drive
-    return Layer(name=name, paths=tuple(paths), bias=bias, shape=shape, neuron=neuron)
+    return Layer(name=name, paths=tuple(paths), bias=bias + drive, shape=shape, neuron=neuron)
 
 
 def _biases(arriving: tuple[Way, ...]) -> Iterator[tuple[int, FloatArray]]:
@@ -192,8 +192,8 @@ def with_bias_as_spikes(layer: Layer) -> Layer:
 def _bias_path(bias: FloatArray, lag: int) -> Path:
     """Return a bias as synapses of a source that sends 1 in every step.
 
-    For a bias into the synaptic current (the chip's biases enter the potential), and for one that
-    a feedback or a delay brings from a later step on.
+    For a bias into the synaptic current or into a neuron of the user's own (the chip's biases
+    enter the potential), and for one that a feedback or a delay brings from a later step on.
     """
     weight, build = weights_of(Matrix(weight=bias[:, None]))
     return Path(source=BIAS, nodes=(), weight=weight, build=build, lag=lag)

@@ -6,6 +6,7 @@ import numpy as np
 
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.program import Params, as_params
+from snndeploy.ir.ranges import INPUT_LIMIT
 from snndeploy.nirgraph.microcode import SHARE, Microcode
 from snndeploy.passes.task import Choice, Task
 
@@ -27,7 +28,7 @@ def microcode_choice(task: Task, neuron: Microcode) -> Choice:
         if task.vanishes(rounded):
             raise task.hopeless()
         choice = Choice(rounded=rounded, exponents=exponents, units=units, params=params)
-        if _fits(neuron, params) and not task.wraps(choice):
+        if _fits(neuron, params) and task.arriving(choice) <= INPUT_LIMIT:
             return replace(choice, enlarged=float(units[0]) / first)
         units = units * COARSER
 

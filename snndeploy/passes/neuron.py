@@ -17,9 +17,10 @@ import numpy as np
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.nirgraph.dynamics import step_constants
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.semantics import Compare, Reset, Semantics
 
-NEURONS = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
+NEURONS = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, Microcode)
 READOUTS = (nir.I, nir.LI, nir.CubaLI)
 
 

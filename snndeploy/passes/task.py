@@ -11,17 +11,18 @@ from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import AnyArray, BoolArray, FloatArray
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, LIF, U_LIMIT
-from snndeploy.ir.program import Params
+from snndeploy.ir.program import Params, Program
 from snndeploy.ir.ranges import (
-    INPUT_LIMIT,
     Ranges,
     arriving_bound,
     arriving_by_neuron,
     population_ranges,
 )
 from snndeploy.ir.synapses import Conv, Pool
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.layers import Layer, Path
 from snndeploy.passes.listing import smallest
+from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import MOST_READ, MOST_SPIKES, program_of
 from snndeploy.passes.scale import Rounded, best_units, by_row, round_weights
 from snndeploy.target import Numerics
@@ -105,7 +106,7 @@ class Task:
         """
         neuron = self.layer.neuron
         rows = {len(weight) if weight.ndim > 1 else 1 for weight in self.weights}
-        own = neuron is not None and not neuron.is_native and len(rows) == 1
+        own = isinstance(neuron, Recurrence) and not neuron.is_native and len(rows) == 1
         return rows.pop() if own else 1
 
     @cached_property
@@ -168,13 +169,10 @@ class Task:
     def _with_room(self, ranges: Ranges) -> Ranges:
         return replace(ranges, current=GUARD_ROOM * ranges.current) if self.lags else ranges
 
-    def wraps(self, choice: Choice) -> bool:
-        """Whether a word of a choice could wrap: the input, or the current of a leaky program."""
+    def arriving(self, choice: Choice) -> int:
+        """Return the proven bound of what arrives in a step, whatever the program."""
         network = self._network(choice)
-        population = network.population[self.layer.name]
-        arriving = arriving_bound(network, population)
-        leaky = population.program.bounds == "leaky"
-        return arriving > INPUT_LIMIT or (leaky and self.ranges(choice).u_wraps)
+        return arriving_bound(network, network.population[self.layer.name])
 
     def rows_that_wrap(self, choice: Choice) -> BoolArray:
         """Return per unit of a choice whether a current with it could wrap."""
@@ -196,9 +194,11 @@ class Task:
 
     def bias_error(self, choice: Choice) -> float:
         """Return the largest bias error in threshold units (readouts: in units)."""
+        neuron = self.layer.neuron
+        if isinstance(neuron, Microcode):  # its bias arrives through synapses
+            return 0.0
         state = choice.params["bias_mant"] << choice.params["bias_exp"]
         real = state / (1 << ACT_SHIFT) * self.by_neuron(choice.units)
-        neuron = self.layer.neuron
         reference = float(choice.units[0] if neuron is None else neuron.threshold[0])
         error = float(np.abs(real - self.layer.bias).max(initial=0.0)) / reference
         return 0.0 if error < 1e-9 else error
@@ -222,7 +222,7 @@ class Task:
         params = {
             name: values if np.ptp(values) else values[:1] for name, values in choice.params.items()
         }
-        program = LIF if layer.neuron is None else program_of(layer.neuron)
+        program = _program(layer.neuron)
         population = Population(
             name=layer.name, shape=layer.shape, program=program, params=params, wave=0
         )
@@ -254,3 +254,9 @@ class Task:
             way = f" via {'+'.join(nodes)}" if several and nodes else ""
             lag = f" lag {path.lag}" if several and path.lag else ""
             yield f"{path.source}->{self.layer.name}{way}{lag}"
+
+
+def _program(neuron: Recurrence | Microcode | None) -> Program:
+    if neuron is None:
+        return LIF
+    return neuron.program if isinstance(neuron, Microcode) else program_of(neuron)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from snndeploy.estimation import Estimate
 from snndeploy.ir.neurons import LIF
-from snndeploy.passes.discretize import LayerReport
+from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.units import engineering, percent
 
 Fact = tuple[str, str, str]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from snndeploy.estimation import Estimate
-from snndeploy.passes.discretize import LayerReport
+from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled
 from snndeploy.report.facts import estimate_facts
 from snndeploy.report.plain import plain

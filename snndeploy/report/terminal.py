@@ -9,7 +9,7 @@ from snndeploy.bundle import Bundle
 from snndeploy.deployment import Deployment
 from snndeploy.estimation import Estimate
 from snndeploy.inference import Answer
-from snndeploy.passes.discretize import LayerReport
+from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.facts import estimate_facts, microcode_notes
 from snndeploy.report.units import engineering, percent
