@@ -24,14 +24,20 @@ if TYPE_CHECKING:
     from snndeploy.errors import SnnDeployError as SnnDeployError
     from snndeploy.frontends.checkpoint import save as save
     from snndeploy.frontends.checkpoint import write_model as write_model
+    from snndeploy.frontends.own import neuron as neuron
+    from snndeploy.nirgraph.microcode import Microcode as Microcode
+    from snndeploy.nirgraph.microcode import Parameter as Parameter
     from snndeploy.verification import verify as verify
 
 HOMES = {
+    "Microcode": "snndeploy.nirgraph.microcode",
+    "Parameter": "snndeploy.nirgraph.microcode",
     "SnnDeployError": "snndeploy.errors",
     "compile": "snndeploy.api",
     "estimate": "snndeploy.api",
     "finetune": "snndeploy.api",
     "load": "snndeploy.api",
+    "neuron": "snndeploy.frontends.own",
     "read_bundle": "snndeploy.bundle",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",

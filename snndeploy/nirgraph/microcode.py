@@ -28,13 +28,16 @@ class Parameter:
     """A real parameter of a neuron and how it becomes an integer.
 
     Attributes:
-        value: one value, or one per neuron.
+        value: one value, or one per neuron; whatever makes an array.
         kind: `level`: in units of the neuron's input, scaled like it; `share`: of 1, in 1/4096;
             `count`: an integer as it is.
     """
 
     value: FloatArray
     kind: Kind
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", np.array(self.value, dtype=np.float64))
 
 
 @dataclass(eq=False, kw_only=True)

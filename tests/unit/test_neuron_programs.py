@@ -331,15 +331,6 @@ def test_bounds_of_programs_without_a_rule_are_of_their_input_alone():
     assert next(range_problems(wide)).startswith("p: input may reach 4,294,967,302 and wraps")
 
 
-def test_the_neuron_of_the_guide_runs():
-    guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
-    (code,) = (part for part in re.findall(r"```python\n(.*?)```", guide, re.S) if "LEAK" in part)
-    names = {}
-    exec(code, names)
-    vth = {"vth": np.array([100])}
-    assert trace(names["LEAKLESS"], vth, [60, 50, 1, 100])["s"] == [0, 1, 0, 1]
-
-
 LEAKY = tuple(name for name, program in PROGRAMS.items() if program.bounds == "leaky")
 
 
