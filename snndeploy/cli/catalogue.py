@@ -496,6 +496,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "nothing is carried from step to step.",
         "Put the loop over time into forward, or reset the neurons outside it.",
     ),
+    "E2029": Entry(
+        "Recurrent cell that is no loop of spikes",
+        "A loop carries the spikes of one neuron layer back to its input; this cell feeds back "
+        "other values, several signals, or through a map of its own.",
+        "Let the module inside the container end in its neuron.",
+    ),
     "E2101": Entry(
         "Too many ways into one place",
         "Every spike train of a sum and every delay brings its own copy of the weights, and there "

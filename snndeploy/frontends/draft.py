@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.model import ImportNote, NoteKind
 from snndeploy.nirgraph.canonical import Shape, canonical_node
-from snndeploy.nirgraph.payload import Payload
+from snndeploy.nirgraph.payload import SPIKES, Payload
 from snndeploy.nirgraph.rebuild import Edge
 from snndeploy.nirgraph.shapes import output_shape
 
@@ -91,6 +91,45 @@ class Draft:
         self._connect(source, name)
         return Signal(terms=((name, 1.0),), shape=shape, sizes=source.sizes, payload=payload)
 
+    def open_feedback(self, path: str, shape: Shape, sizes: Shape) -> Signal:
+        """Return the spikes that a cell at `path` sent in the step before.
+
+        A node of its own stands for the neuron that is not read yet, until `close_feedback`.
+        """
+        name = self.free_name(f"{path}.feedback")
+        self.nodes[name] = nir.Input(input_type={"input": np.array(shape)})
+        return Signal(
+            terms=((name, 1.0),), shape=shape, sizes=sizes, payload=SPIKES, is_shared=True
+        )
+
+    def close_feedback(self, path: str, feedback: Signal, sent: Any) -> None:
+        """Let what reads the spikes of the step before read them from the node that sends them.
+
+        Raises:
+            UnsupportedError: E2029, what is sent is not spikes of one node, of the same shape.
+        """
+        if not isinstance(sent, Signal) or not _is_plain_spikes(sent, feedback.shape):
+            had = f"{sent.payload.text} {sent.shape}" if isinstance(sent, Signal) else "no signal"
+            raise UnsupportedError(
+                "E2029",
+                f"feeds back {had} of {getattr(sent, 'origin', 'its module')}; a loop carries the "
+                f"spikes {feedback.shape} of one neuron layer",
+                where=path,
+                remedy="let the module inside end in its neuron, with as many outputs as are fed "
+                "back",
+            )
+        (hole, _), (neuron, _) = *feedback.terms, *sent.terms
+        del self.nodes[hole]
+        readers = [target for source, target in self.edges if source == hole]
+        self.edges[:] = [edge for edge in self.edges if edge[0] != hole]
+        for target in readers:
+            start = neuron
+            if target == neuron:
+                start = hole
+                self.nodes[start] = nir.Scale(scale=np.ones(feedback.shape))
+                self.edges.append((neuron, start))
+            self.edges.append((start, target))
+
     def note(self, kind: NoteKind, node: str, text: str) -> None:
         """Keep what the import changed or assumed."""
         self.notes.append(ImportNote(kind=kind, node=node, text=text))
@@ -143,6 +182,11 @@ class Draft:
 
 Reader = Callable[[Draft, str, Any, Signal], Signal]
 """Reads one module at a path, applied to a signal, into the draft."""
+
+
+def _is_plain_spikes(signal: Signal, shape: Shape) -> bool:
+    is_one = [factor for _, factor in signal.terms] == [1.0] and not signal.offset
+    return is_one and signal.is_spikes and signal.shape == shape and not any(signal.padding)
 
 
 def _check_plain(where: str, source: Signal) -> None:

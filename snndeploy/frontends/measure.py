@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from snndeploy.errors import ModelError, SnnDeployError, UsageError
 from snndeploy.frames import frames_of, steps_of
 from snndeploy.frontends.examples import Example, examples_of
+from snndeploy.frontends.frameworks import is_stateful
 from snndeploy.frontends.reroll import reroll
-from snndeploy.frontends.tracing import Time, guess_time, is_stateful, trace, untouched
+from snndeploy.frontends.tracing import Time, guess_time, trace, untouched
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.ir.readout import reduce_steps
 from snndeploy.model import Model, Original

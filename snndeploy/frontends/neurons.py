@@ -11,36 +11,36 @@ SpikingJelly, v(0) = v_reset, spike v >= v_threshold, then v = v_reset; with a s
 snnTorch, v(0) = 0, spike v > threshold:
     Leaky                v = beta v + x
     Synaptic             i = alpha i + x;  v = beta v + i
+    RLeaky, RSynaptic    the same; x has what their recurrent map makes of the spikes of the step
+                         before (`recurrent`), zeros before the first step
 
 snnTorch resets at the start of the next step (reset_delay=True, its default): what it calls `mem`
 is v before the reset. By subtraction, v loses the threshold then: `subtract-delayed`. To zero,
 Leaky's spikes are those of a reset in the same step, because beta * 0 + x is what both give next.
-Two rules of snnTorch no node states, and they are refused:
-    Synaptic to zero, delayed: the whole next membrane value is zeroed, the current of that step
-        included, so the neuron misses one step of input after each spike.
+Three rules of snnTorch no node states, and they are refused:
+    Synaptic, RLeaky and RSynaptic to zero, delayed: the whole next membrane value is zeroed, the
+        current of that step included, so the neuron misses one step of input after each spike.
     subtraction with reset_delay=False: a neuron still above its threshold after the subtraction
         subtracts once more before the next comparison, so that its next spike needs two thresholds.
-Source: snntorch 1.0.0, _neurons/leaky.py and _neurons/synaptic.py, forward.
+    RSynaptic with reset_delay=False: forward fails, or resets as if it were delayed.
+Source: snntorch 1.0.0, _neurons/{leaky,synaptic,rleaky,rsynaptic}.py, forward.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf, nextafter
 from typing import Any
 
 import nir
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.decays import DT, decay_constants
 from snndeploy.frontends.layers import numpy_of
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.nirgraph.canonical import Shape
 from snndeploy.semantics import PRESETS, Compare, Reset, Semantics
 
 _RESETS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
-DT = PRESETS["nir"].dt
-FOREVER = DT * 2.0**60
-"""Time constant of a state that does not decay: 1 - dt / tau is exactly 1."""
 
 Neuron = tuple[Any, Semantics]
 NeuronReader = Callable[[str, Any, Shape, Compare, Any], Neuron]
@@ -85,8 +85,8 @@ def _leaky_node(
 def read_leaky(path: str, module: Any, shape: Shape, compare: Compare, _dtype: Any) -> Neuron:
     """Read snnTorch Leaky as `LIF` (`IF` where beta is 1)."""
     _check_snntorch(path, module)
-    threshold = _per_neuron(path, "threshold", module.threshold, shape)
-    beta = np.clip(_per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
+    threshold = per_neuron(path, "threshold", module.threshold, shape)
+    beta = np.clip(per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
     semantics = _snntorch(module, compare)
     if np.all(beta == 1.0):
         node = nir.IF(r=np.full(shape, 1.0 / DT), v_threshold=threshold, v_reset=np.zeros(shape))
@@ -99,16 +99,10 @@ def read_leaky(path: str, module: Any, shape: Shape, compare: Compare, _dtype: A
 def read_synaptic(path: str, module: Any, shape: Shape, compare: Compare, _dtype: Any) -> Neuron:
     """Read snnTorch Synaptic as `CubaLIF` with unit gains."""
     _check_snntorch(path, module)
-    if module.reset_delay and module.reset_mechanism == "zero":
-        raise UnsupportedError(
-            "E2003",
-            "Synaptic with reset_delay=True drops one step of input after every spike",
-            where=path,
-            remedy="use Synaptic(…, reset_mechanism='zero', reset_delay=False)",
-        )
-    threshold = _per_neuron(path, "threshold", module.threshold, shape)
-    alpha = np.clip(_per_neuron(path, "alpha", module.alpha, shape), 0.0, 1.0)
-    beta = np.clip(_per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
+    _check_zero_now(path, module, "use Synaptic(…, reset_mechanism='zero', reset_delay=False)")
+    threshold = per_neuron(path, "threshold", module.threshold, shape)
+    alpha = np.clip(per_neuron(path, "alpha", module.alpha, shape), 0.0, 1.0)
+    beta = np.clip(per_neuron(path, "beta", module.beta, shape), 0.0, 1.0)
     (tau_syn, w_in), (tau_mem, r) = decay_constants(alpha), decay_constants(beta)
     zeros = np.zeros(shape)
     node = nir.CubaLIF(
@@ -118,46 +112,41 @@ def read_synaptic(path: str, module: Any, shape: Shape, compare: Compare, _dtype
     return node, _snntorch(module, compare)
 
 
+def read_rleaky(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
+    """Read the neuron of snnTorch's RLeaky, as Leaky."""
+    _check_zero_now(path, module, "use RLeaky(…, reset_mechanism='zero', reset_delay=False)")
+    return read_leaky(path, module, shape, compare, dtype)
+
+
+def read_rsynaptic(path: str, module: Any, shape: Shape, compare: Compare, dtype: Any) -> Neuron:
+    """Read the neuron of snnTorch's RSynaptic, as Synaptic."""
+    if not module.reset_delay:
+        raise UnsupportedError(
+            "E2003",
+            "RSynaptic with reset_delay=False takes the spikes before it has made them: snnTorch "
+            "fails, or resets as if it were delayed",
+            where=path,
+            remedy="use reset_delay=True (the default)",
+        )
+    _check_zero_now(path, module, "use reset_mechanism='subtract' (the default)")
+    return read_synaptic(path, module, shape, compare, dtype)
+
+
 SPIKINGJELLY: dict[str, NeuronReader] = {
     "IFNode": read_if,
     "LIFNode": read_lif,
     "ParametricLIFNode": read_plif,
 }
-SNNTORCH: dict[str, NeuronReader] = {"Leaky": read_leaky, "Synaptic": read_synaptic}
+SNNTORCH: dict[str, NeuronReader] = {
+    "Leaky": read_leaky,
+    "Synaptic": read_synaptic,
+    "RLeaky": read_rleaky,
+    "RSynaptic": read_rsynaptic,
+}
 FRAMEWORKS: dict[str, dict[str, NeuronReader]] = {
     "spikingjelly": SPIKINGJELLY,
     "snntorch": SNNTORCH,
 }
-
-
-def decay_constants(decay: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return tau [s] and r with 1 - dt / tau = decay (to 1 ulp) and r * dt / tau = 1 exactly.
-
-    An input gain of exactly 1 keeps ties with the threshold on the threshold.
-    """
-    values, where = np.unique(decay, return_inverse=True)
-    pairs = np.array([_decay_pair(float(value)) for value in values])
-    tau, r = pairs[where.reshape(decay.shape)].transpose(-1, *range(decay.ndim))
-    return np.ascontiguousarray(tau), np.ascontiguousarray(r)
-
-
-def _decay_pair(decay: float) -> tuple[float, float]:
-    if decay == 1.0:
-        return FOREVER, FOREVER / DT
-    best = DT / (1.0 - decay)
-    taus = [best]
-    for direction in (0.0, inf):
-        tau = best
-        for _ in range(4):
-            tau = nextafter(tau, direction)
-            taus.append(tau)
-    pairs = [
-        (tau, r)
-        for tau in taus
-        for r in (tau / DT, nextafter(tau / DT, 0.0), nextafter(tau / DT, inf))
-        if r * DT / tau == 1.0
-    ]
-    return min(pairs, key=lambda pair: abs(1.0 - DT / pair[0] - decay))
 
 
 def _threshold_and_reset(path: str, module: Any, dtype: Any) -> tuple[float, float]:
@@ -170,6 +159,17 @@ def _threshold_and_reset(path: str, module: Any, dtype: Any) -> tuple[float, flo
     # torch compares and resets in the tensor's own precision.
     reset = 0.0 if module.v_reset is None else float(dtype.type(module.v_reset))
     return float(dtype.type(module.v_threshold)), reset
+
+
+def _check_zero_now(path: str, module: Any, remedy: str) -> None:
+    if module.reset_delay and module.reset_mechanism == "zero":
+        raise UnsupportedError(
+            "E2003",
+            f"{type(module).__name__} with reset_mechanism='zero' and reset_delay=True drops one "
+            "step of input after every spike",
+            where=path,
+            remedy=remedy,
+        )
 
 
 def _check_snntorch(path: str, module: Any) -> None:
@@ -204,7 +204,12 @@ def _check_snntorch(path: str, module: Any) -> None:
         )  # fmt: skip
 
 
-def _per_neuron(path: str, name: str, tensor: Any, shape: Shape) -> FloatArray:
+def per_neuron(path: str, name: str, tensor: Any, shape: Shape) -> FloatArray:
+    """Return a parameter as one value per neuron.
+
+    Raises:
+        UnsupportedError: E2009, its shape does not widen to the layer's.
+    """
     values = numpy_of(tensor).astype(np.float64)
     while values.ndim > len(shape) and len(values) == 1:
         values = values[0]

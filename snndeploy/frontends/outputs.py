@@ -7,12 +7,13 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.draft import Draft, Signal
 from snndeploy.frontends.joined import Joined
 from snndeploy.frontends.methods import Decoded
+from snndeploy.nirgraph.loops import loop_through
 
 Named = tuple[str, Signal | Decoded]
 
 
 def outputs_of(value: Any, draft: Draft) -> list[Named]:
-    """Return the returned signals that nothing else reads, and their names.
+    """Return the returned signals that nothing else reads but loops back to them, and their names.
 
     One output is called `output`; several have the keys of the returned dict, or are called
     `out0`, `out1`, … in their order.
@@ -20,11 +21,10 @@ def outputs_of(value: Any, draft: Draft) -> list[Named]:
     Raises:
         UnsupportedError: E2012, there is none; E2017, a concatenation is returned.
     """
-    read = {source for source, _ in draft.edges}
     found: list[tuple[str, Any]] = []
     for key, item in _leaves(value, ""):
         signal = signal_of(item)
-        inner = [name for name, _ in signal.terms if name in read]
+        inner = [name for name, _ in signal.terms if _is_read(draft, name)]
         if inner and len(signal.terms) == 1:
             draft.note("dropped", inner[0], "returned too, but not an output: record it")
         elif all(item != other for _, other in found):
@@ -38,6 +38,11 @@ def outputs_of(value: Any, draft: Draft) -> list[Named]:
     if len(found) == 1:
         return [("output", found[0][1])]
     return [(key or f"out{index}", item) for index, (key, item) in enumerate(found)]
+
+
+def _is_read(draft: Draft, name: str) -> bool:
+    loop = loop_through(draft.edges, name)
+    return any(source == name and target not in loop for source, target in draft.edges)
 
 
 def signal_of(item: Signal | Decoded) -> Signal:

@@ -5,8 +5,6 @@ from typing import Any
 
 from torch import nn
 
-from snndeploy.ir.arrays import AnyArray
-from snndeploy.nirgraph.canonical import Shape
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.semantics import Semantics
 
@@ -37,12 +35,6 @@ def is_own(module: nn.Module) -> bool:
     return type(module) in READERS
 
 
-def read_own(
-    path: str,  # noqa: ARG001 - the shape of `NeuronReader`
-    module: Any,
-    shape: Shape,  # noqa: ARG001
-    compare: Any,  # noqa: ARG001
-    dtype: AnyArray,  # noqa: ARG001
-) -> tuple[Microcode, Semantics]:
+def read_own(module: Any) -> tuple[Microcode, Semantics]:
     """Read a module by the reader of its class."""
     return READERS[type(module)](module), Semantics()

@@ -15,7 +15,8 @@ import torch
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.tracing import RESET, attribute, is_stateful
+from snndeploy.frontends.frameworks import is_stateful, state_items
+from snndeploy.frontends.tracing import RESET, attribute
 
 AFTER = -1
 """The step of what is computed from all steps together."""
@@ -148,8 +149,10 @@ class _Roll:
             raise _differs(name, "is reset within the loop")
         if step not in (None, count):
             raise _differs(name, f"call {count + 1} takes a value {_when(step)}")
-        for position, state in enumerate((*states, *node.kwargs.values()), start=1):
-            if count and not _is_state_of(state, earlier[-1], position):
+        items = state_items(self.root.get_submodule(name))
+        given = dict(zip(items, states, strict=False)) | node.kwargs
+        for key, state in given.items():
+            if count and not _is_state_of(state, earlier[-1], items.get(key)):
                 raise _differs(name, "does not take its own state of the step before")
             if not count and isinstance(state, fx.Node) and self.step[state] is not None:
                 raise _differs(name, "starts from a value of the loop")
@@ -254,7 +257,7 @@ class _Roll:
         return graph.call_function(last, (self.copies[self.first[self.key[node]]], self.steps))
 
 
-def _is_state_of(value: Any, call: fx.Node, position: int) -> bool:
+def _is_state_of(value: Any, call: fx.Node, position: int | None) -> bool:
     """Return whether a value is the state that a neuron's call returned at this position."""
     is_item = isinstance(value, fx.Node) and _name(value) == "getitem"
     return is_item and value.args == (call, position)

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 from torch import Tensor, fx, nn
 
 from snndeploy.errors import UnsupportedError, UsageError
-from snndeploy.frontends.tracing import is_stateful, trace, untouched
+from snndeploy.frontends.frameworks import is_stateful
+from snndeploy.frontends.tracing import trace, untouched
 from snndeploy.model import ImportNote
 
 Rewrite = Literal["pool-after-neuron"]

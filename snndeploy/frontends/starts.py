@@ -3,7 +3,8 @@
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.tracing import RESET, attribute, is_stateful
+from snndeploy.frontends.frameworks import is_stateful
+from snndeploy.frontends.tracing import RESET, attribute
 
 
 def check_starts(root: nn.Module, graph: fx.Graph) -> None:

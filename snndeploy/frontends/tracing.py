@@ -4,8 +4,7 @@ No layer runs while a module is traced, and nothing of the module changes.
 """
 
 import operator
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -13,15 +12,20 @@ import torch
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.frameworks import (
+    framework_of,
+    is_stateful,
+    is_torch_layer,
+    mark,
+    state_of,
+    step_mode,
+)
 
 Time = Literal["outer", "inner", "module"]
 Shapes = Mapping[int | str, tuple[int, ...]]
 """Shapes of the example inputs, by position or name of forward's arguments."""
-STEPWISE = ("SeqToANNContainer", "MultiStepContainer")
 RESET = "reset"
 """Key of a traced call's metadata: the neuron was reset before it."""
-CONTAINERS = (*STEPWISE, "StepModeContainer")
-"""SpikingJelly's containers: their single-step modules act at every step."""
 
 
 class _Value(fx.Proxy):
@@ -82,8 +86,8 @@ class _Tracer(fx.Tracer):
         """Trace a call; mark the call of a neuron whose state was reset since its last one."""
         value = super().call_module(m, forward, args, kwargs)
         if is_stateful(m) and isinstance(value, fx.Proxy):
-            value.node.meta[RESET] = _state_of(m) is not self.states[m]
-            self.states[m] = _state_of(m)
+            value.node.meta[RESET] = state_of(m) is not self.states[m]
+            self.states[m] = state_of(m)
         return value
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
@@ -99,41 +103,16 @@ class _Tracer(fx.Tracer):
         return framework_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
 
-def framework_of(module: nn.Module) -> str | None:
-    """Return the framework whose neuron, container or step-aware layer this is, else None."""
-    jelly = sys.modules.get("spikingjelly.activation_based.base")
-    if jelly is not None and isinstance(module, jelly.StepModule):
-        is_layer = type(module).__module__.startswith("spikingjelly.activation_based.layer")
-        if is_layer or isinstance(module, jelly.MemoryModule):
-            return "spikingjelly"
-    snntorch = sys.modules.get("snntorch")
-    if snntorch is not None and isinstance(module, snntorch.SpikingNeuron):
-        return "snntorch"
-    return None
+class Function(nn.Module):
+    """A plain function as a module, so that it can be traced."""
 
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.function = function
 
-def is_stateful(module: nn.Module) -> bool:
-    """Return whether a module is a neuron that keeps its state between calls of single steps."""
-    return framework_of(module) is not None and (hasattr(module, "mem") or hasattr(module, "v"))
-
-
-def _state_of(neuron: nn.Module) -> Any:
-    return neuron._buffers["mem"] if "mem" in neuron._buffers else neuron.__dict__["_memories"]["v"]
-
-
-def _mark(neuron: nn.Module) -> Any:
-    """Give a neuron a state that no reset leaves in place, and return it."""
-    mark = torch.zeros(0)
-    if "mem" in neuron._buffers:
-        neuron._buffers["mem"] = mark
-    else:
-        neuron.__dict__["_memories"]["v"] = mark
-    return mark
-
-
-def is_torch_layer(module: nn.Module) -> bool:
-    """Return whether a module is one of torch.nn, not a user's."""
-    return type(module).__module__.startswith("torch.nn.modules")
+    def forward(self, first: Any, second: Any) -> Any:
+        """Call the function."""
+        return self.function(first, second)
 
 
 def trace(
@@ -159,7 +138,7 @@ def trace(
         root.add_module(name, module)
     try:
         tracer = _Tracer(shapes or {})
-        tracer.states = {part: _mark(part) for part in root.modules() if is_stateful(part)}
+        tracer.states = {part: mark(part) for part in root.modules() if is_stateful(part)}
         return root, tracer.trace(root)
     except Exception as error:
         text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
@@ -194,14 +173,6 @@ def guess_time(root: nn.Module, graph: fx.Graph) -> Time:
     if "m" not in found:
         return "outer"
     return "inner" if _repeats_input(graph) else "module"
-
-
-def step_mode(module: nn.Module) -> str | None:
-    """Return 's', 'm', or None for a module that knows no steps."""
-    if type(module).__name__ in STEPWISE:
-        return "m"
-    mode = getattr(module, "step_mode", None)
-    return mode if isinstance(mode, str) else None
 
 
 def attribute(root: nn.Module, path: str) -> Any:

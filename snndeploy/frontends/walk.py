@@ -3,37 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.borders import pad
+from snndeploy.frontends.checks import check_in_place, check_state, check_time, compare_of
 from snndeploy.frontends.draft import Draft, Reader, Signal
-from snndeploy.frontends.joined import Joined, read_joined, split_neuron
-from snndeploy.frontends.layers import LAYERS, TIME_SAFE, append_flatten
-from snndeploy.frontends.methods import State
-from snndeploy.frontends.neurons import FRAMEWORKS
-from snndeploy.frontends.operations import apply_operation, resized
-from snndeploy.frontends.sums import Operand, is_operand
-from snndeploy.frontends.tracing import (
+from snndeploy.frontends.frameworks import (
     CONTAINERS,
-    attribute,
+    RECURRENT,
     framework_of,
     is_torch_layer,
-    step_mode,
-    trace,
 )
+from snndeploy.frontends.joined import Joined, read_joined, split_neuron
+from snndeploy.frontends.layers import LAYERS, append_flatten
+from snndeploy.frontends.methods import State
+from snndeploy.frontends.neurons import FRAMEWORKS, Neuron
+from snndeploy.frontends.operations import apply_operation, resized
+from snndeploy.frontends.own import is_own, read_own
+from snndeploy.frontends.recurrent import plain_source, read_container, with_recurrent
+from snndeploy.frontends.sums import Operand, is_operand
+from snndeploy.frontends.tracing import Function, attribute, trace
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.payload import Payload, payload_of
-from snndeploy.semantics import Compare
 
 Sources = Mapping[int | str, Operand]
-IN_PLACE = (
-    *("iadd", "isub", "imul", "itruediv", "iand", "ior", "ixor"),
-    *("add_", "sub_", "mul_", "div_", "clamp_", "clip_", "clamp_max_", "clamp_min_"),
-)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,6 +43,7 @@ class Walk:
         prefix: of module paths, inside containers.
         framework: of the first neuron met.
         called: neurons met so far.
+        is_fed_back: inside a cell that feeds back what it sends.
     """
 
     root: nn.Module
@@ -54,6 +52,7 @@ class Walk:
     prefix: str = ""
     framework: str | None = None
     called: set[nn.Module] = field(default_factory=set)
+    is_fed_back: bool = False
 
     def run(self, graph: fx.Graph, sources: Sources) -> Any:
         """Return what forward returns: signals, states and what contains them.
@@ -89,7 +88,7 @@ class Walk:
             leaf = self.root.get_submodule(target)
             return self._call(self.prefix + target, leaf, (*args, *kwargs.values()))
         name = target if node.op == "call_method" else getattr(node.target, "__name__", target)
-        _check_in_place(node, name)
+        check_in_place(node, name)
         return apply_operation(self.draft, self.prefix + node.name, name, args, dict(kwargs))
 
     def _call(self, path: str, leaf: Any, args: tuple[Any, ...]) -> Any:
@@ -104,10 +103,12 @@ class Walk:
             )
         framework = framework_of(leaf)
         kind = type(leaf).__name__
-        _check_time(path, leaf, framework, source)
+        check_time(path, leaf, framework, source)
         if framework == "spikingjelly" and kind in CONTAINERS:
             return self._enter(path, leaf, source)
-        if framework is not None and kind in FRAMEWORKS[framework]:
+        if framework == "spikingjelly" and kind in RECURRENT:
+            return self._enter_loop(path, leaf, source)
+        if framework is not None and (is_own(leaf) or kind in FRAMEWORKS[framework]):
             return self._neuron(path, leaf, framework, source, args[1:])
         if framework is not None or is_torch_layer(leaf):
             read = _reader(kind, leading=1 if framework else len(source.sizes))
@@ -122,12 +123,26 @@ class Walk:
         value = resized(source, source.sizes[-1:])
         for name, child in container._modules.items():  # named_children leaves out repetitions
             assert child is not None
-            root, graph = trace(child, name)
-            prefix = f"{path}.{name}." if root is child else f"{path}."
-            inner = replace(self, root=root, prefix=prefix)
-            value = inner.run(graph, {0: value})
-            self.framework = inner.framework
+            value = self._inside(path, name, child, (value,))
         return resized(value, source.sizes)
+
+    def _enter_loop(self, path: str, container: nn.Module, source: Operand) -> Operand:
+        """Read one step of a recurrent container."""
+        step = plain_source(path, resized(source, source.sizes[-1:]))
+        looping = replace(self, is_fed_back=True)
+        sent = read_container(self.draft, path, container, step, partial(looping._inside, path))
+        self.framework = looping.framework
+        return resized(sent, source.sizes)
+
+    def _inside(self, path: str, name: str, child: Any, sources: tuple[Operand, ...]) -> Any:
+        """Read a child of a module for one step: a module, or a function of signals."""
+        module = child if isinstance(child, nn.Module) else Function(child)
+        root, graph = trace(module, name)
+        prefix = f"{path}.{name}." if root is module else f"{path}."
+        inner = replace(self, root=root, prefix=prefix)
+        value = inner.run(graph, dict(enumerate(sources)))
+        self.framework = inner.framework
+        return value
 
     def _neuron(
         self, path: str, leaf: Any, framework: str, source: Operand, states: tuple[Any, ...]
@@ -142,15 +157,43 @@ class Walk:
         self.called.add(leaf)
         self.framework = self.framework or framework
         for state in states:
-            _check_state(path, state)
-        read = FRAMEWORKS[framework][type(leaf).__name__]
-        node, semantics = read(path, leaf, source.shape, _compare(path, leaf), self.dtype)
+            check_state(path, state)
+        node, semantics = self._read_neuron(path, leaf, framework, source)
+        if self.is_fed_back:
+            semantics = replace(semantics, feedback="spike")
         payload = payload_of(semantics)
-        spikes = self._append_neuron(path, with_semantics(node, semantics), source, payload)
+        node = with_semantics(node, semantics)
+        spikes: Operand
+        if hasattr(leaf, "recurrent"):
+            current = plain_source(path, source)
+            spikes = self._append_recurrent(path, leaf, node, current, payload)
+        else:
+            spikes = self._append_neuron(path, node, source, payload)
         n_states = 0
         if framework == "snntorch" and (leaf.output or not leaf.init_hidden):
             n_states = 2 if hasattr(leaf, "alpha") else 1
         return (spikes, *[State(path)] * n_states) if n_states else spikes
+
+    def _read_neuron(self, path: str, leaf: Any, framework: str, source: Operand) -> Neuron:
+        if is_own(leaf):
+            if isinstance(source, Signal):
+                return read_own(leaf)
+            raise UnsupportedError(
+                "E2017", "a neuron of your own right behind a concatenation", where=path,
+                remedy="put a layer with weights in front of it",
+            )  # fmt: skip
+        read = FRAMEWORKS[framework][type(leaf).__name__]
+        return read(path, leaf, source.shape, compare_of(path, leaf), self.dtype)
+
+    def _append_recurrent(
+        self, path: str, leaf: Any, node: Any, source: Signal, payload: Payload
+    ) -> Signal:
+        """Add a neuron of snnTorch and its recurrent map."""
+        feedback = self.draft.open_feedback(path, source.shape, source.sizes)
+        current = with_recurrent(self.draft, path, leaf.recurrent, source, feedback)
+        spikes = self.draft.append(path, node, current, payload=payload)
+        self.draft.close_feedback(path, feedback, spikes)
+        return spikes
 
     def _append_neuron(self, path: str, node: Any, source: Operand, payload: Payload) -> Operand:
         """Add a neuron; behind a concatenation, one per part."""
@@ -176,70 +219,6 @@ def _reader(kind: str, *, leading: int) -> Reader | None:
         return pad(draft, path, source, leaf.padding, "constant", 0)
 
     return {**LAYERS, "Flatten": flatten, "ZeroPad2d": border}.get(kind)
-
-
-def _check_in_place(node: fx.Node, name: str) -> None:
-    """Refuse an operation that changes a value which something reads later."""
-    if name not in IN_PLACE or not node.args or not isinstance(node.args[0], fx.Node):
-        return
-    changed = node.args[0]
-    later = [user for user in changed.users if user is not node and node < user]
-    if later:
-        raise UnsupportedError(
-            "E2011",
-            f"{changed.name} is changed in place, and {later[0].name} reads it afterwards",
-            where=node.name,
-            remedy="write x = x + y",
-        )
-
-
-def _check_time(path: str, leaf: nn.Module, framework: str | None, source: Operand) -> None:
-    """Refuse a module that would take time for batch, or batch for time."""
-    many = len(source.sizes) == 2
-    mode = step_mode(leaf)
-    kind = type(leaf).__name__
-    if mode is None:
-        mode = "m" if many and framework is None and kind in TIME_SAFE else "s"
-    if mode == ("m" if many else "s"):
-        return
-    takes = "one step" if mode == "s" else "a sequence of steps"
-    remedy = (
-        "call functional.set_step_mode(module, 'm') and use spikingjelly's layers, or "
-        "SeqToANNContainer around torch's"
-        if many
-        else "call functional.set_step_mode(module, 's'), or say time='module' and give an example "
-        "of shape [T, B, …]"
-    )
-    raise UnsupportedError("E2006", f"{kind} takes {takes}, but gets {source.text}", where=path,
-                           remedy=remedy)  # fmt: skip
-
-
-def _compare(path: str, leaf: Any) -> Compare:
-    """Ask the neuron's own spike function whether a tie fires."""
-    function = getattr(leaf, "surrogate_function", None) or leaf.spike_grad
-    answer = function(torch.tensor([-1.0, -1e-3, 0.0, 1e-3, 1.0])).tolist()
-    found: dict[tuple[float, ...], Compare] = {(0, 0, 1, 1, 1): "ge", (0, 0, 0, 1, 1): "gt"}
-    if tuple(answer) not in found:
-        values = ", ".join(f"{value:g}" for value in answer)
-        raise UnsupportedError(
-            "E2009",
-            f"its surrogate function gives {values} around the threshold, not 0 or 1",
-            where=path,
-            remedy="use a spiking surrogate function",
-        )
-    return found[tuple(answer)]
-
-
-def _check_state(path: str, state: Any) -> None:
-    tensor = state.value if isinstance(state, State) else state
-    if isinstance(state, State | None) and (tensor is None or not tensor.any()):
-        return
-    raise UnsupportedError(
-        "E2011",
-        "its initial state is neither zero nor an argument of forward",
-        where=path,
-        remedy="take the state as an argument of forward, or use init_hidden=True",
-    )
 
 
 def _unknown_module(path: str, leaf: nn.Module, framework: str | None) -> UnsupportedError:

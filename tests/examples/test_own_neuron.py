@@ -1,4 +1,4 @@
-"""The neuron of the contributor's guide: the lines of its diff, and nothing else of ours changed."""
+"""The neuron of the contributor's guide: the lines of its diff, and nothing else of ours."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def guide():
     (diff,) = re.findall(r"```diff\n(.*?)```", section, re.S)
     assert all(line.startswith("+") for line in diff.splitlines())
     names = {}
-    exec("\n".join(line[1:] for line in diff.splitlines()), names)  # noqa: S102
+    exec("\n".join(line[1:] for line in diff.splitlines()), names)
     return names
 
 
@@ -82,7 +82,9 @@ def test_it_compiles_and_every_executor_gives_the_same_spikes(model, frames):
     names = tuple(net.population)
     inputs = {net.inputs[0].name: frames.astype(np.int64)}
     want = run_reference(net, inputs, record=names)
-    (lava,) = run_jobs([LavaJob(program=lower(net), inputs=inputs, record=names)], environ=os.environ)
+    (lava,) = run_jobs(
+        [LavaJob(program=lower(net), inputs=inputs, record=names)], environ=os.environ
+    )
     simulated = SIMULATOR.run(net, inputs, record=names).traces
     floats = run_float(model, {net.inputs[0].name: frames}, record=names)
     for name, trace in want.items():
