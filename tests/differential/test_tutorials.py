@@ -6,10 +6,16 @@ import torch
 from test_float_interpreter import RATES, build, calibrate, run_framework
 from tutorials import NETWORKS, POOL_FIRST, STEPS
 
+from hwtargets.simulator import SIMULATOR
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends import checkpoint, nir_file
 from snndeploy.frontends.rewrite import pool_after_neuron
+from snndeploy.inference import encode_samples
+from snndeploy.ir.interpret import run_reference
 from snndeploy.nirgraph.interpret import run_float
+from snndeploy.pipeline import CompileOptions, compile_model
+from snndeploy.registry import find_target
+from snndeploy.samples import Samples
 
 SAMPLES = 5
 
@@ -64,6 +70,33 @@ def test_a_tutorials_spikes_are_reproduced_in_every_cell(name, tmp_path):
     model = check(net, case, x, tmp_path)
     assert model.steps == (None if case.time == "outer" else STEPS)
     assert model.inputs[0].repeat == (case.time == "frames")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_tutorial_compiles_as_it_is(name, tmp_path, tell):
+    """No change to the module; what the chip sends differs from the float model by rounding."""
+    case = NETWORKS[name]
+    net = build(case.make, seed=len(name))
+    x = example(case, 7)
+    calibrate(net, x, run_time(case))
+    model, inputs = imported(net, case, x, tmp_path)
+    compiled = compile_model(model, find_target("loihi2"), CompileOptions(steps=STEPS))
+    assert not compiled.violations
+    names = tuple(compiled.network.population)
+    samples = Samples(x=inputs, label=None)
+    given, _ = encode_samples(compiled, samples)
+    traces = run_reference(compiled.network, given, record=names)
+    simulated = SIMULATOR.run(compiled.network, given, record=names).traces
+    floats = run_float(model, inputs, record=tuple(n for n in names if n in model.graph.nodes))
+    differ = []
+    for layer in names:
+        np.testing.assert_array_equal(simulated[layer].spikes, traces[layer].spikes)
+        if layer in floats and traces[layer].spikes.any():
+            want = floats[layer].reshape(traces[layer].spikes.shape)
+            differ.append(float(np.mean(want != traces[layer].spikes)))
+    programs = "+".join(dict.fromkeys(report.program for report in compiled.layers))
+    shares = ", ".join(f"{share:.1%}" for share in differ)
+    tell(f"{name}: {programs}; spikes that differ from the float model, per layer: {shares}")
 
 
 @pytest.mark.parametrize("name", POOL_FIRST)

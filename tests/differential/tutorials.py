@@ -119,6 +119,53 @@ class SynapticNet(nn.Module):
         return torch.stack(spk_rec)
 
 
+class RecurrentLeaky(nn.Module):
+    """snnTorch's RLeaky documentation: recurrent layers, their defaults, the loop in forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(36, 30)
+        self.lif1 = snn.RLeaky(beta=0.9, linear_features=30)
+        self.fc2 = nn.Linear(30, 10)
+        self.lif2 = snn.RLeaky(beta=0.5, V=0.5, all_to_all=False)
+
+    def forward(self, x):
+        spk1, mem1 = self.lif1.init_rleaky()
+        spk2, mem2 = self.lif2.init_rleaky()
+        spk2_rec = []
+        mem2_rec = []
+        for step in range(x.size(0)):
+            spk1, mem1 = self.lif1(self.fc1(x[step]), spk1, mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1), spk2, mem2)
+            spk2_rec.append(spk2)
+            mem2_rec.append(mem2)
+        return torch.stack(spk2_rec), torch.stack(mem2_rec)
+
+
+def recurrent_synaptic():
+    """snnTorch RSynaptic in nn.Sequential, states in the neurons."""
+    return nn.Sequential(
+        nn.Linear(36, 24),
+        snn.RSynaptic(alpha=0.7, beta=0.8, linear_features=24, init_hidden=True),
+        nn.Linear(24, 10),
+        snn.RSynaptic(alpha=0.5, beta=0.9, all_to_all=False, V=0.8, init_hidden=True, output=True),
+    )
+
+
+def recurrent_container():
+    """SpikingJelly's recurrent containers around neurons, all steps at once."""
+    net = nn.Sequential(
+        layer.Linear(36, 32),
+        layer.LinearRecurrentContainer(neuron.IFNode(), in_features=32, out_features=32, bias=True),
+        layer.Linear(32, 10),
+        layer.ElementWiseRecurrentContainer(
+            neuron.LIFNode(), element_wise_function=lambda x, y: x + y
+        ),
+    )
+    functional.set_step_mode(net, "m")
+    return net
+
+
 class Events(nn.Module):
     """snnTorch tutorial 7: event frames, time first, the neurons reset at the start of forward."""
 
@@ -359,6 +406,9 @@ class MembraneResNet(nn.Module):
 NETWORKS = {
     "snntorch tutorial 5, fully connected": Case(FeedForward, (36,), "frames"),
     "snntorch tutorial 4, synaptic": Case(SynapticNet, (36,), "loop"),
+    "snntorch recurrent leaky": Case(RecurrentLeaky, (36,), "loop"),
+    "snntorch recurrent synaptic": Case(recurrent_synaptic, (36,), "outer"),
+    "spikingjelly recurrent containers": Case(recurrent_container, (36,), "module"),
     "snntorch tutorial 7, events": Case(Events, (2, 16, 16), "loop"),
     "snntorch regression": Case(Regression, (36,), "frames"),
     "snntorch population": Case(population, (6, 6), "outer"),

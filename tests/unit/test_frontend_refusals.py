@@ -320,11 +320,6 @@ REFUSED = {
     "an unknown neuron": (
         vector(neuron.QIFNode()), "E2002", "0: spikingjelly module QIFNode.*use"
     ),
-    "a recurrent neuron": (
-        vector(snn.RLeaky(beta=0.9, linear_features=4, init_hidden=True)),
-        "E2002",
-        "snntorch module RLeaky is not supported; help: use Leaky",
-    ),
     "a user's neuron": (vector(OwnNeuron()), "E2002", "OwnNeuron"),
     "tdBN": (
         (
