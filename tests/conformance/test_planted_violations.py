@@ -16,7 +16,7 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.torch_module import ImportOptions, import_module
 from snndeploy.ir.neurons import LIF
 from snndeploy.ir.synapses import Conv
-from snndeploy.passes import choose
+from snndeploy.passes import exact
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
 from tests.chains import chain_model, integrate_and_fire, pool
@@ -201,10 +201,10 @@ def test_ties_are_spikes_or_the_layer_is_not_called_exact():
 
 def test_a_threshold_register_off_by_one_is_caught(monkeypatch, tmp_path):
     """Planted where parameters are made: the model itself finds it, and a small `.nir` is left."""
-    right = choose.parameters
+    right = exact.parameters
 
-    def wrong(*args):
-        params = right(*args)
+    def wrong(*args, **options):
+        params = right(*args, **options)
         return {**params, "vth": params["vth"] + 1} if "vth" in params else params
 
     def ties_in_lif(model_case, ties):
@@ -214,7 +214,7 @@ def test_a_threshold_register_off_by_one_is_caught(monkeypatch, tmp_path):
 
     model_case = next(m for m, ties in map(tying, range(60)) if ties_in_lif(m, ties))
     check_model(model_case, simulate, name="tie", failures=tmp_path)
-    monkeypatch.setattr(choose, "parameters", wrong)
+    monkeypatch.setattr(exact, "parameters", wrong)
     again = ModelCase(model_case.model, model_case.inputs)
     with pytest.raises(pytest.fail.Exception, match=r"tie: .*\nreduced to .*tie\.nir"):
         check_model(again, simulate, name="tie", failures=tmp_path)
