@@ -91,7 +91,7 @@ def _guarded(
     if not lags:
         return replace(assign_waves(network, numerics), guard=guard, alone=alone)
     sources = (*network.sources, Source(name=GUARD, shape=(1,), encoding="guard"))
-    guards = tuple(_projection(network.population[name], 0) for name in lags)
+    guards = tuple(_projection(network.population[name]) for name in lags)
     led = replace(
         network,
         sources=tuple(replace(source, wave=guard) for source in sources),
@@ -111,14 +111,14 @@ def _guarded(
     return found
 
 
-def _projection(population: Population, exponent: int) -> Projection:
+def _projection(population: Population) -> Projection:
+    """Return the guard's synapses into a population, at their weakest."""
     return Projection(
         name=f"{GUARD}->{population.name}",
         source=GUARD,
         target=population.name,
         synapse=Dense(weight=np.full((population.n, 1), -WEIGHT)),
         sign_mode="inhibitory",
-        weight_exp=exponent,
     )
 
 
