@@ -502,6 +502,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "other values, several signals, or through a map of its own.",
         "Let the module inside the container end in its neuron.",
     ),
+    "E2030": Entry(
+        "Loop with several entries",
+        "A loop that is entered at several nodes leaves open which of its edges lags a step.",
+        "Let the loop be entered at one neuron.",
+    ),
     "E2101": Entry(
         "Too many ways into one place",
         "Every spike train of a sum and every delay brings its own copy of the weights, and there "

@@ -63,10 +63,12 @@ def loop_through(edges: Iterable[Edge], name: str) -> frozenset[str]:
 
 
 def check_loops(graph: nir.NIRGraph) -> None:
-    """Check that every cycle holds a spiking neuron.
+    """Check that every cycle holds a spiking neuron, and that a loop is entered at one node.
+
+    Entered at several, which of its edges lags would depend on the order in which they are listed.
 
     Raises:
-        UnsupportedError: E2021, naming a cycle without one.
+        UnsupportedError: E2021, naming a cycle without a neuron; E2030, naming a loop's entries.
     """
     silent = {name for name, node in graph.nodes.items() if not isinstance(node, SPIKING)}
     try:
@@ -79,6 +81,17 @@ def check_loops(graph: nir.NIRGraph) -> None:
             where=cycle[0],
             remedy="put an IF, LIF or CubaLIF neuron into the loop",
         ) from None
+    for stage in stages_of(graph):
+        inside = set(stage.members)
+        entries = {t for s, t in graph.edges if t in inside and s not in inside}
+        if stage.is_loop and len(entries) > 1:
+            raise UnsupportedError(
+                "E2030",
+                f"a loop is entered at {len(entries)} nodes, {', '.join(sorted(entries))}: which "
+                "of its edges lags a step is not said",
+                where=min(entries),
+                remedy="let the loop be entered at one neuron, or train without it",
+            )
 
 
 def order_among(graph: nir.NIRGraph, members: Collection[str]) -> tuple[str, ...]:

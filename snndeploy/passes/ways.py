@@ -14,6 +14,7 @@ import numpy as np
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.model import Model
+from snndeploy.nirgraph.loops import check_loops
 from snndeploy.nirgraph.rebuild import feedback_edges, sources_of
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.passes.compose import scaled
@@ -46,9 +47,14 @@ class Ways:
     """The ways into the nodes of a model, found from each node backwards."""
 
     def __init__(self, model: Model, sums: SumRule | None = None) -> None:
-        """Read a model; without a rule for sums every source gets its own copy of the weights."""
+        """Read a model; without a rule for sums every source gets its own copy of the weights.
+
+        Raises:
+            UnsupportedError: E2021 or E2030, a loop without a neuron or with several entries.
+        """
         self.model = model
         self.graph = normalize_graph(model.graph)
+        check_loops(self.graph)
         self.lagging = feedback_edges(self.graph)
         self.known: dict[str, tuple[Way, ...]] = {}
         delayed = any(isinstance(node, nir.Delay) for node in self.graph.nodes.values())

@@ -13,6 +13,7 @@ from snndeploy.nirgraph.interpret import run_float
 from snndeploy.nirgraph.loops import loop_through, stages_of
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.rebuild import build_graph, feedback_edges
+from snndeploy.passes.layers import layers_of
 from snndeploy.semantics import Semantics
 
 DT = 1e-4
@@ -224,3 +225,20 @@ def test_a_loop_without_a_spiking_neuron_is_refused(nodes, edges):
     edges = [("input", "w"), *dict.fromkeys([("w", "n"), ("n", "output"), *edges])]
     with pytest.raises(UnsupportedError, match=r"E2021\].*the loop .* -> .*no spiking neuron"):
         run_float(model_of(inner, edges), {"input": np.zeros((2, 1, 1))})
+
+
+def test_a_loop_entered_at_two_nodes_is_refused():
+    nodes = {"a": fires(), "b": fires()}
+    edges = [("input", "a"), ("input", "b"), ("a", "b"), ("b", "a"), ("b", "output")]
+    model = model_of(nodes, edges)
+    with pytest.raises(UnsupportedError, match=r"E2030\] a: .*entered at 2 nodes, a, b"):
+        run_float(model, {"input": np.zeros((2, 1, 1))})
+    with pytest.raises(UnsupportedError, match="E2030"):
+        layers_of(model)
+
+
+def test_a_loop_without_a_neuron_does_not_compile():
+    nodes = {"w": nir.Scale(np.array([0.5])), "n": fires()}
+    edges = [("input", "w"), ("w", "w"), ("w", "n"), ("n", "output")]
+    with pytest.raises(UnsupportedError, match="E2021"):
+        layers_of(model_of(nodes, edges))
