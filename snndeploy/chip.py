@@ -7,6 +7,18 @@ from typing import Literal
 from snndeploy.energy import PriceTable
 from snndeploy.quantity import Quantity
 
+NETWORK_UNITS: Mapping[str, str] = {
+    "lanes": "lanes",
+    "flits_per_message": "flits",
+    "flit_time": "s",
+    "lane_buffer": "flits",
+    "eject_buffer": "messages",
+    "interface": "s",
+}
+"""What a chip says of its network, and the units."""
+BARRIER_FROM = "barrier_from_"
+"""Start of the name of a latency of the barrier, from that many tiles on."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Numerics:

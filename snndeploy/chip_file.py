@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from snndeploy.chip import ChipSpec, Clock, Numerics
+from snndeploy.chip import BARRIER_FROM, NETWORK_UNITS, ChipSpec, Clock, Numerics
 from snndeploy.energy import EVENT_KINDS, Price, PriceTable
 from snndeploy.errors import ModelError
 from snndeploy.quantity import Quantity, TomlTable
@@ -19,16 +19,7 @@ LIMIT_UNITS: Mapping[str, str] = {
     "in_axons_per_core": "axons",
     "out_axons_per_core": "axons",
 }
-NETWORK_UNITS: Mapping[str, str] = {
-    "lanes": "lanes",
-    "flits_per_message": "flits",
-    "flit_time": "s",
-    "lane_buffer": "flits",
-    "eject_buffer": "messages",
-    "interface": "s",
-}
 LATENCIES = (*EVENT_KINDS, "axon_in", "barrier_base", "barrier_per_tile")
-BARRIER_FROM = "barrier_from_"
 NUMERICS_UNITS: Mapping[str, str] = {
     "weight_bits": "bits",
     "weight_exp_min": "bits",

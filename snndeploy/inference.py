@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from snndeploy.energy import Level
 from snndeploy.errors import ModelError, UsageError
 from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
 from snndeploy.ir.encode import encode
@@ -122,6 +123,7 @@ def run_deployed(
     backend: str,
     *,
     record: tuple[str, ...] = (),
+    timing: Level = "bound",
     progress: Progress = no_progress,
 ) -> Answer:
     """Run samples on an executor.
@@ -131,6 +133,7 @@ def run_deployed(
         samples: the user's arrays.
         backend: name of an executor.
         record: populations to return traces of, beyond the outputs.
+        timing: how closely the simulator follows the network on the chip.
         progress: called with samples done and total.
 
     Raises:
@@ -147,6 +150,7 @@ def run_deployed(
         record=tuple(wanted),
         placement=deployed.placement,
         chip=deployed.target.chip,
+        timing=timing,
         progress=progress,
     )
     y = {output.name: read_output(output, result.traces[output.population]) for output in outputs}

@@ -7,7 +7,7 @@ from typing import Protocol
 from snndeploy.chip import ChipSpec as ChipSpec
 from snndeploy.chip import Numerics as Numerics
 from snndeploy.chip_file import load_chip as load_chip
-from snndeploy.energy import EventCounts, Timing
+from snndeploy.energy import EventCounts, Level, Timing
 from snndeploy.errors import Violation
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
@@ -53,6 +53,7 @@ class Executor(Protocol):
         record: tuple[str, ...],
         placement: Placement | None = None,
         chip: ChipSpec | None = None,
+        timing: Level = "bound",
         progress: Progress = no_progress,
     ) -> RunResult:
         """Stream samples back to back and return the traces of the populations in `record`.
@@ -63,6 +64,7 @@ class Executor(Protocol):
             record: populations whose spikes and states are returned.
             placement: needed for counts and timing.
             chip: needed for timing.
+            timing: how closely the simulator follows the network; others ignore it.
             progress: called with samples done and total.
 
         Raises:
