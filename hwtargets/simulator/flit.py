@@ -4,7 +4,7 @@ The network of `queue`, with time in whole cycles and messages of one or more fl
 a virtual channel (those of a core alternate) and keeps it; its head claims the channel of each
 link until its tail has passed. In every cycle each link moves at most one flit per channel, round
 robin between its inputs, into a FIFO with room for `lane_buffer` flits. A core takes a message when
-all of it has arrived. Cycles in which nothing can move are skipped.
+all of it has arrived; its head claims room for all of it. Cycles in which nothing can move are skipped.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ def run_flit(
     lanes: int,
     flits: int,  # per message
     depth: int,  # flits per lane of a router's input
-    room: int,  # messages per lane that wait before a core
+    room: int,  # messages that wait before a core
     interface: int,  # cycles from core to port
 ) -> Any:
     """Return when each core has sent and taken everything [2, n] cycles; -1 on a deadlock."""
@@ -47,11 +47,10 @@ def run_flit(
     best = np.full(n_outputs, -1, dtype=np.int64)
     rank = np.zeros(n_outputs, dtype=np.int64)
     wanted = np.zeros(n_outputs, dtype=np.int64)
-    waiting = np.zeros((lanes, n, room), dtype=np.int64)
-    arrives = np.zeros((lanes, n, room), dtype=np.int64)
-    wait_head = np.zeros((lanes, n), dtype=np.int64)
-    complete = np.zeros((lanes, n), dtype=np.int64)
-    credits_used = np.zeros((lanes, n), dtype=np.int64)
+    waiting = np.zeros((n, room), dtype=np.int64)
+    arrives = np.zeros((n, room), dtype=np.int64)
+    wait_head = np.zeros(n, dtype=np.int64)
+    complete, claimed_room = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     sender = np.zeros(len(goal), dtype=np.int64)
     following, pushed = first[:-1].copy(), np.zeros(n, dtype=np.int64)
     start, busy = np.zeros(n, dtype=np.int64), backlog.copy()
@@ -63,24 +62,19 @@ def run_flit(
     while left > 0:
         moved, soonest = False, FAR
         for r in range(n):  # cores take what has arrived
-            if busy[r] > now:
-                if complete[:, r].sum() > 0:
-                    soonest = min(soonest, busy[r])
+            if complete[r] == 0:
                 continue
-            for lane in range(lanes):
-                slot = wait_head[lane, r]
-                if complete[lane, r] == 0:
-                    continue
-                if arrives[lane, r, slot] > now:
-                    soonest = min(soonest, arrives[lane, r, slot])
-                    continue
-                busy[r] = max(busy[r], now) + work[waiting[lane, r, slot]]
-                taken[r] = busy[r]
-                wait_head[lane, r] = (slot + 1) % room
-                complete[lane, r] -= 1
-                credits_used[lane, r] -= flits
-                left -= 1
-                moved = True
+            slot = wait_head[r]
+            if max(busy[r], arrives[r, slot]) > now:
+                soonest = min(soonest, max(busy[r], arrives[r, slot]))
+                continue
+            busy[r] = now + work[waiting[r, slot]]
+            taken[r] = busy[r]
+            wait_head[r] = (slot + 1) % room
+            complete[r] -= 1
+            claimed_room[r] -= 1
+            left -= 1
+            moved = True
         for lane in range(lanes):
             n_wanted = 0
             for b in range(n_inputs):  # every head asks for its output
@@ -100,7 +94,7 @@ def run_flit(
                 if output < n_links:
                     if fill[lane, n + output] == depth:
                         continue
-                elif credits_used[lane, output - n_links] == room * flits:
+                elif claimed < 0 and claimed_room[output - n_links] == room:
                     continue
                 turn = (b - last[lane, output] - 1) % n_inputs
                 if best[output] < 0:
@@ -128,11 +122,12 @@ def run_flit(
                     fill[lane, to] += 1
                 else:
                     r = output - n_links
-                    credits_used[lane, r] += 1
+                    if flit == 0:
+                        claimed_room[r] += 1
                     if is_last:
-                        slot = (wait_head[lane, r] + complete[lane, r]) % room
-                        waiting[lane, r, slot], arrives[lane, r, slot] = i, now + within
-                        complete[lane, r] += 1
+                        slot = (wait_head[r] + complete[r]) % room
+                        waiting[r, slot], arrives[r, slot] = i, now + within
+                        complete[r] += 1
         for r in range(n):  # cores hand their messages to their ports
             i = following[r]
             if start[r] > now:

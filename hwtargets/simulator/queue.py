@@ -4,11 +4,11 @@ A core makes its messages one after the other and stops while its port is full. 
 lane (those of a core alternate), waits in the FIFO at the input of every router on its way and
 moves on when the next FIFO of its lane has room and the link is free; who asked first goes first.
 A full FIFO stops the one before it, back to the cores. A core that takes messages works on them
-one by one; it holds one of each lane, more wait before it. Times are whole picoseconds and ties
+one by one; others wait before it in one FIFO for all lanes. Times are whole picoseconds and ties
 are broken by order, so the answer is the same everywhere.
 
-Buffers are numbered: ports of the cores 0 .. n - 1, then links, then the inputs of the cores; each
-has `lanes` FIFOs.
+Buffers are numbered: ports of the cores 0 .. n - 1, then links, then the inputs of the cores; ports
+and links have `lanes` FIFOs, inputs use the first of theirs alone.
 """
 
 import heapq
@@ -35,7 +35,7 @@ def run_queue(
     hop: Any,  # [n_links] ps through a router and over the link
     within: int,  # ps through the last router
     lanes: int,
-    room: Any,  # [3] messages per lane: port, link, input
+    room: Any,  # [3] messages per FIFO: port, link, input
     service: int,  # ps a link is busy with a message
     interface: int,  # ps from core to port
 ) -> Any:
@@ -105,7 +105,7 @@ def run_queue(
                 pair = sender[i] * n + goal[i]
                 at_end = pointer[pair] + position[i] == pointer[pair + 1]
                 ahead = n + n_links + goal[i] if at_end else n + route[pointer[pair] + position[i]]
-                target = ahead * lanes + q % lanes
+                target = ahead * lanes + (0 if at_end else q % lanes)
                 asked[q] = True
                 behind[q] = -1
                 if line_head[target] < 0:
@@ -155,11 +155,9 @@ def run_queue(
                     heapq.heappush(events, (now, np.int64(order), np.int64(LINK), np.int64(q)))
             continue
         if kind == TAKE and busy[index] <= now:
-            for lane in range(lanes):
-                q = (n + n_links + index) * lanes + lane
-                if fill[q] == 0 or ready[q, head[q] % room[INPUT]] > now:
-                    continue
-                busy[index] = max(busy[index], now) + work[held[q, head[q] % room[INPUT]]]
+            q = (n + n_links + index) * lanes
+            if fill[q] > 0 and ready[q, head[q]] <= now:
+                busy[index] = now + work[held[q, head[q]]]
                 head[q] = (head[q] + 1) % room[INPUT]
                 fill[q] -= 1
                 left -= 1

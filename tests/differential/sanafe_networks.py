@@ -55,18 +55,19 @@ class Case:
         return sum(int(np.count_nonzero(weight)) for _, _, weight in self.edges)
 
 
-def case(seed, sizes, per_core, *, steps, density=1.0, skip=False, rate=0.1, spread=True):
+def case(seed, sizes, per_core, *, steps, density=1.0, diamond=False, rate=0.1, spread=True):
     """Return a random chain of groups, thresholds tuned so that each fires at about `rate`.
 
     Args:
         per_core: neurons per core, by group.
         density: share of synapses that exist.
-        skip: whether group 0 also reaches group 2.
+        diamond: groups 1 and 2 side by side between 0 and 3, else a chain.
         spread: cores drawn from the whole chip, else the first ones in order.
     """
     rng = np.random.default_rng(seed)
     spikes = (rng.random((steps, sizes[0])) < rate).astype(np.int64)
-    ends = [(k, k + 1) for k in range(len(sizes) - 1)] + ([(0, 2)] if skip else [])
+    chain = [(k, k + 1) for k in range(len(sizes) - 1)]
+    ends = [(0, 1), (0, 2), (1, 3), (2, 3)] if diamond else chain
     edges = []
     for a, b in ends:
         weight = np.rint(rng.normal(1, 20, (sizes[a], sizes[b]))).astype(np.int64).clip(-120, 120)
@@ -120,8 +121,11 @@ def our_network(case):
     """Return the case as a network and a placement; a host source drives group 0."""
     steps, n = case.spikes.shape
     names = [f"p{k}" for k in range(len(case.sizes))]
+    wave = {0: 1}
+    for a, b, _ in case.edges:
+        wave[b] = wave[a] + 1
     populations = tuple(
-        Population(name=name, shape=(size,), program=LIF, wave=k + 1,
+        Population(name=name, shape=(size,), program=LIF, wave=wave[k],
                    params=lif(du=4095, dv=0, vth=vth, bias_mant=0))
         for k, (name, size, vth) in enumerate(zip(names, case.sizes, case.vth, strict=True))
     )  # fmt: skip
@@ -132,9 +136,8 @@ def our_network(case):
         across = weight.T
         synapse = Dense(weight=across) if weight.all() else sparse_from_dense(across)
         projections.append(
-            Projection(name=f"w{a}{b}", source=names[a], target=names[b], synapse=synapse,
-                       delay=0, lag=1 - (b - a) if b - a < 1 else 0)
-        )  # fmt: skip
+            Projection(name=f"w{a}{b}", source=names[a], target=names[b], synapse=synapse)
+        )
     output = Output(name="y", population=names[-1], shape=(case.sizes[-1],), readout="spikes",
                     decode="sum")  # fmt: skip
     network = Network(
