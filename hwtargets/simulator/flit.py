@@ -1,7 +1,7 @@
 """Flits: a wormhole mesh cycle by cycle, for calibration on short runs.
 
 The network of `queue`, with time in whole cycles and messages of one or more flits. A message takes
-a virtual channel (those of a core alternate) and keeps it; its head claims the channel of each
+a virtual channel (those of a core alternate, from step to step too) and keeps it; its head claims the channel of each
 link until its tail has passed. In every cycle each link moves at most one flit per channel, round
 robin between its inputs, into a FIFO with room for `lane_buffer` flits. A core takes a message when
 all of it has arrived; its head claims room for all of it. Cycles in which nothing can move are skipped.
@@ -21,6 +21,7 @@ def run_flit(
     goal: Any,  # [m] row of the core that takes the message
     made: Any,  # [m] cycles between the message before it and this one
     work: Any,  # [m] cycles of work where it arrives
+    before: Any,  # [n] messages that each core has sent in earlier steps
     tail: Any,  # [n] cycles of work of the sender after its last message
     backlog: Any,  # [n] cycles of work of the receiver before its first message
     pointer: Any,  # [n * n + 1], routes: see mesh.routes
@@ -47,8 +48,9 @@ def run_flit(
     best = np.full(n_outputs, -1, dtype=np.int64)
     rank = np.zeros(n_outputs, dtype=np.int64)
     wanted = np.zeros(n_outputs, dtype=np.int64)
-    waiting = np.zeros((n, room), dtype=np.int64)
-    arrives = np.zeros((n, room), dtype=np.int64)
+    ring = room + lanes - 1
+    waiting = np.zeros((n, ring), dtype=np.int64)
+    arrives = np.zeros((n, ring), dtype=np.int64)
     wait_head = np.zeros(n, dtype=np.int64)
     complete, claimed_room = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     sender = np.zeros(len(goal), dtype=np.int64)
@@ -70,11 +72,12 @@ def run_flit(
                 continue
             busy[r] = now + work[waiting[r, slot]]
             taken[r] = busy[r]
-            wait_head[r] = (slot + 1) % room
+            wait_head[r] = (slot + 1) % ring
             complete[r] -= 1
             claimed_room[r] -= 1
             left -= 1
             moved = True
+        seen = claimed_room.copy()  # all lanes see the same room: each may claim what is left
         for lane in range(lanes):
             n_wanted = 0
             for b in range(n_inputs):  # every head asks for its output
@@ -94,7 +97,7 @@ def run_flit(
                 if output < n_links:
                     if fill[lane, n + output] == depth:
                         continue
-                elif claimed < 0 and claimed_room[output - n_links] == room:
+                elif claimed < 0 and seen[output - n_links] >= room:
                     continue
                 turn = (b - last[lane, output] - 1) % n_inputs
                 if best[output] < 0:
@@ -125,7 +128,7 @@ def run_flit(
                     if flit == 0:
                         claimed_room[r] += 1
                     if is_last:
-                        slot = (wait_head[r] + complete[r]) % room
+                        slot = (wait_head[r] + complete[r]) % ring
                         waiting[r, slot], arrives[r, slot] = i, now + within
                         complete[r] += 1
         for r in range(n):  # cores hand their messages to their ports
@@ -133,7 +136,7 @@ def run_flit(
             if start[r] > now:
                 soonest = min(soonest, start[r])
                 continue
-            lane = (i - first[r]) % lanes
+            lane = (before[r] + i - first[r]) % lanes
             if fill[lane, r] == depth:
                 continue
             slot = (head[lane, r] + fill[lane, r]) % depth

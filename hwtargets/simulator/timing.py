@@ -64,7 +64,7 @@ def time_steps(
         runner = queue_runner if level == "queue" else flit_runner
         tiles = [placement.tile(core) for core in counts.cores if core != HOST]
         run = runner(data, traffic.mesh, tiles)
-        maker = message_maker(traffic, costs, chip, len(tiles))
+        maker = message_maker(counts, traffic, costs, chip)
         core_s = np.zeros(counts.phase.shape)
         for t in range(core_s.shape[1]):
             core_s[: len(tiles), t] = run(maker.step(t)).max(axis=0)

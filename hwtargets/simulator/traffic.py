@@ -161,7 +161,7 @@ def _goals(
 ) -> list[Goals]:
     """Return what one spike of each neuron of a node sets off, slice by slice."""
     targets = {row.core: row for p in network.out_of(name) for row in rows[p.target]}
-    goals = sorted(targets.values(), key=lambda row: row.core)
+    goals = sorted(targets.values(), key=lambda row: row.row)
     if not goals:
         return []
     index = {row.core: k for k, row in enumerate(goals)}

@@ -114,7 +114,7 @@ def _ceil(value: float) -> int:
 
 
 def _whole(step: StepMessages, unit: float) -> tuple[IntArray, ...]:
-    """Return first, goal, made, work, tail and backlog in whole units.
+    """Return first, goal, made, work, before, tail and backlog, times in whole units.
 
     Times between messages are rounded so that their sums stay right; work is rounded up.
     """
@@ -126,7 +126,7 @@ def _whole(step: StepMessages, unit: float) -> tuple[IntArray, ...]:
         np.ceil(seconds / unit - 1e-6).astype(np.int64)
         for seconds in (step.work_s, step.tail_s, step.backlog_s)
     )
-    return step.first, step.goal, made, work, tail, backlog
+    return step.first, step.goal, made, work, step.before, tail, backlog
 
 
 def _seconds(done: IntArray, unit: float) -> FloatArray:
