@@ -1,7 +1,7 @@
 """Flits: a wormhole mesh cycle by cycle, for calibration on short runs.
 
 The network of `queue`, with time in whole cycles and messages of one or more flits. A message takes
-a virtual channel (those of a core alternate, from step to step too) and keeps it; its head claims the channel of each
+a virtual channel (those of a core alternate) and keeps it; its head claims the channel of each
 link until its tail has passed. In every cycle each link moves at most one flit per channel, round
 robin between its inputs, into a FIFO with room for `lane_buffer` flits. A core takes a message when
 all of it has arrived; its head claims room for all of it. Cycles in which nothing can move are skipped.
@@ -21,7 +21,6 @@ def run_flit(
     goal: Any,  # [m] row of the core that takes the message
     made: Any,  # [m] cycles between the message before it and this one
     work: Any,  # [m] cycles of work where it arrives
-    before: Any,  # [n] messages that each core has sent in earlier steps
     tail: Any,  # [n] cycles of work of the sender after its last message
     backlog: Any,  # [n] cycles of work of the receiver before its first message
     pointer: Any,  # [n * n + 1], routes: see mesh.routes
@@ -136,7 +135,7 @@ def run_flit(
             if start[r] > now:
                 soonest = min(soonest, start[r])
                 continue
-            lane = (before[r] + i - first[r]) % lanes
+            lane = (i - first[r]) % lanes
             if fill[lane, r] == depth:
                 continue
             slot = (head[lane, r] + fill[lane, r]) % depth

@@ -24,7 +24,6 @@ class StepMessages:
         goal: row that takes the message [m].
         made_s: seconds between the message before it, or the start, and this one [m].
         work_s: seconds of work where it arrives [m].
-        before: messages that each core has sent in earlier steps [n].
         tail_s: seconds that the sender works after its last message [n].
         backlog_s: seconds of work of the receiver for what the host injected [n].
     """
@@ -33,7 +32,6 @@ class StepMessages:
     goal: IntArray
     made_s: FloatArray
     work_s: FloatArray
-    before: IntArray
     tail_s: FloatArray
     backlog_s: FloatArray
 
@@ -44,7 +42,6 @@ class MessageMaker:
 
     traffic: Traffic
     costs: Costs
-    before: IntArray
     spike_s: float
     message_s: float
     taken_s: FloatArray
@@ -69,7 +66,6 @@ class MessageMaker:
             goal=goal,
             made_s=made,
             work_s=work,
-            before=self.before[: self.n_rows, t],
             tail_s=np.maximum(tail, 0),
             backlog_s=np.where(backlog > 1e-15, backlog, 0.0),
         )
@@ -106,11 +102,9 @@ def message_maker(
     def seconds(kind: str) -> float:
         return float(chip.latencies[kind].value) if kind in chip.latencies else 0.0
 
-    sent = counts.events["message"]
     return MessageMaker(
         traffic=traffic,
         costs=costs,
-        before=np.cumsum(sent, axis=1) - sent,
         spike_s=seconds("spike"),
         message_s=seconds("message"),
         taken_s=np.array([seconds(kind) for kind in ("axon_in", "synaptic_op", "synaptic_word")]),

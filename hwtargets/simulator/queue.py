@@ -1,7 +1,7 @@
 """Queues: every message by itself over per-link FIFO servers with finite buffers, event by event.
 
 A core makes its messages one after the other and stops while its port is full. A message takes a
-lane (those of a core alternate, from step to step too), waits in the FIFO at the input of every router on its way and
+lane (those of a core alternate), waits in the FIFO at the input of every router on its way and
 moves on when the next FIFO of its lane has room and the link is free; who asked first goes first.
 A full FIFO stops the one before it, back to the cores. A core that takes messages works on them
 one by one; others wait before it in one FIFO for all lanes. Times are whole picoseconds and ties
@@ -28,7 +28,6 @@ def run_queue(
     goal: Any,  # [m] row of the core that takes the message
     made: Any,  # [m] ps between the message before it and this one
     work: Any,  # [m] ps of work where it arrives
-    before: Any,  # [n] messages that each core has sent in earlier steps
     tail: Any,  # [n] ps of work of the sender after its last message
     backlog: Any,  # [n] ps of work of the receiver before its first message
     pointer: Any,  # [n * n + 1], routes: see mesh.routes
@@ -76,7 +75,7 @@ def run_queue(
         now, _, kind, index = heapq.heappop(events)
         if kind == SOURCE:
             i = following[index]
-            lane = (before[index] + i - first[index]) % lanes
+            lane = (i - first[index]) % lanes
             q = index * lanes + lane
             if fill[q] == room[PORT]:
                 blocked[index] = True

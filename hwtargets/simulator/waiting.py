@@ -114,19 +114,19 @@ def _ceil(value: float) -> int:
 
 
 def _whole(step: StepMessages, unit: float) -> tuple[IntArray, ...]:
-    """Return first, goal, made, work, before, tail and backlog, times in whole units.
+    """Return first, goal, made, work, tail and backlog, times in whole units.
 
-    Times between messages are rounded so that their sums stay right; work is rounded up.
+    Times between messages are rounded so that their sums stay right, all others to the nearest.
     """
     made = np.zeros(len(step.goal), dtype=np.int64)
     for start, stop in zip(step.first[:-1], step.first[1:], strict=True):
         at = np.ceil(np.cumsum(step.made_s[start:stop]) / unit - 1e-6).astype(np.int64)
         made[start:stop] = np.diff(at, prepend=0)
     work, tail, backlog = (
-        np.ceil(seconds / unit - 1e-6).astype(np.int64)
+        np.rint(seconds / unit).astype(np.int64)
         for seconds in (step.work_s, step.tail_s, step.backlog_s)
     )
-    return step.first, step.goal, made, work, step.before, tail, backlog
+    return step.first, step.goal, made, work, tail, backlog
 
 
 def _seconds(done: IntArray, unit: float) -> FloatArray:
