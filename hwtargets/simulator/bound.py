@@ -17,4 +17,5 @@ def bound_core_s(costs: Costs) -> FloatArray:
 
 def bound_step_s(core_s: FloatArray, link_s: FloatArray) -> FloatArray:
     """Return the time of every chip step before its barrier [n_chip_steps] s."""
-    return np.maximum(core_s.max(axis=0), link_s.max(axis=0, initial=0.0))
+    longest: FloatArray = np.maximum(core_s.max(axis=0), link_s.max(axis=0, initial=0.0))
+    return longest

@@ -58,9 +58,7 @@ class Costs:
         return self.compute + self.axon_out
 
 
-def costs_of(
-    counts: EventCounts, traffic: Traffic, placement: Placement, chip: ChipSpec
-) -> Costs:
+def costs_of(counts: EventCounts, traffic: Traffic, placement: Placement, chip: ChipSpec) -> Costs:
     """Return what every stage of every core costs.
 
     Raises:

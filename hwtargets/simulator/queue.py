@@ -8,169 +8,219 @@ one by one; others wait before it in one FIFO for all lanes. Times are whole pic
 are broken by order, so the answer is the same everywhere.
 
 Buffers are numbered: ports of the cores 0 .. n - 1, then links, then the inputs of the cores; ports
-and links have `lanes` FIFOs, inputs use the first of theirs alone.
+and links have `lanes` FIFOs, inputs use the first of theirs alone. FIFO q is lane q % lanes of
+buffer q // lanes.
 """
 
 import heapq
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from hwtargets.simulator.flows import Fabric, Flows
+from snndeploy.ir.arrays import AnyArray, IntArray
+
 READY, LINK, SOURCE, TAKE = 0, 1, 2, 3
-PORT, WAY, INPUT = 0, 1, 2
-"""Rows of the capacities."""
+"""Events: the head of a FIFO may ask for the next one; a FIFO may let somebody in; a core has made
+a message; a core may take one."""
+ORDER, LEFT = 0, 1
+"""Counters: events so far, messages not taken yet."""
+
+
+class State(NamedTuple):
+    """Where everything is; rows are FIFOs unless said otherwise.
+
+    Attributes:
+        held: messages [q, places] and `ready`: when each has arrived.
+        head: place of the first one; `fill`: how many are there or on their way.
+        size: places.
+        asked: whether the first one waits for the next FIFO.
+        free: when the link into it is free; `woken`: whether an event waits for that.
+        line: first and last FIFO that waits to send into it, -1 for none [q, 2]; `behind`: the
+            next one in the line that q itself stands in.
+        position: links passed, per message.
+        following: next message to make, per core; `blocked`: whether its port is full.
+        busy: until when, per core; `sent`, `taken`: when it is done with either.
+        counters: see `ORDER`, `LEFT`.
+    """
+
+    held: IntArray
+    ready: IntArray
+    head: IntArray
+    fill: IntArray
+    size: IntArray
+    asked: AnyArray
+    free: IntArray
+    woken: AnyArray
+    line: IntArray
+    behind: IntArray
+    position: IntArray
+    following: IntArray
+    blocked: AnyArray
+    busy: IntArray
+    sent: IntArray
+    taken: IntArray
+    counters: IntArray
 
 
 @njit(nogil=True, cache=True)
-def run_queue(
-    first: Any,  # [n + 1] messages of core r are first[r] .. first[r + 1]
-    goal: Any,  # [m] row of the core that takes the message
-    made: Any,  # [m] ps between the message before it and this one
-    work: Any,  # [m] ps of work where it arrives
-    tail: Any,  # [n] ps of work of the sender after its last message
-    backlog: Any,  # [n] ps of work of the receiver before its first message
-    pointer: Any,  # [n * n + 1], routes: see mesh.routes
-    route: Any,  # link numbers
-    hop: Any,  # [n_links] ps through a router and over the link
-    within: int,  # ps through the last router
-    lanes: int,
-    room: Any,  # [3] messages per FIFO: port, link, input
-    service: int,  # ps a link is busy with a message
-    interface: int,  # ps from core to port
-) -> Any:
+def run_queue(flows: Flows, fabric: Fabric) -> Any:
     """Return when each core has sent and taken everything [2, n] ps; -1 if messages remain."""
-    n, n_links = len(tail), len(hop)
-    n_buffers = 2 * n + n_links
-    depth = room.max()
-    held = np.zeros((n_buffers * lanes, depth), dtype=np.int64)
-    ready = np.zeros((n_buffers * lanes, depth), dtype=np.int64)
-    head = np.zeros(n_buffers * lanes, dtype=np.int64)
-    fill = np.zeros(n_buffers * lanes, dtype=np.int64)
-    asked = np.zeros(n_buffers * lanes, dtype=np.bool_)
-    free = np.zeros(n_buffers * lanes, dtype=np.int64)
-    woken = np.zeros(n_buffers * lanes, dtype=np.bool_)
-    line_head = np.full(n_buffers * lanes, -1, dtype=np.int64)
-    line_tail = np.full(n_buffers * lanes, -1, dtype=np.int64)
-    behind = np.full(n_buffers * lanes, -1, dtype=np.int64)
-    position = np.zeros(len(goal), dtype=np.int64)
-    sender = np.zeros(len(goal), dtype=np.int64)
-    following = first[:-1].copy()
-    blocked = np.zeros(n, dtype=np.bool_)
-    busy = backlog.copy()
-    sent = tail.copy()
-    taken = backlog.copy()
-    left = len(goal)
-    order = 0
+    n = len(flows.tail)
+    s = _start(flows, fabric)
     events = [(np.int64(0), np.int64(0), np.int64(0), np.int64(0))]
     events.pop()
     for r in range(n):
-        sender[first[r] : first[r + 1]] = r
-        if first[r + 1] > first[r]:
-            heapq.heappush(events, (made[first[r]], np.int64(order), np.int64(SOURCE), np.int64(r)))
-            order += 1
-        heapq.heappush(events, (backlog[r], np.int64(order), np.int64(TAKE), np.int64(r)))
-        order += 1
+        if flows.first[r + 1] > flows.first[r]:
+            _later(events, s, flows.made[flows.first[r]], SOURCE, r)
+        _later(events, s, flows.backlog[r], TAKE, r)
     while len(events) > 0:
         now, _, kind, index = heapq.heappop(events)
         if kind == SOURCE:
-            i = following[index]
-            lane = (i - first[index]) % lanes
-            q = index * lanes + lane
-            if fill[q] == room[PORT]:
-                blocked[index] = True
-                continue
-            slot = (head[q] + fill[q]) % room[PORT]
-            held[q, slot], ready[q, slot] = i, now + interface
-            fill[q] += 1
-            order += 1
-            heapq.heappush(events, (now + interface, np.int64(order), np.int64(READY), np.int64(q)))
-            following[index] += 1
-            if i + 1 < first[index + 1]:
-                order += 1
-                at = now + made[i + 1]
-                heapq.heappush(events, (at, np.int64(order), np.int64(SOURCE), np.int64(index)))
-            else:
-                sent[index] = now + tail[index]
-            continue
-        if kind == READY:
-            q, buffer = index, index // lanes
-            if buffer >= n + n_links:
-                kind, index = np.int64(TAKE), np.int64(buffer - n - n_links)
-            else:
-                size = room[PORT] if buffer < n else room[WAY]
-                if fill[q] == 0 or asked[q] or ready[q, head[q] % size] > now:
-                    continue
-                i = held[q, head[q] % size]
-                pair = sender[i] * n + goal[i]
-                at_end = pointer[pair] + position[i] == pointer[pair + 1]
-                ahead = n + n_links + goal[i] if at_end else n + route[pointer[pair] + position[i]]
-                target = ahead * lanes + (0 if at_end else q % lanes)
-                asked[q] = True
-                behind[q] = -1
-                if line_head[target] < 0:
-                    line_head[target] = q
-                else:
-                    behind[line_tail[target]] = q
-                line_tail[target] = q
-                kind, index = np.int64(LINK), np.int64(target)
-        if kind == LINK:
-            target, ahead = index, index // lanes
-            woken[target] = woken[target] and free[target] > now
-            space = room[INPUT] if ahead >= n + n_links else room[WAY]
-            while line_head[target] >= 0 and fill[target] < space:
-                if free[target] > now:
-                    if not woken[target]:
-                        woken[target] = True
-                        order += 1
-                        wake = (free[target], np.int64(order), np.int64(LINK), np.int64(target))
-                        heapq.heappush(events, wake)
-                    break
-                q = line_head[target]
-                line_head[target] = behind[q]
-                size = room[PORT] if q // lanes < n else room[WAY]
-                i = held[q, head[q] % size]
-                at = now + (within if ahead >= n + n_links else hop[ahead - n])
-                slot = (head[target] + fill[target]) % space
-                held[target, slot], ready[target, slot] = i, at
-                fill[target] += 1
-                position[i] += 1
-                free[target] = now + service
-                order += 1
-                heapq.heappush(events, (at, np.int64(order), np.int64(READY), np.int64(target)))
-                head[q] = (head[q] + 1) % size
-                fill[q] -= 1
-                asked[q] = False
-                if fill[q] > 0:
-                    order += 1
-                    at = max(now, ready[q, head[q]])
-                    heapq.heappush(events, (at, np.int64(order), np.int64(READY), np.int64(q)))
-                order += 1
-                if q // lanes < n:
-                    if blocked[q // lanes]:
-                        blocked[q // lanes] = False
-                        again = (now, np.int64(order), np.int64(SOURCE), np.int64(q // lanes))
-                        heapq.heappush(events, again)
-                elif line_head[q] >= 0:
-                    heapq.heappush(events, (now, np.int64(order), np.int64(LINK), np.int64(q)))
-            continue
-        if kind == TAKE and busy[index] <= now:
-            q = (n + n_links + index) * lanes
-            if fill[q] > 0 and ready[q, head[q]] <= now:
-                busy[index] = now + work[held[q, head[q]]]
-                head[q] = (head[q] + 1) % room[INPUT]
-                fill[q] -= 1
-                left -= 1
-                if line_head[q] >= 0:
-                    order += 1
-                    heapq.heappush(events, (now, np.int64(order), np.int64(LINK), np.int64(q)))
-            if busy[index] > now:
-                taken[index] = busy[index]
-                order += 1
-                at = busy[index]
-                heapq.heappush(events, (at, np.int64(order), np.int64(TAKE), np.int64(index)))
+            _make(events, s, flows, fabric, now, index)
+        elif kind == TAKE:
+            _take(events, s, flows, fabric, now, index)
+        elif kind == LINK:
+            _let_in(events, s, fabric, n, now, index)
+        elif index // fabric.lanes >= n + len(fabric.hop):
+            _take(events, s, flows, fabric, now, index // fabric.lanes - n - len(fabric.hop))
+        else:
+            _ask(events, s, flows, fabric, now, index)
     answer = np.empty((2, n), dtype=np.int64)
-    answer[0], answer[1] = sent, taken
-    if left > 0:
+    answer[0], answer[1] = s.sent, s.taken
+    if s.counters[LEFT] > 0:
         answer[:] = -1
     return answer
+
+
+@njit(nogil=True, cache=True)
+def _start(flows: Any, fabric: Any) -> Any:
+    n, n_links, lanes = len(flows.tail), len(fabric.hop), fabric.lanes
+    n_queues = (2 * n + n_links) * lanes
+    places = max(1, fabric.depth // fabric.flits)
+    size = np.full(n_queues, places, dtype=np.int64)
+    size[(n + n_links) * lanes :] = fabric.room
+    longest = max(places, fabric.room)
+    return State(
+        np.zeros((n_queues, longest), dtype=np.int64),
+        np.zeros((n_queues, longest), dtype=np.int64),
+        np.zeros(n_queues, dtype=np.int64),
+        np.zeros(n_queues, dtype=np.int64),
+        size,
+        np.zeros(n_queues, dtype=np.bool_),
+        np.zeros(n_queues, dtype=np.int64),
+        np.zeros(n_queues, dtype=np.bool_),
+        np.full((n_queues, 2), -1, dtype=np.int64),
+        np.full(n_queues, -1, dtype=np.int64),
+        np.zeros(len(flows.goal), dtype=np.int64),
+        flows.first[:-1].copy(),
+        np.zeros(n, dtype=np.bool_),
+        flows.backlog.copy(),
+        flows.tail.copy(),
+        flows.backlog.copy(),
+        np.array([0, len(flows.goal)], dtype=np.int64),
+    )
+
+
+@njit(nogil=True, cache=True)
+def _later(events: Any, s: Any, at: Any, kind: Any, index: Any) -> None:
+    """Note an event; those of the same time happen in the order of their notes."""
+    s.counters[ORDER] += 1
+    event = (np.int64(at), np.int64(s.counters[ORDER]), np.int64(kind), np.int64(index))
+    heapq.heappush(events, event)
+
+
+@njit(nogil=True, cache=True)
+def _put(events: Any, s: Any, q: Any, message: Any, at: Any) -> None:
+    """Put a message into a FIFO, where it arrives later."""
+    place = (s.head[q] + s.fill[q]) % s.size[q]
+    s.held[q, place], s.ready[q, place] = message, at
+    s.fill[q] += 1
+    _later(events, s, at, READY, q)
+
+
+@njit(nogil=True, cache=True)
+def _make(events: Any, s: Any, flows: Any, fabric: Any, now: Any, r: Any) -> None:
+    """Hand the next message of a core to its port, or wait until the port has room."""
+    i = s.following[r]
+    q = r * fabric.lanes + (i - flows.first[r]) % fabric.lanes
+    if s.fill[q] == s.size[q]:
+        s.blocked[r] = True
+        return
+    _put(events, s, q, i, now + fabric.interface)
+    s.following[r] += 1
+    if i + 1 < flows.first[r + 1]:
+        _later(events, s, now + flows.made[i + 1], SOURCE, r)
+    else:
+        s.sent[r] = now + flows.tail[r]
+
+
+@njit(nogil=True, cache=True)
+def _ask(events: Any, s: Any, flows: Any, fabric: Any, now: Any, q: Any) -> None:
+    """Put a FIFO, if its first message has arrived, into the line before the next FIFO."""
+    if s.fill[q] == 0 or s.asked[q] or s.ready[q, s.head[q]] > now:
+        return
+    n, n_links, i = len(flows.tail), len(fabric.hop), s.held[q, s.head[q]]
+    pair = flows.sender[i] * n + flows.goal[i]
+    step = fabric.pointer[pair] + s.position[i]
+    if step == fabric.pointer[pair + 1]:
+        target = (n + n_links + flows.goal[i]) * fabric.lanes
+    else:
+        target = (n + fabric.route[step]) * fabric.lanes + q % fabric.lanes
+    s.asked[q] = True
+    s.behind[q] = -1
+    if s.line[target, 0] < 0:
+        s.line[target, 0] = q
+    else:
+        s.behind[s.line[target, 1]] = q
+    s.line[target, 1] = q
+    _let_in(events, s, fabric, n, now, target)
+
+
+@njit(nogil=True, cache=True)
+def _let_in(events: Any, s: Any, fabric: Any, n: Any, now: Any, target: Any) -> None:
+    """Let those who wait for a FIFO in, one after the other, while there is room."""
+    link, n_links = target // fabric.lanes - n, len(fabric.hop)
+    s.woken[target] = s.woken[target] and s.free[target] > now
+    while s.line[target, 0] >= 0 and s.fill[target] < s.size[target]:
+        if s.free[target] > now:
+            if not s.woken[target]:
+                s.woken[target] = True
+                _later(events, s, s.free[target], LINK, target)
+            return
+        q = s.line[target, 0]
+        s.line[target, 0] = s.behind[q]
+        i = s.held[q, s.head[q]]
+        s.position[i] += 1
+        s.free[target] = now + fabric.service
+        _put(events, s, target, i, now + (fabric.within if link >= n_links else fabric.hop[link]))
+        s.asked[q] = False
+        _leave(events, s, now, q)
+        if q // fabric.lanes < n and s.blocked[q // fabric.lanes]:
+            s.blocked[q // fabric.lanes] = False
+            _later(events, s, now, SOURCE, q // fabric.lanes)
+
+
+@njit(nogil=True, cache=True)
+def _leave(events: Any, s: Any, now: Any, q: Any) -> None:
+    """Take the first message out of a FIFO: the one behind it may ask, who waits may come in."""
+    s.head[q] = (s.head[q] + 1) % s.size[q]
+    s.fill[q] -= 1
+    if s.fill[q] > 0:
+        _later(events, s, max(now, s.ready[q, s.head[q]]), READY, q)
+    if s.line[q, 0] >= 0:
+        _later(events, s, now, LINK, q)
+
+
+@njit(nogil=True, cache=True)
+def _take(events: Any, s: Any, flows: Any, fabric: Any, now: Any, r: Any) -> None:
+    """Let a core that is free work on the first message before it."""
+    q = (len(flows.tail) + len(fabric.hop) + r) * fabric.lanes
+    if s.busy[r] > now or s.fill[q] == 0 or s.ready[q, s.head[q]] > now:
+        return
+    s.busy[r] = now + flows.work[s.held[q, s.head[q]]]
+    s.taken[r] = s.busy[r]
+    s.counters[LEFT] -= 1
+    _leave(events, s, now, q)
+    _later(events, s, s.busy[r], TAKE, r)

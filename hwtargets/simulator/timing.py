@@ -12,7 +12,7 @@ from hwtargets.simulator.bound import bound_core_s, bound_step_s
 from hwtargets.simulator.costs import Costs, costs_of
 from hwtargets.simulator.messages import message_maker
 from hwtargets.simulator.traffic import Traffic
-from hwtargets.simulator.waiting import flit_runner, network_data, queue_runner
+from hwtargets.simulator.waiting import network_data, runner
 from snndeploy.chip import ChipSpec
 from snndeploy.energy import BOTTLENECKS, HOST, EventCounts, Level, Timing
 from snndeploy.ir.arrays import FloatArray, IntArray
@@ -61,12 +61,11 @@ def time_steps(
     else:
         data = network_data(chip, level)
         grades.append(data.grade)
-        runner = queue_runner if level == "queue" else flit_runner
         tiles = [placement.tile(core) for core in counts.cores if core != HOST]
-        run = runner(data, traffic.mesh, tiles)
+        run = runner(level, data, traffic.mesh, tiles)
         maker = message_maker(counts, traffic, costs, chip)
         core_s = np.zeros(counts.phase.shape)
-        for t in range(core_s.shape[1]):
+        for t in range(counts.phase.shape[1]):
             core_s[: len(tiles), t] = run(maker.step(t)).max(axis=0)
         steps = Steps(core_s=core_s, step_s=core_s.max(axis=0))
     critical = np.argmax(steps.core_s, axis=0)
@@ -91,12 +90,12 @@ def time_steps(
 
 
 def _links(traffic: Traffic, chip: ChipSpec) -> tuple[FloatArray, tuple[Grade, ...]]:
-    """Return how long each link is busy [n_links, T] s and the grades; zeros and none if unknown."""
+    """Return how long each link is busy [n_links, T] s, and grades; zeros and none if unknown."""
     found = [chip.network[key] for key in LINKS if key in chip.network]
     if len(found) < len(LINKS):
         return np.zeros(traffic.crossed.shape), ()
     lanes, flits, seconds = (float(quantity.value) for quantity in found)
-    busy: FloatArray = traffic.crossed * (flits * seconds / lanes)
+    busy: FloatArray = traffic.crossed.astype(np.float64) * (flits * seconds / lanes)
     return busy, tuple(quantity.grade for quantity in found)
 
 

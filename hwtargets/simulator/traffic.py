@@ -92,9 +92,7 @@ class TrafficCounter:
             order = np.lexsort((neurons, steps))
             spikes[name] = (steps[order], neurons[order])
         t = self.traffic
-        return Traffic(
-            mesh=t.mesh, taken=t.taken, crossed=t.crossed, goals=t.goals, spikes=spikes
-        )
+        return Traffic(mesh=t.mesh, taken=t.taken, crossed=t.crossed, goals=t.goals, spikes=spikes)
 
     def _add(self, goals: Goals, windows: IntArray, spikes: AnyArray) -> None:
         n_goals = len(goals.rows)
@@ -183,9 +181,7 @@ def _goals(
     ]
 
 
-def _ways(
-    placement: Placement, mesh: Mesh, origin: CoreRow, goals: list[CoreRow]
-) -> FloatArray:
+def _ways(placement: Placement, mesh: Mesh, origin: CoreRow, goals: list[CoreRow]) -> FloatArray:
     """Return which links lie on the way to each goal [g, n_links]."""
     used = np.zeros((len(goals), len(mesh.links)))
     if origin.core != HOST:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwtargets.simulator.flows import Fabric, Flows
 from hwtargets.simulator.mesh import Mesh, Tile, routes
 from hwtargets.simulator.messages import StepMessages
 from snndeploy.chip import NETWORK_UNITS, ChipSpec
@@ -68,43 +69,39 @@ def network_data(chip: ChipSpec, level: Level) -> NetworkData:
     )
 
 
-def queue_runner(data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Runner:
-    """Return what runs chip steps at level `queue`; `tiles` are those of the cores, by row."""
-    from hwtargets.simulator.queue import run_queue
+def runner(level: Level, data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Runner:
+    """Return what runs chip steps at a level beyond `bound`; `tiles` are those of the cores.
 
+    `queue` counts picoseconds, `flit` the cycles in which a link moves a flit, begun ones whole.
+    """
+    if level == "queue":
+        from hwtargets.simulator.queue import run_queue as run_level
+    else:
+        from hwtargets.simulator.flit import run_flit as run_level
+    unit = PICOSECOND if level == "queue" else data.flit_time
     pointer, route = routes(mesh, tiles)
-    waiting = max(1, data.lane_buffer // data.flits)
-    room = np.array([waiting, waiting, data.eject_buffer], dtype=np.int64)
-    hop_x, hop_y = (round(hop / PICOSECOND) for hop in (data.hop_x, data.hop_y))
-    hop = np.where(mesh.along_x == 1, hop_x, hop_y).astype(np.int64)
-
-    def run(step: StepMessages) -> FloatArray:
-        done = run_queue(
-            *_whole(step, PICOSECOND), pointer, route, hop, hop_x, data.lanes, room,
-            round(data.flit_time * data.flits / PICOSECOND), round(data.interface / PICOSECOND),
-        )  # fmt: skip
-        return _seconds(done, PICOSECOND)
-
-    return run
-
-
-def flit_runner(data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Runner:
-    """Return what runs chip steps at level `flit`, in cycles of `flit_time`."""
-    from hwtargets.simulator.flit import run_flit
-
-    pointer, route = routes(mesh, tiles)
-    cycle = data.flit_time
     hop_x, hop_y, interface = (
-        max(1, _ceil(seconds / cycle)) for seconds in (data.hop_x, data.hop_y, data.interface)
+        max(1, _ceil(seconds / unit)) for seconds in (data.hop_x, data.hop_y, data.interface)
     )
-    hop = np.where(mesh.along_x == 1, hop_x, hop_y).astype(np.int64)
+    fabric = Fabric(
+        pointer=pointer,
+        route=route,
+        hop=np.where(mesh.along_x == 1, hop_x, hop_y).astype(np.int64),
+        within=hop_x,
+        interface=interface,
+        lanes=data.lanes,
+        flits=data.flits,
+        depth=data.lane_buffer,
+        room=data.eject_buffer,
+        service=_ceil(data.flit_time * data.flits / unit),
+    )
 
     def run(step: StepMessages) -> FloatArray:
-        done = run_flit(
-            *_whole(step, cycle), pointer, route, hop, hop_x, data.lanes, data.flits,
-            data.lane_buffer, data.eject_buffer, interface,
-        )  # fmt: skip
-        return _seconds(done, cycle)
+        done: IntArray = run_level(_flows(step, unit), fabric)
+        if (done < 0).any():
+            raise AssertionError("messages block each other, which XY routes rule out")
+        seconds: FloatArray = done.astype(np.float64) * unit
+        return seconds
 
     return run
 
@@ -113,8 +110,8 @@ def _ceil(value: float) -> int:
     return int(np.ceil(value - 1e-9))
 
 
-def _whole(step: StepMessages, unit: float) -> tuple[IntArray, ...]:
-    """Return first, goal, made, work, tail and backlog, times in whole units.
+def _flows(step: StepMessages, unit: float) -> Flows:
+    """Return messages in whole units of time.
 
     Times between messages are rounded so that their sums stay right, all others to the nearest.
     """
@@ -126,11 +123,8 @@ def _whole(step: StepMessages, unit: float) -> tuple[IntArray, ...]:
         np.rint(seconds / unit).astype(np.int64)
         for seconds in (step.work_s, step.tail_s, step.backlog_s)
     )
-    return step.first, step.goal, made, work, tail, backlog
-
-
-def _seconds(done: IntArray, unit: float) -> FloatArray:
-    if (done < 0).any():
-        raise AssertionError("messages block each other, which XY routes rule out")
-    seconds: FloatArray = done * unit
-    return seconds
+    sender = np.repeat(np.arange(len(tail)), np.diff(step.first))
+    return Flows(
+        first=step.first, goal=step.goal, sender=sender, made=made, work=work, tail=tail,
+        backlog=backlog,
+    )  # fmt: skip

@@ -29,9 +29,7 @@ def network(job, cores):
     for k, (n, threshold) in enumerate(zip(job["sizes"], job["threshold"], strict=True)):
         lif = {"threshold": float(threshold), "leak_decay": 1.0, "reset_mode": "hard"}
         options = {} if k == 0 else {"soma_hw_name": "loihi_lif", "model_attributes": lif}
-        groups.append(
-            net.create_neuron_group(f"g{k}", int(n), log_spikes=True, **UNITS, **options)
-        )
+        groups.append(net.create_neuron_group(f"g{k}", int(n), log_spikes=True, **UNITS, **options))
     n_inputs = {}
     for group, core, start, stop in job["place"].tolist():
         for i in range(start, stop):
@@ -80,9 +78,7 @@ def main(job_file, answer_file, models):
     answers = {}
     for model in models:
         chip.load(net)
-        result = chip.sim(
-            len(job["spikes"]), timing_model=model, spike_trace=True, perf_trace=True
-        )
+        result = chip.sim(len(job["spikes"]), timing_model=model, spike_trace=True, perf_trace=True)
         answers |= {f"{model}.{name}": value for name, value in answer(result).items()}
     np.savez(answer_file, **answers)
 

@@ -58,7 +58,9 @@ def test_spikes_are_the_same(both):
     for name, (steps, neurons) in ours.traffic.spikes.items():
         group = name.removeprefix("p")
         if group.isdigit():
-            mine |= {(t, int(group), i) for t, i in zip(steps.tolist(), neurons.tolist())}
+            mine |= {
+                (t, int(group), i) for t, i in zip(steps.tolist(), neurons.tolist(), strict=True)
+            }
     last = len(made.sizes) - 1  # it sends to nobody: its spikes are only counted
     assert mine == {row for row in fired if row[1] != last}
     assert ours.counts.total("spike") == sum(row[1] > 0 for row in fired)

@@ -23,9 +23,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def run(network, inputs, placement, level="bound", chip=CHIP):
-    return SIMULATOR.run(
-        network, inputs, record=(), placement=placement, chip=chip, timing=level
-    )
+    return SIMULATOR.run(network, inputs, record=(), placement=placement, chip=chip, timing=level)
 
 
 def counted(network, inputs, placement, chunk_cells=1 << 22):
@@ -52,9 +50,8 @@ def test_what_is_sent_is_taken_and_crosses_its_hops(seed):
     assert not taken[host].any()
     assert taken.sum() >= events["message"].sum()
     # What is booked where the target takes it has been booked where its spike was sent, or sooner.
-    sent, done = (
-        np.cumsum(table.sum(axis=0)) for table in (traffic.taken["synaptic_op"], events["synaptic_op"])
-    )  # fmt: skip
+    booked = (traffic.taken["synaptic_op"], events["synaptic_op"])
+    sent, done = (np.cumsum(table.sum(axis=0)) for table in booked)
     assert (sent[:-1] >= done[1:]).all()
 
 

@@ -14,6 +14,7 @@ from test_counts import net, placed, run
 
 from hwtargets.simulator import SIMULATOR
 from hwtargets.simulator.flit import run_flit
+from hwtargets.simulator.flows import Fabric, Flows
 from hwtargets.simulator.mesh import Mesh, routes
 from hwtargets.simulator.queue import run_queue
 from snndeploy.energy import BOTTLENECKS, HOST, LEVELS
@@ -23,11 +24,12 @@ from snndeploy.target import load_chip
 LOIHI1 = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi1.toml")
 CHIP = replace(LOIHI1, latencies=LOIHI1.other_latencies["sanafe"])
 NS = 1e-9
+ZERO = np.zeros(2, dtype=np.int64)
 MADE, TAKEN, SEND, PORT, ROUTER = 9.7 + 30 + 5.1, 16 + 3.8, 5.1, 9, 4
 """A neuron that fires into one core, a message of one synapse taken, one more message."""
 
 
-def timed(network, placement, level, chip=CHIP, frames=((((1,),)))):
+def timed(network, placement, level, chip=CHIP, frames=(((1,),))):
     return SIMULATOR.run(
         network, {"x": np.array([frames])}, record=(), placement=placement, chip=chip, timing=level
     ).timing
@@ -98,18 +100,24 @@ def test_barrier_by_tiles(n_tiles, microseconds):
         assert timing.step_s[1] == pytest.approx(timing.barrier_s + 39.7 * NS, abs=0.4 * NS)
 
 
+def fabric(pointer, links, n_links, flits=1):
+    return Fabric(
+        pointer=pointer, route=links, hop=np.full(n_links, 4), within=4, interface=9, lanes=2,
+        flits=flits, depth=8, room=8, service=1,
+    )  # fmt: skip
+
+
 def stream(run_level, n, *, work=1000, hops=0):
     """Return when a core has made n messages, one every 10, and when the other has taken them."""
     mesh = Mesh((8, 1))
     pointer, links = routes(mesh, [(0, 0), (hops, 0)])
-    hop = np.full(len(mesh.links), 4)
-    times = (np.array([0, n, n]), np.ones(n, dtype=np.int64), np.full(n, 10), np.full(n, work),
-             np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64))  # fmt: skip
-    if run_level == "queue":
-        room = np.array([8, 8, 8])
-        answer = run_queue(*times, pointer, links, hop, 4, 2, room, 1, 9)
-    else:
-        answer = run_flit(*times, pointer, links, hop, 4, 2, 1, 8, 8, 9)
+    flows = Flows(
+        first=np.array([0, n, n]), goal=np.ones(n, dtype=np.int64), made=np.full(n, 10),
+        sender=ZERO[:1].repeat(n), work=np.full(n, work), tail=ZERO, backlog=ZERO,
+    )  # fmt: skip
+    answer = {"queue": run_queue, "flit": run_flit}[run_level](
+        flows, fabric(pointer, links, len(mesh.links))
+    )
     return answer[0, 0], answer[1, 1]
 
 
@@ -129,12 +137,12 @@ def test_a_full_fifo_stops_its_sender():
 def test_a_message_of_several_flits_takes_a_link_as_many_cycles():
     mesh = Mesh((4, 1))
     pointer, links = routes(mesh, [(0, 0), (3, 0)])
-    zero = np.zeros(2, dtype=np.int64)
+    flows = Flows(
+        first=np.array([0, 1, 1]), goal=np.array([1]), sender=np.array([0]), made=np.array([10]),
+        work=np.array([7]), tail=ZERO, backlog=ZERO,
+    )  # fmt: skip
     for flits in (1, 2, 5):
-        answer = run_flit(
-            np.array([0, 1, 1]), np.array([1]), np.array([10]), np.array([7]), zero, zero,
-            pointer, links, np.full(len(mesh.links), 4), 4, 2, flits, 8, 8, 9,
-        )  # fmt: skip
+        answer = run_flit(flows, fabric(pointer, links, len(mesh.links), flits))
         assert answer[1, 1] == 10 + (flits - 1) + 9 + 3 * 4 + 4 + 7
 
 
