@@ -71,8 +71,9 @@ def run_flit(flows: Flows, fabric: Fabric) -> Any:
         moved = _take(s, flows, now)
         s.seen[:] = s.claimed  # all lanes see the same room: each may claim what is left
         for lane in range(fabric.lanes):
-            moved |= _choose(s, flows, fabric, now, lane)
-            _move(s, fabric, now, lane)
+            if _choose(s, flows, fabric, now, lane):
+                _move(s, fabric, now, lane)
+                moved = True
         moved |= _make(s, flows, fabric, now)
         if moved:
             now += 1
@@ -120,118 +121,122 @@ def _start(flows: Any, fabric: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _not_before(s: Any, cycle: Any) -> None:
-    s.counters[SOONEST] = min(s.counters[SOONEST], cycle)
+def _put(s: Any, lane: Any, b: Any, i: Any, number: Any, passed: Any, at: Any) -> None:
+    """Put a flit into the FIFO of an input, where it arrives later."""
+    place = (s.head[lane, b] + s.fill[lane, b]) % s.flits.shape[2]
+    s.flits[lane, b, place, MESSAGE], s.flits[lane, b, place, NUMBER] = i, number
+    s.flits[lane, b, place, PASSED], s.flits[lane, b, place, ARRIVES] = passed, at
+    s.fill[lane, b] += 1
 
 
 @njit(nogil=True, cache=True)
 def _take(s: Any, flows: Any, now: Any) -> bool:
     """Let every free core work on the first message before it; return whether one did."""
-    moved = False
-    for r in range(len(s.busy)):
-        if s.complete[r] == 0:
+    complete, first_waiting, waiting, busy = s.complete, s.first_waiting, s.waiting, s.busy
+    moved, soonest = False, s.counters[SOONEST]
+    for r in range(len(busy)):
+        if complete[r] == 0:
             continue
-        place = s.first_waiting[r]
-        able = max(s.busy[r], s.waiting[r, place, 1])
+        place = first_waiting[r]
+        able = max(busy[r], waiting[r, place, 1])
         if able > now:
-            _not_before(s, able)
+            soonest = min(soonest, able)
             continue
-        s.busy[r] = s.taken[r] = now + flows.work[s.waiting[r, place, 0]]
-        s.first_waiting[r] = (place + 1) % s.waiting.shape[1]
-        s.complete[r] -= 1
+        busy[r] = s.taken[r] = now + flows.work[waiting[r, place, 0]]
+        first_waiting[r] = (place + 1) % waiting.shape[1]
+        complete[r] -= 1
         s.claimed[r] -= 1
         s.counters[LEFT] -= 1
         moved = True
+    s.counters[SOONEST] = soonest
     return moved
-
-
-@njit(nogil=True, cache=True)
-def _is_open(s: Any, fabric: Any, lane: Any, output: Any, message: Any) -> bool:
-    """Return whether a flit of a message may go to an output now."""
-    n, n_links, owner = len(s.busy), len(fabric.hop), s.owner[lane, output]
-    if owner >= 0 and owner != message:
-        return False
-    if output < n_links:
-        return bool(s.fill[lane, n + output] < fabric.depth)
-    return bool(owner >= 0 or s.seen[output - n_links] < fabric.room)
 
 
 @njit(nogil=True, cache=True)
 def _choose(s: Any, flows: Any, fabric: Any, now: Any, lane: Any) -> bool:
     """Choose for every output the next input, round robin; return whether any flit can move."""
-    n, n_links, n_inputs, any_open = len(s.busy), len(fabric.hop), s.fill.shape[1], False
+    fill, head, flits, best = s.fill[lane], s.head[lane], s.flits[lane], s.best
+    owner, last, seen, sender, goal = s.owner[lane], s.last[lane], s.seen, flows.sender, flows.goal
+    pointer, route = fabric.pointer, fabric.route
+    n, n_links, n_inputs, any_open = len(seen), len(fabric.hop), len(fill), False
+    soonest = s.counters[SOONEST]
     for b in range(n_inputs):
-        if s.fill[lane, b] == 0:
+        if fill[b] == 0:
             continue
-        flit = s.flits[lane, b, s.head[lane, b]]
-        if flit[ARRIVES] > now:
-            _not_before(s, flit[ARRIVES])
+        place = head[b]
+        if flits[b, place, ARRIVES] > now:
+            soonest = min(soonest, flits[b, place, ARRIVES])
             continue
-        i = flit[MESSAGE]
-        pair = flows.sender[i] * n + flows.goal[i]
-        step = fabric.pointer[pair] + flit[PASSED]
-        at_end = step == fabric.pointer[pair + 1]
-        output = n_links + flows.goal[i] if at_end else fabric.route[step]
-        if not _is_open(s, fabric, lane, output, i):
+        i = flits[b, place, MESSAGE]
+        pair = sender[i] * n + goal[i]
+        step = pointer[pair] + flits[b, place, PASSED]
+        output = route[step] if step < pointer[pair + 1] else n_links + goal[i]
+        claimed = owner[output] >= 0
+        if claimed and owner[output] != i:
             continue
-        turn = (b - s.last[lane, output] - 1) % n_inputs
-        if s.best[output, 0] < 0 or turn < s.best[output, 1]:
-            s.best[output, 0], s.best[output, 1] = b, turn
-        any_open = True
+        if output < n_links:
+            is_open = fill[n + output] < fabric.depth
+        else:
+            is_open = claimed or seen[output - n_links] < fabric.room
+        turn = (b - last[output] - 1) % n_inputs
+        if is_open and (best[output, 0] < 0 or turn < best[output, 1]):
+            best[output, 0], best[output, 1] = b, turn
+            any_open = True
+    s.counters[SOONEST] = soonest
     return any_open
 
 
 @njit(nogil=True, cache=True)
 def _move(s: Any, fabric: Any, now: Any, lane: Any) -> None:
     """Move the chosen flits."""
-    n, n_links, depth = len(s.busy), len(fabric.hop), fabric.depth
-    for output in range(len(s.best)):
-        b = s.best[output, 0]
-        if b < 0:
-            continue
-        s.best[output, 0] = -1
-        i, number, passed, _ = s.flits[lane, b, s.head[lane, b]]
-        s.head[lane, b] = (s.head[lane, b] + 1) % depth
-        s.fill[lane, b] -= 1
-        s.last[lane, output] = b
-        is_last = number == fabric.flits - 1
-        s.owner[lane, output] = -1 if is_last else i
-        if output < n_links:
-            to = n + output
-            at = s.flits[lane, to, (s.head[lane, to] + s.fill[lane, to]) % depth]
-            at[MESSAGE], at[NUMBER], at[PASSED] = i, number, passed + 1
-            at[ARRIVES] = now + fabric.hop[output]
-            s.fill[lane, to] += 1
-            continue
-        r = output - n_links
-        s.claimed[r] += number == 0
-        if is_last:
-            place = (s.first_waiting[r] + s.complete[r]) % s.waiting.shape[1]
-            s.waiting[r, place, 0], s.waiting[r, place, 1] = i, now + fabric.within
-            s.complete[r] += 1
+    best, n_links = s.best, len(fabric.hop)
+    for output in range(len(best)):
+        if best[output, 0] >= 0:
+            _pass(s, fabric, now, lane, best[output, 0], output, n_links)
+            best[output, 0] = -1
+
+
+@njit(nogil=True, cache=True)
+def _pass(s: Any, fabric: Any, now: Any, lane: Any, b: Any, output: Any, n_links: Any) -> None:
+    """Move the first flit of an input through an output."""
+    place = s.head[lane, b]
+    i, number = s.flits[lane, b, place, MESSAGE], s.flits[lane, b, place, NUMBER]
+    passed = s.flits[lane, b, place, PASSED]
+    s.head[lane, b] = (place + 1) % fabric.depth
+    s.fill[lane, b] -= 1
+    s.last[lane, output] = b
+    is_last = number == fabric.flits - 1
+    s.owner[lane, output] = -1 if is_last else i
+    if output < n_links:
+        _put(s, lane, len(s.busy) + output, i, number, passed + 1, now + fabric.hop[output])
+        return
+    r = output - n_links
+    s.claimed[r] += number == 0
+    if is_last:
+        place = (s.first_waiting[r] + s.complete[r]) % s.waiting.shape[1]
+        s.waiting[r, place, 0], s.waiting[r, place, 1] = i, now + fabric.within
+        s.complete[r] += 1
 
 
 @njit(nogil=True, cache=True)
 def _make(s: Any, flows: Any, fabric: Any, now: Any) -> bool:
     """Hand a flit of every core's message to its port if there is room; return if one was."""
-    moved = False
-    for r in range(len(s.busy)):
-        if s.start[r] > now:
-            _not_before(s, s.start[r])
+    start, moved, soonest = s.start, False, s.counters[SOONEST]
+    for r in range(len(start)):
+        if start[r] > now:
+            soonest = min(soonest, start[r])
             continue
         i = s.following[r]
         lane = (i - flows.first[r]) % fabric.lanes
         if s.fill[lane, r] == fabric.depth:
             continue
-        at = s.flits[lane, r, (s.head[lane, r] + s.fill[lane, r]) % fabric.depth]
-        at[MESSAGE], at[NUMBER], at[PASSED] = i, s.pushed[r], 0
-        at[ARRIVES] = now + fabric.interface
-        s.fill[lane, r] += 1
+        _put(s, lane, r, i, s.pushed[r], 0, now + fabric.interface)
         s.pushed[r] += 1
         moved = True
         if s.pushed[r] == fabric.flits:
             s.pushed[r] = 0
             s.following[r] += 1
             s.sent[r] = now + flows.tail[r]
-            s.start[r] = now + flows.made[i + 1] if i + 1 < flows.first[r + 1] else FAR
+            start[r] = now + flows.made[i + 1] if i + 1 < flows.first[r + 1] else FAR
+    s.counters[SOONEST] = soonest
     return moved
