@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from snndeploy.energy import Level
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
@@ -100,14 +101,23 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
     return run_deployed(what, _samples(data, input_shapes(what), label), executor.name)
 
 
-def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
+def estimate(
+    what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound"
+) -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
 
+    Args:
+        what: a network that fits its chip.
+        data: samples.
+        label: class per sample [B].
+        timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
+
     Raises:
-        ModelError: arrays that do not fit the inputs.
+        ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
     """
-    return estimate_deployed(what, _samples(data, input_shapes(what), label))
+    samples = _samples(data, input_shapes(what), label)
+    return estimate_deployed(what, samples, timing=timing)
 
 
 def _samples(data: Data, shapes: Shapes, label: Any) -> Samples:
