@@ -101,9 +101,7 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
     return run_deployed(what, _samples(data, input_shapes(what), label), executor.name)
 
 
-def estimate(
-    what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound"
-) -> Estimate:
+def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound") -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
 
     Args:

@@ -157,8 +157,7 @@ def print_certificate(certificate: Certificate, path: Path) -> None:
 
 def print_estimates(estimates: Iterable[Estimate]) -> None:
     """Print energy, latency and spikes, then the chips side by side if there are several."""
-    estimates = list(estimates)
-    out = console()
+    estimates, out = list(estimates), console()
     for estimate in estimates:
         print_estimate(estimate, out)
     if len(estimates) > 1:
