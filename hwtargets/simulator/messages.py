@@ -83,14 +83,12 @@ class MessageMaker:
         mine = fired[start:stop] - origin.start
         sent = goals.work[mine, 0] > 0
         spike, goal = np.nonzero(sent)
-        per_spike = sent.sum(axis=1)
         own = making[origin.row] - len(mine) * self.spike_s - len(spike) * self.message_s
         visited = (mine + 1) * (max(own, 0.0) / (origin.stop - origin.start))
         done = visited + np.arange(1, len(mine) + 1) * self.spike_s
         at = done[spike] + np.arange(1, len(spike) + 1) * self.message_s
         made = np.diff(at, prepend=0.0)
         amounts = goals.work[mine[spike], :, goal] @ self.taken_s
-        assert per_spike.sum() == len(goal)
         return origin.row, goals.rows[goal], made, amounts
 
 

@@ -112,6 +112,6 @@ def _bottleneck(costs: Costs, steps: Steps, critical: IntArray) -> IntArray:
     compute = np.where(is_taking, 0.0, costs.compute[at])
     traffic = np.where(is_taking, costs.axon_in[at], costs.axon_out[at])
     traffic = traffic + np.maximum(steps.step_s - own, 0.0)
-    found: IntArray = np.argmax([memory, compute, traffic], axis=0)
-    assert len(BOTTLENECKS) == 3
+    shares = {"memory": memory, "compute": compute, "traffic": traffic}
+    found: IntArray = np.argmax([shares[state] for state in BOTTLENECKS], axis=0)
     return found
