@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from snndeploy.compress.records import TrainOptions, Tuned
+from snndeploy.energy import Level
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
@@ -95,14 +96,21 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
     return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
 
 
-def estimate(what: Deployed, data: Data, *, label: Any = None) -> Estimate:
+def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound") -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
 
+    Args:
+        what: a network that fits its chip.
+        data: samples.
+        label: class per sample [B].
+        timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
+
     Raises:
-        ModelError: arrays that do not fit the inputs.
+        ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
     """
-    return estimate_deployed(what, samples_of(data, input_shapes(what), label))
+    samples = samples_of(data, input_shapes(what), label)
+    return estimate_deployed(what, samples, timing=timing)
 
 
 def finetune(

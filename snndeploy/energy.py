@@ -14,8 +14,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from snndeploy.errors import ModelError
-from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.ir.arrays import IntArray
 from snndeploy.quantity import Grade, weakest
+from snndeploy.timing import BOTTLENECKS as BOTTLENECKS
+from snndeploy.timing import LEVELS as LEVELS
+from snndeploy.timing import Level as Level
+from snndeploy.timing import Timing as Timing
 
 EventKind = Literal[
     "synaptic_op",  # one stored synapse touched by one spike
@@ -84,30 +88,6 @@ class EventCounts:
     def total(self, kind: EventKind) -> int:
         """Return the count of one kind over all cores and steps."""
         return int(self.events[kind].sum())
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Timing:
-    """Time of every chip step [s] from its slowest core, and which core that was.
-
-    Attributes:
-        step_s: [n_chip_steps].
-        critical_core: core number per chip step.
-        core_s: [n_cores, n_chip_steps] busy time.
-        barrier_s: synchronisation per step.
-        grade: weakest grade of a latency used.
-    """
-
-    step_s: FloatArray
-    critical_core: IntArray
-    core_s: FloatArray
-    barrier_s: float
-    grade: Grade
-
-    @property
-    def total_s(self) -> float:
-        """Time of all chip steps [s]."""
-        return float(self.step_s.sum())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ Nothing is assumed about rates: without data there is no estimate. All numbers a
 pipeline fill and drain included.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,20 +12,21 @@ import numpy as np
 
 from snndeploy.energy import (
     EVENT_KINDS,
-    HOST,
     PHASES,
     EnergyLedger,
     EnergyRow,
     EventCounts,
     EventKind,
+    Level,
     Phase,
-    Timing,
     price,
 )
 from snndeploy.errors import CapacityError
 from snndeploy.frames import longest
 from snndeploy.inference import Deployed, run_deployed
 from snndeploy.ir.network import Network
+from snndeploy.latency import Latency as Latency
+from snndeploy.latency import latency_of
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 from snndeploy.verdict import Verdict, judge
@@ -84,26 +85,6 @@ class Static:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Latency:
-    """Time, from the slowest core of every chip step.
-
-    Attributes:
-        step_s: mean time of a chip step; `slowest_s`: of the slowest one.
-        decision_s: (steps + depth) mean chip steps, from a sample's first input to its answer.
-        throughput_hz: samples per second, one every `period` chip steps; where the host clears the
-            chip between samples, the time that takes is not in it (it is not public).
-        critical: population of the core that decided most steps' time.
-    """
-
-    step_s: float
-    slowest_s: float
-    decision_s: float
-    throughput_hz: float
-    critical: str
-    grade: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
     """Energy, time and activity of one network on one chip, measured on samples.
 
@@ -141,27 +122,35 @@ class Estimate:
     latency: Latency | None
 
 
-def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_progress) -> Estimate:
+def estimate(
+    deployed: Deployed,
+    samples: Samples,
+    *,
+    timing: Level = "bound",
+    progress: Progress = no_progress,
+) -> Estimate:
     """Simulate samples, price the events and time the steps.
 
     Args:
         deployed: a network that fits its chip.
         samples: what it is measured on.
+        timing: how closely the network on the chip is followed.
         progress: called with samples done and total.
 
     Raises:
         CapacityError: it does not fit.
-        ModelError: arrays that do not fit the inputs; E3006, the chip has no latencies.
+        ModelError: arrays that do not fit the inputs; E3006, the chip has no latencies; E3007, it
+            does not state the network that the level follows.
     """
     chip, network = deployed.target.chip, deployed.network.lasting(longest(samples.x))
     if deployed.placement is None:
         violations = getattr(deployed, "violations", ())
         raise CapacityError(deployed.target.name, violations)
-    answer = run_deployed(deployed, samples, SIMULATOR, progress=progress)
+    answer = run_deployed(deployed, samples, SIMULATOR, timing=timing, progress=progress)
     assert answer.result is not None
     assert answer.result.counts is not None
-    counts, timing = answer.result.counts, answer.result.timing
-    ledger = price(counts, chip.prices[chip.default_prices], timing)
+    counts, timed = answer.result.counts, answer.result.timing
+    ledger = price(counts, chip.prices[chip.default_prices], timed)
     events = (row for row in ledger.rows if row.kind != "static")
     lines = tuple(_line(row, counts.n_samples) for row in sorted(events, key=_order))
     low, nominal, high = (sum(line.energy_j[i] for line in lines) for i in range(3))
@@ -183,7 +172,7 @@ def estimate(deployed: Deployed, samples: Samples, *, progress: Progress = no_pr
         static=_static(ledger),
         missing=tuple(sorted(ledger.missing.items())),
         grade=ledger.grade,
-        latency=_latency(network, counts, timing) if timing else None,
+        latency=latency_of(network, counts, timed) if timed else None,
     )
 
 
@@ -250,21 +239,3 @@ def _layers(
             )
         )
     return tuple(layers)
-
-
-def _latency(network: Network, counts: EventCounts, timing: Timing) -> Latency:
-    step_s = float(timing.step_s.mean())
-    on = {
-        core: name
-        for core, name in zip(counts.cores, counts.populations, strict=True)
-        if core != HOST
-    }
-    busiest, _ = Counter(timing.critical_core.tolist()).most_common(1)[0]
-    return Latency(
-        step_s=step_s,
-        slowest_s=float(timing.step_s.max()),
-        decision_s=(network.steps + network.depth) * step_s,
-        throughput_hz=1 / (network.period * step_s),
-        critical=on[busiest],
-        grade=timing.grade,
-    )

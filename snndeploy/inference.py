@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from snndeploy.energy import Level
 from snndeploy.frames import frames_of, longest, model_shapes, steps_of
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.encode import encode
@@ -110,6 +111,7 @@ def run_deployed(
     backend: str,
     *,
     record: tuple[str, ...] = (),
+    timing: Level = "bound",
     progress: Progress = no_progress,
 ) -> Answer:
     """Run samples on an executor.
@@ -119,6 +121,7 @@ def run_deployed(
         samples: the user's arrays.
         backend: name of an executor.
         record: populations to return traces of, beyond the outputs.
+        timing: how closely the simulator follows the network on the chip.
         progress: called with samples done and total.
 
     Raises:
@@ -135,6 +138,7 @@ def run_deployed(
         record=tuple(wanted),
         placement=deployed.placement,
         chip=deployed.target.chip,
+        timing=timing,
         progress=progress,
     )
     y = {output.name: read_output(output, result.traces[output.population]) for output in outputs}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from snndeploy.energy import Level
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Network
@@ -26,6 +27,7 @@ class Reference:
         record: tuple[str, ...],
         placement: Placement | None = None,  # noqa: ARG002 - the seam of all executors
         chip: ChipSpec | None = None,  # noqa: ARG002
+        timing: Level = "bound",  # noqa: ARG002
         progress: Progress = no_progress,
     ) -> RunResult:
         """Return traces and overflow counts; placement and chip change no spike."""

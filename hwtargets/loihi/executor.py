@@ -19,6 +19,7 @@ from hwtargets.loihi.interpreters import clean_environment
 from hwtargets.loihi.lower import lower
 from hwtargets.loihi.program import LavaProcess, LavaProgram, compact, npz_bytes, program_files
 from hwtargets.loihi.supervise import supervised, time_limit_s, wait
+from snndeploy.energy import Level
 from snndeploy.ir.arrays import IntArray, frozen_int
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -70,6 +71,7 @@ class LavaExecutor:
         record: tuple[str, ...],
         placement: Placement | None = None,  # noqa: ARG002 - Lava's CPU models have no cores
         chip: ChipSpec | None = None,  # noqa: ARG002
+        timing: Level = "bound",  # noqa: ARG002
         progress: Progress = no_progress,
     ) -> RunResult:
         """Stream samples through Lava; makes Lava's environment first if there is none.

@@ -1,58 +1,117 @@
-"""Time of every chip step: the slowest core, then everybody waits for the barrier.
+"""Time of every chip step, at one of three levels, and what decided it.
 
-A core's busy time is the sum of its events times their latencies. Travel on the mesh overlaps with
-work and is not added; contention is not modelled.
+`bound` takes the most that any core or link has to do, `queue` lets every message wait its turn,
+`flit` runs the network cycle by cycle. All of them end a step with the same barrier.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from snndeploy.energy import HOST, EventCounts, EventKind, Timing
-from snndeploy.errors import ModelError
-from snndeploy.ir.arrays import FloatArray
+from hwtargets.simulator.bound import bound_core_s, bound_step_s
+from hwtargets.simulator.costs import Costs, costs_of
+from hwtargets.simulator.messages import message_maker
+from hwtargets.simulator.traffic import Traffic
+from hwtargets.simulator.waiting import network_data, runner
+from snndeploy.chip import ChipSpec
+from snndeploy.energy import BOTTLENECKS, HOST, EventCounts, Level, Timing
+from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.placement import Placement
-from snndeploy.quantity import weakest
-from snndeploy.target import ChipSpec
+from snndeploy.quantity import Grade, weakest
 
-CORE_KINDS: tuple[EventKind, ...] = (
-    "synaptic_op",
-    "synaptic_word",
-    "neuron_idle",
-    "neuron_active",
-    "spike",
-    "message",
-)
-"""What keeps a core busy."""
-BARRIER = ("barrier_base", "barrier_per_tile")
+LINKS = ("lanes", "flits_per_message", "flit_time")
+"""What the time of a message on a link comes from."""
 
 
-def time_steps(counts: EventCounts, placement: Placement, chip: ChipSpec) -> Timing:
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Steps:
+    """What a level says: when each core is done [n_rows, T] and all of it is [T], in seconds."""
+
+    core_s: FloatArray
+    step_s: FloatArray
+
+
+def time_steps(
+    counts: EventCounts,
+    traffic: Traffic,
+    placement: Placement,
+    chip: ChipSpec,
+    level: Level = "bound",
+) -> Timing:
     """Return the time of every chip step [s].
+
+    Args:
+        counts: of a run.
+        traffic: of the same run; the levels beyond `bound` need its spikes.
+        placement: which tile each core is on.
+        chip: latencies, and the network beyond `bound`.
+        level: how closely the network is followed.
 
     Raises:
         ModelError: E3006, the chip has no latency for its cores or its barrier: no time can be
-            given.
+            given; E3007, it does not state the network that the level follows.
     """
-    kinds = tuple(kind for kind in CORE_KINDS if kind in chip.latencies)
-    if not kinds or any(key not in chip.latencies for key in BARRIER):
-        raise ModelError("E3006", "no latencies of cores and barrier", where=chip.name)
-    busy: FloatArray = np.zeros(counts.phase.shape)
-    for kind in kinds:
-        busy += counts.events[kind] * float(chip.latencies[kind].value)
-    cores = np.array(counts.cores)
-    on_chip = np.flatnonzero(cores != HOST)
-    slowest = on_chip[np.argmax(busy[on_chip], axis=0)]
-    barrier = barrier_s(placement, chip)
+    costs = costs_of(counts, traffic, placement, chip)
+    link_s, link_grades = _links(traffic, chip)
+    missing = (*costs.missing, *(("links",) if not link_grades and traffic.crossed.any() else ()))
+    grades = [costs.grade, *link_grades]
+    if level == "bound":
+        core_s = bound_core_s(costs)
+        steps = Steps(core_s=core_s, step_s=bound_step_s(core_s, link_s))
+    else:
+        data = network_data(chip, level)
+        grades.append(data.grade)
+        tiles = [placement.tile(core) for core in counts.cores if core != HOST]
+        run = runner(level, data, traffic.mesh, tiles)
+        maker = message_maker(counts, traffic, costs, chip)
+        core_s = np.zeros(counts.phase.shape)
+        for t in range(counts.phase.shape[1]):
+            core_s[: len(tiles), t] = run(maker.step(t)).max(axis=0)
+        steps = Steps(core_s=core_s, step_s=core_s.max(axis=0))
+    critical = np.argmax(steps.core_s, axis=0)
+    crossed = traffic.crossed
     return Timing(
-        step_s=busy[on_chip].max(axis=0) + barrier,
-        critical_core=cores[slowest],
-        core_s=busy,
-        barrier_s=barrier,
-        grade=weakest(chip.latencies[key].grade for key in (*kinds, *BARRIER)),
+        level=level,
+        step_s=steps.step_s + costs.barrier_s,
+        critical_core=np.array(counts.cores)[critical],
+        critical_link=np.where(
+            crossed.any(axis=0), crossed.argmax(axis=0) if len(crossed) else 0, -1
+        ),
+        bottleneck=_bottleneck(costs, steps, critical),
+        core_s=steps.core_s,
+        links=tuple(f"({a[0]},{a[1]})>({b[0]},{b[1]})" for a, b in traffic.mesh.links),
+        link_s=link_s,
+        barrier_s=costs.barrier_s,
+        cycle_s=float(chip.clock.period.value) if chip.clock else None,
+        cycle_kind=chip.clock.kind if chip.clock else "",
+        missing=missing,
+        grade=weakest(grades),
     )
 
 
-def barrier_s(placement: Placement, chip: ChipSpec) -> float:
-    """Return the time of one synchronisation [s], linear in the tiles that hold a used core."""
-    n_tiles = len({placement.tile(piece.core) for piece in placement.slices})
-    base, per_tile = (chip.latencies[key].value for key in BARRIER)
-    return float(base + n_tiles * per_tile)
+def _links(traffic: Traffic, chip: ChipSpec) -> tuple[FloatArray, tuple[Grade, ...]]:
+    """Return how long each link is busy [n_links, T] s, and grades; zeros and none if unknown."""
+    found = [chip.network[key] for key in LINKS if key in chip.network]
+    if len(found) < len(LINKS):
+        return np.zeros(traffic.crossed.shape), ()
+    lanes, flits, seconds = (float(quantity.value) for quantity in found)
+    busy: FloatArray = traffic.crossed.astype(np.float64) * (flits * seconds / lanes)
+    return busy, tuple(quantity.grade for quantity in found)
+
+
+def _bottleneck(costs: Costs, steps: Steps, critical: IntArray) -> IntArray:
+    """Return which of `BOTTLENECKS` took most of each step on its critical core [T].
+
+    Looking up axons, sending, and waiting for messages or links are traffic; time beyond a core's
+    own work is waiting.
+    """
+    at = (critical, np.arange(len(critical)))
+    is_taking = costs.taking[at] >= costs.making[at]
+    own = np.maximum(costs.taking, costs.making)[at]
+    memory = np.where(is_taking, costs.memory[at], 0.0)
+    compute = np.where(is_taking, 0.0, costs.compute[at])
+    traffic = np.where(is_taking, costs.axon_in[at], costs.axon_out[at])
+    traffic = traffic + np.maximum(steps.step_s - own, 0.0)
+    shares = {"memory": memory, "compute": compute, "traffic": traffic}
+    found: IntArray = np.argmax([shares[state] for state in BOTTLENECKS], axis=0)
+    return found

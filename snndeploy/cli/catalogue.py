@@ -669,6 +669,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "The chip file states no latencies of cores and barrier, so no time can be given.",
         "Add them to the chip file with their source.",
     ),
+    "E3007": Entry(
+        "No network data",
+        "Levels queue and flit follow every message through the network: they need its buffers, "
+        "lanes and the time of a hop, which the chip file does not state.",
+        "Use --timing bound, or add them to the chip file with their source.",
+    ),
     "E4001": Entry(
         "No Python 3.10 for Lava",
         "Lava runs in an interpreter of its own, CPython 3.10, and none that can serve was found.",

@@ -18,17 +18,34 @@ from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
 
 if TYPE_CHECKING:
+    from snndeploy.energy import Level
     from snndeploy.estimation import Estimate
+
+LEVELS = ("bound", "queue", "flit")
+"""As in `snndeploy.energy`, which takes long to import."""
 
 
 @click.command("estimate", short_help="Energy, latency and spikes, measured on data.")
 @click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
 @click.option("--target", "targets", help="Chip, or several chips: T[,T2…]; default: loihi.")
 @click.option("--data", type=path_type(), help="Samples that the network is measured on (.npz).")
+@click.option(
+    "--timing",
+    type=click.Choice(LEVELS),
+    default="bound",
+    help="Time of the network on the chip: bound (what cores and links must do), queue (messages "
+    "wait in FIFOs) or flit (cycle by cycle, slow); default: bound.",
+)
 @compile_options
 @output_options
 def estimate_command(
-    model: Path, targets: str | None, data: Path | None, *, as_json: bool, **chosen: Any
+    model: Path,
+    targets: str | None,
+    data: Path | None,
+    timing: "Level",
+    *,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Simulate samples and price what happened; without data there is no estimate."""
     from snndeploy.report.document import print_json
@@ -45,18 +62,20 @@ def estimate_command(
     names = [name.strip() for name in (targets or "").split(",") if name.strip()]
     if not names:
         names = [""] if is_bundle(model) else [DEFAULT_TARGET]
-    estimates = [_estimate(model, data, name or None, chosen) for name in names]
+    estimates = [_estimate(model, data, name or None, timing, chosen) for name in names]
     if as_json:
         print_json({"estimates": [estimate_record(estimate) for estimate in estimates]})
     else:
         print_estimates(estimates)
 
 
-def _estimate(path: Path, data: Path, target: str | None, chosen: dict[str, Any]) -> "Estimate":
+def _estimate(
+    path: Path, data: Path, target: str | None, timing: "Level", chosen: dict[str, Any]
+) -> "Estimate":
     from snndeploy.estimation import estimate
     from snndeploy.inference import input_shapes
 
     deployed = open_deployed(path, target, chosen)
     samples = open_samples(data, input_shapes(deployed))
     with progress_bar("simulating") as progress:
-        return estimate(deployed, samples, progress=progress)
+        return estimate(deployed, samples, timing=timing, progress=progress)

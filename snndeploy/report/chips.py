@@ -23,6 +23,12 @@ def chip_record(target: Target) -> dict[str, Any]:
         "unchecked": list(constraints.unchecked(chip)),
         "limits": {name: _quantity(asdict(q)) for name, q in sorted(chip.limits.items())},
         "latencies": {name: _quantity(asdict(q)) for name, q in sorted(chip.latencies.items())},
+        "other_latencies": {
+            name: {key: _quantity(asdict(q)) for key, q in sorted(table.items())}
+            for name, table in sorted(chip.other_latencies.items())
+        },
+        "network": {name: _quantity(asdict(q)) for name, q in sorted(chip.network.items())},
+        "clock": _clock(chip),
         "numerics": numerics,
         "prices": {
             name: {kind: _quantity(asdict(price)) for kind, price in sorted(book.prices.items())}
@@ -79,6 +85,12 @@ def print_chip(target: Target, *, rules: bool) -> None:
 
 def _rule_names(chip: ChipSpec) -> tuple[str, ...]:
     return tuple(type(chip.numerics).__dataclass_fields__)
+
+
+def _clock(chip: ChipSpec) -> dict[str, Any] | None:
+    if chip.clock is None:
+        return None
+    return {"kind": chip.clock.kind, "period": _quantity(asdict(chip.clock.period))}
 
 
 def _plain_value(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from snndeploy.estimation import Estimate
 from snndeploy.ir.neurons import LIF
+from snndeploy.latency import Latency
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.units import engineering, percent
 
@@ -32,19 +33,51 @@ def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> t
     if estimate.accuracy is not None:
         rows.append(("accuracy", percent(estimate.accuracy), "integer network, simulated"))
     if latency is not None:
-        slowest = engineering(latency.slowest_s, "s")
-        rows += [
-            (
-                "chip step",
-                engineering(latency.step_s, "s"),
-                f"slowest {slowest}; {latency.critical} decides most; latencies: {latency.grade}",
-            ),
-            (
-                "time to decision",
-                engineering(latency.decision_s, "s"),
-                f"{steps} steps + {depth} of the pipeline",
-            ),
-            ("throughput", f"{latency.throughput_hz:,.0f} /s", "one sample after the other"),
-        ]
+        rows += _time_facts(latency, steps, depth)
     rows.append(("clipped inputs", f"{estimate.clipped:,}", "values beyond the integer range"))
     return tuple(rows)
+
+
+def _time_facts(latency: Latency, steps: int, depth: int) -> list[Fact]:
+    slowest = engineering(latency.slowest_s, "s")
+    barrier = engineering(latency.barrier_s, "s")
+    rows = [
+        (
+            "chip step",
+            engineering(latency.step_s, "s"),
+            f"slowest {slowest}, barrier {barrier}; timing: {latency.level}; "
+            f"latencies: {latency.grade}",
+        ),
+        ("bottleneck", latency.bottleneck, _bottleneck_note(latency)),
+    ]
+    if latency.cycle_s is not None:
+        core = next(c for c in latency.cores if c.core == latency.critical_core)
+        unit = "clock" if latency.cycle_kind == "clock" else "asynchronous: reference unit"
+        rows.append(
+            (
+                "cycles per step",
+                f"{core.cycles:,.1f}",
+                f"of core {core.core}, slowest {core.slowest_cycles:,}; "
+                f"{unit} {engineering(latency.cycle_s, 's')}",
+            )
+        )
+    rows += [
+        (
+            "time to decision",
+            engineering(latency.decision_s, "s"),
+            f"{steps} steps + {depth} of the pipeline",
+        ),
+        ("throughput", f"{latency.throughput_hz:,.0f} /s", "one sample after the other"),
+    ]
+    if latency.missing:
+        rows.append(("not in the time", ", ".join(latency.missing), "no public latency"))
+    return rows
+
+
+def _bottleneck_note(latency: Latency) -> str:
+    link = f", busiest link {latency.critical_link}" if latency.critical_link else ""
+    steps = ", ".join(f"{name} {n:,}" for name, n in latency.bottlenecks.items() if n)
+    return (
+        f"core {latency.critical_core} ({latency.critical}) decides most steps{link}; "
+        f"steps by what takes most: {steps}"
+    )

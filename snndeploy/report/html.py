@@ -6,6 +6,7 @@ from html import escape
 from snndeploy.estimation import Estimate
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled
+from snndeploy.report.cores import CORE_COLUMNS, core_rows
 from snndeploy.report.facts import estimate_facts
 from snndeploy.report.plain import plain
 from snndeploy.report.svg import bars, floor_plan
@@ -135,11 +136,13 @@ def _measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
             for layer in estimate.layers
         ]
     )
+    cores = _table(CORE_COLUMNS, core_rows(estimate.latency)) if estimate.latency else ""
     return [
         "<h2>Measured on the integer network</h2>", facts,
         "<h2>Activity</h2>", layers,
         "<h2>Energy per sample by layer</h2>", energy,
         "<h2>Energy ledger</h2>", _ledger(estimate),
+        "<h2>Time per core and chip step</h2>" if cores else "", cores,
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from snndeploy.estimation import Estimate
 from snndeploy.inference import Answer
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.console import cell, console, table
+from snndeploy.report.cores import print_cores
 from snndeploy.report.facts import estimate_facts, microcode_notes
 from snndeploy.report.units import engineering, percent
 from snndeploy.verdict import Verdict
@@ -159,8 +160,7 @@ def print_certificate(certificate: Certificate, path: Path) -> None:
 
 def print_estimates(estimates: Iterable[Estimate]) -> None:
     """Print energy, latency and spikes, then the chips side by side if there are several."""
-    estimates = list(estimates)
-    out = console()
+    estimates, out = list(estimates), console()
     for estimate in estimates:
         print_estimate(estimate, out)
     if len(estimates) > 1:
@@ -190,6 +190,8 @@ def print_estimate(
         )
     out.print(layers)
     print_ledger(estimate, out)
+    if estimate.latency is not None:
+        print_cores(estimate.latency, out)
     facts = table("measure", ">value", "note")
     for name, value, note in estimate_facts(estimate, float_accuracy):
         facts.add_row(name, value, cell(note))

@@ -146,3 +146,24 @@ def test_explain_prints_meaning_and_remedy(snn):
 def test_every_command_has_help(snn):
     for name in main.commands:
         assert snn(name, "--help").code == 0
+
+
+def test_estimate_times_the_network_at_three_levels(snn, bundle):
+    steps = {}
+    for level in ("bound", "queue", "flit"):
+        ran = snn("estimate", bundle, "--data", "data.npz", "--timing", level, "--json")
+        latency = ran.json()["estimates"][0]["latency"]
+        assert latency["level"] == level
+        assert latency["bottleneck"] in ("memory", "compute", "traffic")
+        assert sum(latency["bottlenecks"].values()) > 0
+        assert latency["cycle_kind"] == "reference"
+        assert latency["missing"] == ["axon_in", "spike"]
+        assert {core["core"] for core in latency["cores"]} >= {latency["critical_core"]}
+        assert all(core["cycles"] <= core["slowest_cycles"] for core in latency["cores"])
+        steps[level] = latency["step_s"]
+    assert steps["bound"] < steps["queue"] < 2 * steps["bound"]
+    assert abs(steps["flit"] / steps["queue"] - 1) < 0.05
+    shown = snn("estimate", bundle, "--data", "data.npz", "--timing", "queue").out
+    for words in ("bottleneck", "cycles/step", "timing: queue", "asynchronous", "not in the time"):
+        assert words in shown
+    assert snn("estimate", bundle, "--data", "data.npz", "--timing", "exact").code == 2

@@ -29,7 +29,9 @@ def changed(tmp_path):
 
 @pytest.mark.parametrize("chip", [LOIHI1, LOIHI2])
 def test_every_number_has_a_source_and_a_grade(chip):
-    quantities = [*chip.limits.values(), *chip.latencies.values()]
+    quantities = [*chip.limits.values(), *chip.latencies.values(), *chip.network.values()]
+    quantities += [q for table in chip.other_latencies.values() for q in table.values()]
+    quantities.append(chip.clock.period)
     prices = [p for t in chip.prices.values() for p in (*t.prices.values(), t.static_w)]
     assert len(quantities) >= 8
     for number in (*quantities, *prices):
@@ -68,6 +70,26 @@ def test_every_loihi2_price_is_graded_assumed_and_says_so():
         assert "Loihi 1's value stands in" in price.source
 
 
+def test_the_chips_have_no_clock_and_say_so():
+    for chip in (LOIHI1, LOIHI2):
+        assert chip.clock.kind == "reference"
+        assert chip.clock.period.value == Decimal("1E-9")
+
+
+def test_latencies_are_exact_seconds_and_barriers_may_be_a_table():
+    table = LOIHI1.other_latencies["sanafe"]
+    assert table["axon_in"].value == Decimal("16.0E-9")
+    assert table["barrier_from_29"].value == Decimal("1.8E-6")
+    assert "axon_in" not in LOIHI1.latencies
+
+
+def test_network_is_counted_in_whole_buffers_and_lanes():
+    assert {name: int(q.value) for name, q in LOIHI1.network.items() if q.unit != "s"} == {
+        "lanes": 2, "flits_per_message": 1, "lane_buffer": 8, "eject_buffer": 8,
+    }  # fmt: skip
+    assert {q.grade for q in LOIHI2.network.values()} == {"assumed"}
+
+
 def test_resets_differ():
     assert (LOIHI1.numerics.reset, LOIHI2.numerics.reset) == ("host", "neuron")
     assert (LOIHI1.numerics.message_bits, LOIHI2.numerics.message_bits) == (0, 24)
@@ -102,6 +124,15 @@ REFUSED = [
      r"no table prices.davis; help: use davies2018, sanafe"),
     ('source = "frady2020: 3.34 W static for 32 chips"', 'source = "frady"', "E1106",
      r"unknown source 'frady'; help: did you mean 'frady2020'\?"),
+    ("barrier_from_1 ", "barrier_from_0 ", "E1102", r"unknown key 'barrier_from_0'"),
+    ("barrier_from_1 ", "barrier_from_one ", "E1102", r"unknown key 'barrier_from_one'"),
+    ("lanes = {", "lane = {", "E1102", r"network.lane: .*did you mean 'lane"),
+    ('lane_buffer = { value = 8', 'lane_buffer = { value = 0', "E1105",
+     r"network.lane_buffer.value: is 0, must be a positive integer"),
+    ('flit_time = { value = 1, unit = "ns"', 'flit_time = { value = 1, unit = "flits"', "E1104",
+     r"use s, us, ns"),
+    ('value = "reference"', 'value = "metronome"', "E1105", r"clock.kind.value: is 'metronome'"),
+    ('period = { value = 1', 'period = { value = 0', "E1105", r"clock.period: is 0"),
     ('grade = "published"', 'grade = "guessed"', "E1107",
      r"unknown grade 'guessed'; help: use measured, published, fitted, assumed"),
 ]  # fmt: skip

@@ -35,10 +35,18 @@ TABLE = PriceTable(
     static_w=a_price("0.104", grade="measured"),
 )
 TIMING = Timing(
+    level="bound",
     step_s=np.array([1e-6, 2e-6, 0.1e-6]),
     critical_core=np.array([0, 0, 1]),
+    critical_link=np.array([-1, -1, -1]),
+    bottleneck=np.array([0, 0, 1]),
     core_s=np.zeros((3, 3)),
+    links=(),
+    link_s=np.zeros((0, 3)),
     barrier_s=1e-7,
+    cycle_s=1e-9,
+    cycle_kind="reference",
+    missing=(),
     grade="fitted",
 )
 

@@ -55,6 +55,13 @@ def test_html_is_well_formed_and_fetches_nothing(with_data):
     assert "svg" in tags.seen
 
 
+def test_html_lists_cycles_per_core_only_with_data():
+    assert "cycles/step" in page()
+    assert "bottleneck" in page()
+    assert "Time per core and chip step" in page()
+    assert "Time per core" not in page(with_data=False)
+
+
 def test_html_shows_hostile_names_as_text():
     text = page(name=HOSTILE)
     assert "<script" not in text
@@ -92,6 +99,9 @@ def test_estimate_counts_what_the_simulator_sent():
     latency = measured.latency
     assert latency.decision_s == pytest.approx((5 + 2) * latency.step_s)
     assert latency.throughput_hz == pytest.approx(1 / (5 * latency.step_s))
+    assert latency.level == "bound"
+    assert sum(latency.bottlenecks.values()) == sum(core.decides for core in latency.cores)
+    assert latency.step_s >= max(core.seconds for core in latency.cores) + latency.barrier_s
 
 
 @pytest.mark.parametrize(

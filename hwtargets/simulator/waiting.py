@@ -1,0 +1,130 @@
+"""Chip steps message by message: what the levels `queue` and `flit` share.
+
+A table of messages in seconds becomes whole picoseconds or cycles, one of the two networks runs
+it, and what comes back is when every core is done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwtargets.simulator.flows import Fabric, Flows
+from hwtargets.simulator.mesh import Mesh, Tile, routes
+from hwtargets.simulator.messages import StepMessages
+from snndeploy.chip import NETWORK_UNITS, ChipSpec
+from snndeploy.energy import Level
+from snndeploy.errors import ModelError
+from snndeploy.ir.arrays import FloatArray, IntArray
+from snndeploy.quantity import Grade, weakest
+
+PICOSECOND = 1e-12
+HOPS = ("hop_x", "hop_y")
+Runner = Callable[[StepMessages], FloatArray]
+"""Messages of a chip step -> when each core has sent, and taken, everything [2, n_cores] s."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class NetworkData:
+    """The numbers of a chip's network; times in seconds."""
+
+    lanes: int
+    flits: int
+    lane_buffer: int
+    eject_buffer: int
+    flit_time: float
+    interface: float
+    hop_x: float
+    hop_y: float
+    grade: Grade
+
+
+def network_data(chip: ChipSpec, level: Level) -> NetworkData:
+    """Return the numbers of a chip's network.
+
+    Raises:
+        ModelError: E3007, the chip does not state them all.
+    """
+    lacking = [key for key in NETWORK_UNITS if key not in chip.network]
+    lacking += [key for key in HOPS if key not in chip.latencies]
+    if lacking:
+        raise ModelError(
+            "E3007",
+            f"level {level} needs {', '.join(lacking)}",
+            where=chip.name,
+            remedy="use --timing bound, or add them to the chip file with their source",
+        )
+    n = {key: quantity.value for key, quantity in chip.network.items()}
+    hops = [chip.latencies[key] for key in HOPS]
+    return NetworkData(
+        lanes=int(n["lanes"]),
+        flits=int(n["flits_per_message"]),
+        lane_buffer=int(n["lane_buffer"]),
+        eject_buffer=int(n["eject_buffer"]),
+        flit_time=float(n["flit_time"]),
+        interface=float(n["interface"]),
+        hop_x=float(hops[0].value),
+        hop_y=float(hops[1].value),
+        grade=weakest(q.grade for q in (*chip.network.values(), *hops)),
+    )
+
+
+def runner(level: Level, data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Runner:
+    """Return what runs chip steps at a level beyond `bound`; `tiles` are those of the cores.
+
+    `queue` counts picoseconds, `flit` the cycles in which a link moves a flit, begun ones whole.
+    """
+    if level == "queue":
+        from hwtargets.simulator.queue import run_queue as run_level
+    else:
+        from hwtargets.simulator.flit import run_flit as run_level
+    unit = PICOSECOND if level == "queue" else data.flit_time
+    pointer, route = routes(mesh, tiles)
+    hop_x, hop_y, interface = (
+        max(1, _ceil(seconds / unit)) for seconds in (data.hop_x, data.hop_y, data.interface)
+    )
+    fabric = Fabric(
+        pointer=pointer,
+        route=route,
+        hop=np.where(mesh.along_x == 1, hop_x, hop_y).astype(np.int64),
+        within=hop_x,
+        interface=interface,
+        lanes=data.lanes,
+        flits=data.flits,
+        depth=data.lane_buffer,
+        room=data.eject_buffer,
+        service=_ceil(data.flit_time * data.flits / unit),
+    )
+
+    def run(step: StepMessages) -> FloatArray:
+        done: IntArray = run_level(_flows(step, unit), fabric)
+        if (done < 0).any():
+            raise AssertionError("messages block each other, which XY routes rule out")
+        seconds: FloatArray = done.astype(np.float64) * unit
+        return seconds
+
+    return run
+
+
+def _ceil(value: float) -> int:
+    return int(np.ceil(value - 1e-9))
+
+
+def _flows(step: StepMessages, unit: float) -> Flows:
+    """Return messages in whole units of time.
+
+    Times between messages are rounded so that their sums stay right, all others to the nearest.
+    """
+    made = np.zeros(len(step.goal), dtype=np.int64)
+    for start, stop in zip(step.first[:-1], step.first[1:], strict=True):
+        at = np.ceil(np.cumsum(step.made_s[start:stop]) / unit - 1e-6).astype(np.int64)
+        made[start:stop] = np.diff(at, prepend=0)
+    work, tail, backlog = (
+        np.rint(seconds / unit).astype(np.int64)
+        for seconds in (step.work_s, step.tail_s, step.backlog_s)
+    )
+    sender = np.repeat(np.arange(len(tail)), np.diff(step.first))
+    return Flows(
+        first=step.first, goal=step.goal, sender=sender, made=made, work=work, tail=tail,
+        backlog=backlog,
+    )  # fmt: skip
