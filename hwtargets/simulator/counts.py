@@ -60,7 +60,7 @@ class Counter:
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
         n_frames = len(chunk.windows) * self.schedule.steps
-        sent = {name: values.reshape(n_frames, -1) for name, values in chunk.sent.items()}
+        sent = {name: s.as_values().reshape(n_frames, -1) for name, s in chunk.sent.items()}
         for source in self.network.sources:
             injected = np.count_nonzero(sent[source.name], axis=1)
             self._write("host_in", self.rows[source.name][0], chunk.windows, injected)

@@ -1,0 +1,364 @@
+"""Run a network in the kernels: spikes as bits, sums and neurons fused, layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwtargets.simulator.kernels.events import SLACK, count_bits, list_events
+from hwtargets.simulator.kernels.gather import Frames, Gather, Lists, Neurons, advance
+from hwtargets.simulator.kernels.layout import Image, Layout, Reader
+from hwtargets.simulator.kernels.listing import Listing
+from hwtargets.simulator.kernels.scatter import Scatter, deliver_listed
+from hwtargets.simulator.lif import INT32_MAX
+from hwtargets.simulator.plan import Link, Stage, image_of, plan
+from hwtargets.simulator.neuron import kernel
+from hwtargets.simulator.ran import Ran, Run, start
+from hwtargets.simulator.sent import Sent, packed
+from hwtargets.simulator.windows import Schedule
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.network import Network, Source
+
+NOTHING = np.empty(0, dtype=np.int32)
+NO_SPIKES = np.empty(0, dtype=np.uint16)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class FusedRun:
+    """A network ready to run.
+
+    Attributes:
+        given: bits [P, B, pixels, words] of the inputs that are 0 and 1 throughout.
+    """
+
+    schedule: Schedule
+    inputs: Mapping[str, IntArray]
+    given: Mapping[str, AnyArray]
+    images: Mapping[str, Image]
+    groups: tuple[tuple[Stage, ...], ...]
+
+    @classmethod
+    def of(cls, network: Network, inputs: Mapping[str, IntArray], schedule: Schedule) -> "FusedRun":
+        """Lay out the weights and the inputs."""
+        images = {name: image_of(network, name) for name in network.nodes}
+        given = {}
+        peaks = {p.name: max(1, -p.low, p.high) for p in network.populations}
+        plain = {p.name for p in network.populations if not p.is_graded}
+        for source in network.sources:
+            peaks[source.name] = 1
+            plain.add(source.name)
+            if source.is_given:
+                values = inputs[source.name].reshape(*inputs[source.name].shape[:2], -1)
+                bits, is_plain = packed(values, images[source.name])
+                if is_plain:
+                    given[source.name] = bits
+                else:
+                    plain.remove(source.name)
+                    peaks[source.name] = int(max(1, values.max(), -values.min()))
+        return cls(
+            schedule=schedule, inputs=inputs, given=given, images=images,
+            groups=plan(network, schedule, images, peaks, plain),
+        )  # fmt: skip
+
+    def chunk(self, windows: IntArray, record: tuple[str, ...]) -> "Chunked":
+        """Run some windows of every population."""
+        sent = {s.name: self._injected(s, windows) for s in self.schedule.network.sources}
+        chunk = Chunked(schedule=self.schedule, windows=windows, record=record, sent=sent)
+        for group in self.groups:
+            chunk.run(group)
+        return chunk
+
+    def _injected(self, source: Source, windows: IntArray) -> Sent:
+        """Return what a source sends."""
+        shape, image = (len(windows), self.schedule.steps), self.images[source.name]
+        if source.name not in self.given:
+            values = self.schedule.injected(source, self.inputs.get(source.name), windows)
+            return Sent(shape=(*shape, source.n), image=image, values=values)
+        bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
+        begin, steps = self.schedule.model_start(source.wave), self.schedule.network.steps
+        real = (windows >= 0) & (windows < self.schedule.n_samples)
+        rows = self.given[source.name][:, windows[real]]
+        bits[real, begin : begin + steps] = np.swapaxes(rows, 0, 1)
+        return Sent(shape=(*shape, source.n), image=image, bits=bits)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Chunked:
+    """Some windows under way: what has been sent, and the lists made of it.
+
+    Attributes:
+        record: populations whose states are kept.
+        ran: what populations did; spikes and states of the recorded ones.
+    """
+
+    schedule: Schedule
+    windows: IntArray
+    record: tuple[str, ...]
+    sent: dict[str, Sent]
+    ran: dict[str, Ran] = field(default_factory=dict)
+
+    def run(self, group: tuple[Stage, ...]) -> None:
+        """Run a group of populations."""
+        arrived = [self.arriving(stage) for stage in group]
+        if not any(stage.within for stage in group):
+            for stage, a in zip(group, arrived, strict=True):
+                self._run_alone(stage, a)
+        elif all(stage.lif and all(link.laid for link in stage.within) for stage in group):
+            self._run_loop(group, arrived)
+        else:
+            self._run_arrays(group, arrived)
+
+    def exists(self, stage: Stage) -> BoolArray:
+        return self.schedule.exists(self.windows, stage.population.wave)
+
+    def arriving(self, stage: Stage) -> AnyArray:
+        """Return what arrives from `before`, int32, flat; empty if there is none and none needed."""
+        needed = bool(stage.before) or not (stage.fused or (stage.lif and not stage.within))
+        if not needed:
+            return NOTHING
+        total = np.zeros(self._frames() * stage.image.pixels * stage.image.padded, dtype=np.int32)
+        for link in stage.before:
+            self.deliver(link, stage, total, 0, self.schedule.steps)
+        return total
+
+    def deliver(self, link: Link, stage: Stage, total: AnyArray, first: int, stop: int) -> None:
+        """Add what a projection brings in steps first .. stop to `total`."""
+        sent, image = self.sent[link.source], stage.image
+        if link.deliver:
+            n_windows, steps = len(self.windows), self.schedule.steps
+            values = sent.as_values()[:, max(first - link.lag, 0) : max(stop - link.lag, 0)]
+            if not values.size:
+                return
+            arrived = link.deliver(values.reshape(-1, values.shape[2]))
+            shape = (n_windows, values.shape[1], image.channels, image.pixels)
+            pixel_first = np.swapaxes(arrived.reshape(shape), 2, 3)
+            cells = total.reshape(n_windows, steps, image.pixels, image.padded)
+            cells[:, max(first, link.lag) : stop, :, : image.channels] += pixel_first
+            return
+        assert link.laid is not None
+        lists = self.lists(sent, link, first, stop)
+        frames = self._spans(stage, first, stop)
+        if isinstance(link.laid, Listing):
+            deliver_listed(scatter_of(link.laid, link.lag), lists, frames, total)
+        else:
+            blocks = in_blocks(frames, link.laid)
+            lanes = (0,) * link.laid.lanes
+            advance(
+                lanes, gather_of(link.laid, link.lag), lists, no_neurons(), blocks, total,
+                NO_SPIKES, False,
+            )  # fmt: skip
+
+    def lists(self, sent: Sent, link: Link, first: int, stop: int) -> Lists:
+        """Return the event lists of what arrives in steps first .. stop."""
+        laid, steps = link.laid, self.schedule.steps
+        assert laid is not None
+        bits = sent.as_bits(laid.source).reshape(self._frames(), -1)
+        if stop - first == 1 and steps > 1:
+            k = first - link.lag
+            return list_frames(bits[max(k, 0) :: steps], laid.reader, per_window=1, first=k)
+        return list_frames(bits, laid.reader, per_window=steps, first=0)
+
+    def _run_alone(self, stage: Stage, arrived: AnyArray) -> None:
+        """Run a population that does not feed back on itself."""
+        if stage.lif is None:
+            self._run_arrays((stage,), [arrived])
+            return
+        fire = Firing.of(self, stage, carried=False)
+        fused = stage.fused
+        if fused is None:
+            fire.run(arrived, 0, self.schedule.steps)
+        else:
+            lists = self.lists(self.sent[fused.source], fused, 0, self.schedule.steps)
+            fire.run(arrived, 0, self.schedule.steps, fused, lists)
+        self.ran[stage.population.name] = fire.result()
+
+    def _run_loop(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
+        """Run populations that feed back on each other, step by step."""
+        fires = [Firing.of(self, stage, carried=True) for stage in group]
+        for k in range(self.schedule.steps):
+            for stage, fire, a in zip(group, fires, arrived, strict=True):
+                for link in stage.within:
+                    if k >= link.lag:
+                        self.deliver(link, stage, a, k, k + 1)
+                fire.run(a, k, k + 1)
+        for stage, fire in zip(group, fires, strict=True):
+            self.ran[stage.population.name] = fire.result()
+
+    def _run_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
+        """Run populations whose neurons take their steps on arrays."""
+        shape = (len(self.windows), self.schedule.steps)
+        runs: list[Run] = []
+        for stage in group:
+            population = stage.population
+            run = start(
+                kernel(population), self.exists(stage), population.n,
+                states=population.name in self.record,
+                reset_at=self.schedule.model_start(population.wave),
+            )  # fmt: skip
+            runs.append(run)
+            self.sent[population.name] = Sent(
+                shape=(*shape, population.n), image=stage.image, values=run.spikes
+            )
+        for k in range(self.schedule.steps):
+            for stage, run, a in zip(group, runs, arrived, strict=True):
+                for link in stage.within:
+                    if k >= link.lag:
+                        self.deliver(link, stage, a, k, k + 1)
+                image = stage.image
+                cells = a.reshape(*shape, image.pixels, image.padded)[:, k, :, : image.channels]
+                run.step(k, np.swapaxes(cells, 1, 2).reshape(shape[0], -1))
+        for stage, run in zip(group, runs, strict=True):
+            self.ran[stage.population.name] = run.result()
+
+    def _frames(self) -> int:
+        return len(self.windows) * self.schedule.steps
+
+    def _spans(self, stage: Stage, first: int, stop: int) -> Frames:
+        """Return steps of all windows for a kernel that knows nothing of blocks."""
+        exists = self.exists(stage)
+        begin = np.argmax(exists, axis=1)
+        live = np.stack([begin, begin + exists.sum(axis=1)], axis=1)
+        return Frames(
+            live=live, steps=self.schedule.steps, first=first, stop=stop,
+            reset=self.schedule.model_start(stage.population.wave), pixels=stage.image.pixels,
+            planes=1, blocks=1, words=stage.image.words,
+        )  # fmt: skip
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Firing:
+    """A population of `lif` neurons under way in the kernel."""
+
+    chunk: Chunked
+    stage: Stage
+    neurons: Neurons
+    sent: Sent
+    clips: int = 0
+
+    @classmethod
+    def of(cls, chunk: Chunked, stage: Stage, *, carried: bool) -> "Firing":
+        """Return a population that has taken no step."""
+        name, image = stage.population.name, stage.image
+        shape = (len(chunk.windows), chunk.schedule.steps)
+        bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
+        sent = Sent(shape=(*shape, image.n), image=image, bits=bits)
+        chunk.sent[name] = sent
+        logged = shape[0] * shape[1] * (name in chunk.record)
+        neurons = neurons_of(stage, shape[0] if carried else 0, logged)
+        return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)
+
+    def run(
+        self, arrived: AnyArray, first: int, stop: int, fused: Link | None = None,
+        lists: Lists | None = None,
+    ) -> None:  # fmt: skip
+        """Take steps first .. stop, adding what `fused` brings to what has arrived."""
+        image = self.stage.image
+        frames = self.chunk._spans(self.stage, first, stop)
+        if fused and lists:
+            laid = fused.laid
+            assert isinstance(laid, Layout)
+            gather, blocks, lanes = gather_of(laid, fused.lag), in_blocks(frames, laid), laid.lanes
+        else:
+            gather, lists, lanes = no_gather(), no_lists(), 2 if image.padded % 64 == 0 else 1
+            blocks = frames._replace(blocks=image.padded // (32 * lanes))
+        assert self.sent.bits is not None
+        sent = self.sent.bits.reshape(-1).view(np.uint16)
+        self.clips += advance(
+            (0,) * lanes, gather, lists, self.neurons, blocks, arrived, sent, True
+        )
+
+    def result(self) -> Ran:
+        """Return what happened."""
+        recorded = self.stage.population.name in self.chunk.record
+        logs = {"u": self.neurons.log_u, "v": self.neurons.log_v}
+        shape = (*self.sent.shape[:2], -1)
+        places = self.stage.image.places()
+        return Ran(
+            spikes=self.sent.as_values() if recorded else NOTHING,
+            states={s: log.reshape(shape)[:, :, places] for s, log in logs.items()}
+            if recorded
+            else {},
+            overflows={"u_wraps": 0, "v_clips": int(self.clips)},
+        )
+
+
+def list_frames(bits: AnyArray, reader: Reader, *, per_window: int, first: int) -> Lists:
+    """Return the event lists of frames bits [n, words]."""
+    starts = np.empty((len(bits), len(reader.cells)), dtype=np.int32)
+    bits = np.ascontiguousarray(bits)
+    events = np.empty(count_bits(bits.reshape(-1)) + SLACK, dtype=np.uint32)
+    list_events(
+        bits, reader.cells, reader.words, reader.masks, reader.bases, starts, events
+    )  # fmt: skip
+    return Lists(starts=starts, events=events, per_window=per_window, first=first)
+
+
+def gather_of(laid: Layout, lag: int) -> Gather:
+    """Return a layout as the kernel takes it."""
+    return Gather(
+        runs=laid.runs, pixels=laid.starts, cells=laid.cells, weights=laid.weights, rows=laid.rows,
+        most=laid.most, safe=laid.safe, scaling=laid.scaling, lag=lag,
+    )  # fmt: skip
+
+
+def scatter_of(laid: Listing, lag: int) -> Scatter:
+    """Return listed synapses as the kernel takes them."""
+    return Scatter(
+        rows=laid.rows, synapses=laid.synapses, sums=laid.sums, scaling=laid.scaling, lag=lag
+    )
+
+
+def in_blocks(frames: Frames, laid: Layout) -> Frames:
+    """Return the same steps for the blocks of a layout."""
+    return frames._replace(pixels=laid.pixels, planes=laid.planes, blocks=laid.blocks)
+
+
+def neurons_of(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
+    """Return a population's neurons as the kernel takes them, with room for states and logs."""
+    fixed, image = stage.lif, stage.image
+    assert fixed is not None
+    n = image.pixels * image.padded
+    per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
+
+    def spread(values: AnyArray, beyond: int) -> AnyArray:
+        wide = np.full((image.pixels if per_pixel else 1, image.padded), beyond, dtype=np.int32)
+        full = np.broadcast_to(values, (image.n,)) if per_pixel else values
+        if per_pixel:
+            wide[:, : image.channels] = full.reshape(image.channels, image.pixels).T
+        else:
+            wide[:, : image.channels] = full
+        return wide.reshape(-1)
+
+    return Neurons(
+        keep=(int(fixed.keep_u[0]), int(fixed.keep_v[0])),
+        threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
+        per_pixel=int(per_pixel),
+        u=np.zeros(n_carried * n or image.padded, dtype=np.int32),
+        v=np.zeros(n_carried * n or image.padded, dtype=np.int32),
+        carried=int(n_carried > 0),
+        log_u=np.zeros(n_logged * n, dtype=np.int32), log_v=np.zeros(n_logged * n, dtype=np.int32),
+    )  # fmt: skip
+
+
+def no_neurons() -> Neurons:
+    """Return nothing, of the right types."""
+    return Neurons(
+        keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, u=NOTHING, v=NOTHING,
+        carried=0, log_u=NOTHING, log_v=NOTHING,
+    )  # fmt: skip
+
+
+def no_gather() -> Gather:
+    """Return a projection that brings nothing, of the right types."""
+    return Gather(
+        runs=np.empty((0, 3), dtype=np.int32), pixels=np.zeros(1, dtype=np.int64), cells=0,
+        weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
+    )  # fmt: skip
+
+
+def no_lists() -> Lists:
+    """Return lists of nothing, of the right types."""
+    return Lists(
+        starts=np.zeros((0, 1), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
+        per_window=0, first=0,
+    )  # fmt: skip

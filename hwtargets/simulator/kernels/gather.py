@@ -1,0 +1,250 @@
+"""Synaptic sums and neurons of one population over all steps of many windows.
+
+For every target pixel and step the spikes it sees are a few runs of consecutive events, one per
+row of the kernel. They are written down once as numbers of weight rows; then, for every block of
+channels, the rows are added up in registers and the neurons take their step. Neither the sums nor
+the states of a step go to memory.
+
+Blocks are 32 * len(lanes) channels wide. The rows of a tile of pixels are listed together, so that
+a block's weights stay in the cache while the whole tile uses them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hwtargets.simulator.kernels.layout import SAFE_ROWS
+from hwtargets.simulator.kernels.vector import copy_run, sum_rows, update_lif
+from snndeploy.ir.arrays import AnyArray
+
+TILE_ROWS = 1 << 15
+"""Weight rows listed at a time: 128 KB."""
+TILE_PIXELS = 256
+ROW_SLACK = 64
+"""Words written beyond the end of a list."""
+
+
+class Gather(NamedTuple):
+    """A projection laid out for the kernel.
+
+    A weight is scale * w + zero with w in int8; a sum is shifted left, then floored right.
+
+    Attributes:
+        runs: int32 [n, 3]: first cell, one past the last, what an event's number exceeds its row by.
+        pixels: int64 [pixels + 1]: pixel p has runs pixels[p] .. pixels[p + 1].
+        cells: of one plane, a group of input channels.
+        weights: int16, flat [planes, blocks, rows, width / 2], two channels per word.
+        rows: weight rows of a block.
+        most: rows that a pixel can ask for in one step.
+        safe: rows that may be added in 16 bits.
+        scaling: (scale, zero, left, right).
+        lag: steps between a spike and its arrival.
+    """
+
+    runs: AnyArray
+    pixels: AnyArray
+    cells: int
+    weights: AnyArray
+    rows: int
+    most: int
+    safe: int
+    scaling: tuple[int, int, int, int]
+    lag: int
+
+
+class Lists(NamedTuple):
+    """Event lists of a source: step k of window w is row w * per_window + k - first of `starts`."""
+
+    starts: AnyArray
+    events: AnyArray
+    per_window: int
+    first: int
+
+
+class Neurons(NamedTuple):
+    """Parameters of `lif` laid out for the kernel, and where states go.
+
+    Attributes:
+        keep: (keep_u, keep_v) in 1/4096.
+        threshold, bias: int32, flat [pixels or 1, channels padded to blocks].
+        per_pixel: 1 if they differ from pixel to pixel, else 0.
+        u, v: int32, flat: states [windows, pixels, channels], or [channels] if none is carried on.
+        carried: 1 if states go on from an earlier call, else 0.
+        log_u, log_v: int32, flat [windows, steps, pixels, channels], or empty.
+    """
+
+    keep: tuple[int, int]
+    threshold: AnyArray
+    bias: AnyArray
+    per_pixel: int
+    u: AnyArray
+    v: AnyArray
+    carried: int
+    log_u: AnyArray
+    log_v: AnyArray
+
+
+class Frames(NamedTuple):
+    """Which windows and steps to run.
+
+    Attributes:
+        live: int64 [windows, 2]: the steps of each that exist, from and to.
+        steps: of a window.
+        first, stop: the steps to run.
+        reset: the step at whose start states are cleared, besides step 0.
+        pixels, planes, blocks: of the target; a plane is a group of output channels.
+        words: of 64 bits per pixel.
+    """
+
+    live: AnyArray
+    steps: int
+    first: int
+    stop: int
+    reset: int
+    pixels: int
+    planes: int
+    blocks: int
+    words: int
+
+
+@njit(nogil=True, cache=True)
+def advance(
+    lanes: tuple[int, ...], gather: Gather, lists: Lists, neurons: Neurons, frames: Frames,
+    arrived: AnyArray, sent: AnyArray, fires: bool,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Run some steps of a population; return how many v were clipped.
+
+    Args:
+        lanes: a tuple as long as the width of a block in units of 32 channels.
+        arrived: int32, flat [windows, steps, pixels, channels]: what other projections brought;
+            empty if nothing.
+        sent: uint16, flat [windows, steps, pixels, 4 * words]: the spikes, filled.
+        fires: whether neurons run; else sums are added to `arrived` for a later call.
+    """
+    width = 32 * len(lanes)
+    n_steps = frames.stop - frames.first
+    n_items = frames.live.shape[0] * frames.pixels
+    rows = np.empty(TILE_ROWS + gather.most * n_steps + ROW_SLACK, dtype=np.uint32)
+    bounds = np.empty((TILE_PIXELS, n_steps + 1), dtype=np.int64)
+    acc = np.zeros(width, dtype=np.int32)
+    clips = 0
+    for plane in range(frames.planes):
+        first = 0
+        while first < n_items:
+            stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
+            for block in range(plane * frames.blocks, (plane + 1) * frames.blocks):
+                for item in range(first, stop):
+                    clips += run_block(
+                        lanes, gather, neurons, frames, item, block,
+                        rows, bounds[item - first], acc, arrived, sent, fires,
+                    )  # fmt: skip
+            first = stop
+    return clips
+
+
+@njit(nogil=True, cache=True)
+def list_tile(
+    gather: Gather, lists: Lists, frames: Frames, plane: int, first: int,
+    rows: AnyArray, bounds: AnyArray,
+) -> int:  # pragma: no cover  # fmt: skip
+    """List the weight rows of pixels first .. of all windows until the tile is full; return its end.
+
+    bounds[i, k] says where in `rows` those of step frames.first + k of pixel first + i begin.
+    """
+    n_items = frames.live.shape[0] * frames.pixels
+    stop = min(n_items, first + TILE_PIXELS)
+    shift = plane * gather.cells
+    at = 0
+    for item in range(first, stop):
+        if at > TILE_ROWS:
+            return item
+        window, pixel = item // frames.pixels, item % frames.pixels
+        for k in range(frames.first, frames.stop):
+            bounds[item - first, k - frames.first] = at
+            if gather.rows and k >= gather.lag:
+                frame = window * lists.per_window + k - gather.lag - lists.first
+                for r in range(gather.pixels[pixel], gather.pixels[pixel + 1]):
+                    at += copy_run(
+                        lists.events,
+                        lists.starts[frame, shift + gather.runs[r, 0]],
+                        lists.starts[frame, shift + gather.runs[r, 1]],
+                        np.int64(gather.runs[r, 2]), rows, at,
+                    )  # fmt: skip
+        bounds[item - first, frames.stop - frames.first] = at
+    return stop
+
+
+@njit(nogil=True, cache=True)
+def run_block(
+    lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, item: int, block: int,
+    rows: AnyArray, bounds: AnyArray, acc: AnyArray, arrived: AnyArray, sent: AnyArray, fires: bool,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Run the steps of one block of channels of one pixel; return how many v were clipped."""
+    width = 32 * len(lanes)
+    channels = width * frames.blocks * frames.planes
+    window, pixel = item // frames.pixels, item % frames.pixels
+    live, end = frames.live[window]
+    origin = block * gather.rows * (width // 2)
+    fixed = pixel * neurons.per_pixel * channels + block * width
+    state = item * neurons.carried * channels + block * width
+    keep_u, keep_v = neurons.keep
+    clips = 0
+    for k in range(max(live, frames.first), min(end, frames.stop)):
+        frame = (window * frames.steps + k) * frames.pixels + pixel
+        here = frame * channels + block * width
+        if gather.rows:
+            step = k - frames.first
+            sum_block(lanes, gather, rows, bounds[step], bounds[step + 1], origin, acc)
+        if not fires:
+            for j in range(width):
+                arrived[here + j] += acc[j]
+            continue
+        if len(arrived):
+            if not gather.rows:
+                acc[:] = 0
+            for j in range(width):
+                acc[j] += arrived[here + j]
+        if k in (0, live, frames.reset):
+            neurons.u[state : state + width] = 0
+            neurons.v[state : state + width] = 0
+        word = frame * frames.words * 4 + block * (width // 16)
+        if keep_u:
+            clips += update_lif(
+                lanes, (0, 0, 0), acc, neurons.keep, neurons.u, neurons.v, state,
+                neurons.threshold, neurons.bias, fixed, sent, word,
+            )  # fmt: skip
+        elif keep_v < 4096:
+            clips += update_lif(
+                lanes, (0, 0), acc, neurons.keep, neurons.u, neurons.v, state,
+                neurons.threshold, neurons.bias, fixed, sent, word,
+            )  # fmt: skip
+        else:
+            clips += update_lif(
+                lanes, (0,), acc, neurons.keep, neurons.u, neurons.v, state,
+                neurons.threshold, neurons.bias, fixed, sent, word,
+            )  # fmt: skip
+        if len(neurons.log_u):
+            neurons.log_u[here : here + width] = neurons.u[state : state + width]
+            neurons.log_v[here : here + width] = neurons.v[state : state + width]
+    return clips
+
+
+@njit(nogil=True, cache=True)
+def sum_block(
+    lanes: tuple[int, ...], gather: Gather, rows: AnyArray, first: int, last: int, origin: int,
+    acc: AnyArray,
+) -> None:  # pragma: no cover  # fmt: skip
+    """Set acc [width] to the scaled sum of rows[first:last], in parts that fit 16 bits."""
+    if last - first <= gather.safe:
+        sum_rows(lanes, rows, first, last, gather.weights, origin, gather.scaling, acc)
+        return
+    scale, zero, left, right = gather.scaling
+    total = np.full(len(acc), zero * (last - first), dtype=np.int64)
+    for start in range(first, last, SAFE_ROWS):
+        stop = min(start + SAFE_ROWS, last)
+        sum_rows(lanes, rows, start, stop, gather.weights, origin, (1, 0, 0, 0), acc)
+        for j in range(len(acc)):
+            total[j] += scale * acc[j]
+    for j in range(len(acc)):
+        acc[j] = (total[j] << left) >> right
