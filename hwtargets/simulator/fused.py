@@ -7,9 +7,10 @@ import numpy as np
 
 from hwtargets.simulator.kernels.events import SLACK, count_bits, list_events
 from hwtargets.simulator.kernels.gather import Frames, Gather, Lists, Neurons, advance
-from hwtargets.simulator.kernels.layout import Image, Layout, Reader
+from hwtargets.simulator.kernels.layout import Image, Layout, Reader, aligned
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import Scatter, deliver_listed
+from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.lif import INT32_MAX
 from hwtargets.simulator.plan import Link, Stage, image_of, plan
 from hwtargets.simulator.neuron import kernel
@@ -98,26 +99,22 @@ class Chunked:
     ran: dict[str, Ran] = field(default_factory=dict)
 
     def run(self, group: tuple[Stage, ...]) -> None:
-        """Run a group of populations."""
-        arrived = [self.arriving(stage) for stage in group]
-        if not any(stage.within for stage in group):
-            for stage, a in zip(group, arrived, strict=True):
-                self._run_alone(stage, a)
-        elif all(stage.lif and all(link.laid for link in stage.within) for stage in group):
-            self._run_loop(group, arrived)
-        else:
-            self._run_arrays(group, arrived)
+        """Run a group of populations: in the kernels, on arrays if a current leaves its range."""
+        in_kernels = all(s.lif and all(link.laid for link in s.within) for s in group)
+        if in_kernels and self._run_in_kernels(group):
+            return
+        self._run_on_arrays(group, [self.arriving(stage, all_of_it=True) for stage in group])
 
     def exists(self, stage: Stage) -> BoolArray:
         return self.schedule.exists(self.windows, stage.population.wave)
 
-    def arriving(self, stage: Stage) -> AnyArray:
-        """Return what arrives from `before`, int32, flat; empty if there is none and none needed."""
-        needed = bool(stage.before) or not (stage.fused or (stage.lif and not stage.within))
-        if not needed:
+    def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
+        """Return what `before` brings, and `fused` if asked for: int32, flat; empty if no need."""
+        links = (*stage.before, *filter(None, [stage.fused if all_of_it else None]))
+        if not (links or all_of_it or stage.within):
             return NOTHING
-        total = np.zeros(self._frames() * stage.image.pixels * stage.image.padded, dtype=np.int32)
-        for link in stage.before:
+        total = aligned(self._frames() * stage.image.pixels * stage.image.padded, np.int32)
+        for link in links:
             self.deliver(link, stage, total, 0, self.schedule.steps)
         return total
 
@@ -158,33 +155,34 @@ class Chunked:
             return list_frames(bits[max(k, 0) :: steps], laid.reader, per_window=1, first=k)
         return list_frames(bits, laid.reader, per_window=steps, first=0)
 
-    def _run_alone(self, stage: Stage, arrived: AnyArray) -> None:
-        """Run a population that does not feed back on itself."""
-        if stage.lif is None:
-            self._run_arrays((stage,), [arrived])
-            return
-        fire = Firing.of(self, stage, carried=False)
-        fused = stage.fused
-        if fused is None:
-            fire.run(arrived, 0, self.schedule.steps)
+    def _run_in_kernels(self, group: tuple[Stage, ...]) -> bool:
+        """Run a group of `lif` populations; return whether all currents stayed in range."""
+        arrived = [self.arriving(stage, all_of_it=False) for stage in group]
+        carried = any(stage.within for stage in group)
+        fires = [Firing.of(self, stage, carried=carried) for stage in group]
+        parts = list(zip(group, fires, arrived, strict=True))
+        if carried:
+            self._run_loop(parts)
         else:
-            lists = self.lists(self.sent[fused.source], fused, 0, self.schedule.steps)
-            fire.run(arrived, 0, self.schedule.steps, fused, lists)
-        self.ran[stage.population.name] = fire.result()
+            for stage, fire, a in parts:
+                link = stage.fused
+                steps = self.schedule.steps
+                lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
+                fire.run(a, 0, steps, link, lists)
+        for stage, fire, _ in parts:
+            self.ran[stage.population.name] = fire.result()
+        return not any(fire.escaped for fire in fires)
 
-    def _run_loop(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
+    def _run_loop(self, parts: list[tuple[Stage, "Firing", AnyArray]]) -> None:
         """Run populations that feed back on each other, step by step."""
-        fires = [Firing.of(self, stage, carried=True) for stage in group]
         for k in range(self.schedule.steps):
-            for stage, fire, a in zip(group, fires, arrived, strict=True):
+            for stage, fire, a in parts:
                 for link in stage.within:
                     if k >= link.lag:
                         self.deliver(link, stage, a, k, k + 1)
                 fire.run(a, k, k + 1)
-        for stage, fire in zip(group, fires, strict=True):
-            self.ran[stage.population.name] = fire.result()
 
-    def _run_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
+    def _run_on_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
         """Run populations whose neurons take their steps on arrays."""
         shape = (len(self.windows), self.schedule.steps)
         runs: list[Run] = []
@@ -203,11 +201,13 @@ class Chunked:
             for stage, run, a in zip(group, runs, arrived, strict=True):
                 for link in stage.within:
                     if k >= link.lag:
+                        self.sent[link.source].others.clear()
                         self.deliver(link, stage, a, k, k + 1)
                 image = stage.image
                 cells = a.reshape(*shape, image.pixels, image.padded)[:, k, :, : image.channels]
                 run.step(k, np.swapaxes(cells, 1, 2).reshape(shape[0], -1))
         for stage, run in zip(group, runs, strict=True):
+            self.sent[stage.population.name].others.clear()
             self.ran[stage.population.name] = run.result()
 
     def _frames(self) -> int:
@@ -234,6 +234,7 @@ class Firing:
     neurons: Neurons
     sent: Sent
     clips: int = 0
+    escaped: bool = False
 
     @classmethod
     def of(cls, chunk: Chunked, stage: Stage, *, carried: bool) -> "Firing":
@@ -263,9 +264,9 @@ class Firing:
             blocks = frames._replace(blocks=image.padded // (32 * lanes))
         assert self.sent.bits is not None
         sent = self.sent.bits.reshape(-1).view(np.uint16)
-        self.clips += advance(
-            (0,) * lanes, gather, lists, self.neurons, blocks, arrived, sent, True
-        )
+        clips = advance((0,) * lanes, gather, lists, self.neurons, blocks, arrived, sent, True)
+        self.escaped |= clips >= ESCAPED
+        self.clips += clips
 
     def result(self) -> Ran:
         """Return what happened."""
@@ -321,20 +322,22 @@ def neurons_of(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
     per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
 
     def spread(values: AnyArray, beyond: int) -> AnyArray:
-        wide = np.full((image.pixels if per_pixel else 1, image.padded), beyond, dtype=np.int32)
-        full = np.broadcast_to(values, (image.n,)) if per_pixel else values
+        spread = aligned((image.pixels if per_pixel else 1) * image.padded, np.int32)
+        wide = spread.reshape(-1, image.padded)
+        wide[:] = beyond
         if per_pixel:
+            full = np.broadcast_to(values, (image.n,))
             wide[:, : image.channels] = full.reshape(image.channels, image.pixels).T
         else:
-            wide[:, : image.channels] = full
-        return wide.reshape(-1)
+            wide[:, : image.channels] = values
+        return spread
 
     return Neurons(
         keep=(int(fixed.keep_u[0]), int(fixed.keep_v[0])),
         threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
         per_pixel=int(per_pixel),
-        u=np.zeros(n_carried * n or image.padded, dtype=np.int32),
-        v=np.zeros(n_carried * n or image.padded, dtype=np.int32),
+        u=aligned(n_carried * n or image.padded, np.int32),
+        v=aligned(n_carried * n or image.padded, np.int32),
         carried=int(n_carried > 0),
         log_u=np.zeros(n_logged * n, dtype=np.int32), log_v=np.zeros(n_logged * n, dtype=np.int32),
     )  # fmt: skip

@@ -1,8 +1,7 @@
 """What runs in the kernels: decided once per run, from weights and ranges alone.
 
 A projection whose weights fit eight bits is gathered or scattered, every other one is multiplied
-on arrays. A population of `lif` neurons whose current provably never wraps runs in the kernel,
-every other one step by step on arrays.
+on arrays. A population of `lif` neurons runs in the kernel, every other one step by step on arrays.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +13,12 @@ import numpy as np
 from hwtargets.simulator.deliver import delivery, largest_sum
 from hwtargets.simulator.kernels.layout import Image, Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
-from hwtargets.simulator.lif import U_TOP, Constants, constants
+from hwtargets.simulator.lif import Constants, constants
 from hwtargets.simulator.windows import Schedule, in_order
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network, Population, Projection
-from snndeploy.ir.neurons import ACT_SHIFT, LIF
-from snndeploy.ir.ranges import geometric, shifted
+from snndeploy.ir.neurons import LIF
+from snndeploy.ir.ranges import shifted
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
 
 LISTED_DENSITY = 1 / 32
@@ -118,8 +117,8 @@ def _stage(
     ]
     before = [link for p, link in links if p.source not in group]
     within = tuple(link for p, link in links if p.source in group)
-    arriving = sum(_largest(p, peaks[p.source]) for p in projections)
-    lif = lif_of(population, arriving, schedule.steps)
+    arriving = sum(_largest(link, peaks[link.source]) for _, link in links)
+    lif = lif_of(population) if arriving < 1 << 31 else None
     fits = [link for link in before if lif and not within and _covers(link.laid, image)]
     fused = fits[-1] if fits else None
     return Stage(
@@ -175,21 +174,22 @@ def _covers(laid: Layout | Listing | None, image: Image) -> bool:
     return isinstance(laid, Layout) and laid.pixels == image.pixels
 
 
-def _largest(projection: Projection, peak: int) -> int:
-    return shifted(int(largest_sum(projection.synapse)) * peak, projection.weight_exp)
+def _largest(link: Link, peak: int) -> int:
+    """Bound what a projection brings."""
+    if isinstance(link.laid, Layout):
+        return link.laid.largest
+    weights = int(largest_sum(link.projection.synapse))
+    return shifted(weights * peak, link.projection.weight_exp)
 
 
-def lif_of(population: Population, arriving: int, steps: int) -> Constants | None:
-    """Return the parameters of a population that can run in the kernel.
+def lif_of(population: Population) -> Constants | None:
+    """Return the parameters of a population that can run in the kernel, in 32 bits.
 
-    The kernel adds in 32 bits and does not wrap u: |u| stays below 2^23 if
-    (arriving << 6) * (1 + d + d^2 + …) does, d = keep_u / 4096.
+    The kernel does not wrap u, it watches whether it would have to.
     """
     if population.program != LIF or any(len(population.params[p]) > 1 for p in ("du", "dv")):
         return None
     fixed = constants(population.params)
     keep = (int(fixed.keep_u[0]), int(fixed.keep_v[0]))
-    current = (arriving << ACT_SHIFT) * geometric(fixed.keep_u / 4096, steps)
-    bias = int(np.abs(fixed.bias).max())
-    in_range = all(0 <= k <= 4096 for k in keep) and bias < 1 << 30
-    return fixed if in_range and current < U_TOP else None
+    in_range = all(0 <= k <= 4096 for k in keep) and int(np.abs(fixed.bias).max()) < 1 << 30
+    return fixed if in_range else None

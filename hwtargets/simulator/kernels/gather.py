@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.layout import SAFE_ROWS
-from hwtargets.simulator.kernels.vector import copy_run, sum_rows, update_lif
+from hwtargets.simulator.kernels.vector import ESCAPED, copy_run, sum_rows, update_lif
 from snndeploy.ir.arrays import AnyArray
 
 TILE_ROWS = 1 << 15
@@ -113,7 +113,7 @@ def advance(
     lanes: tuple[int, ...], gather: Gather, lists: Lists, neurons: Neurons, frames: Frames,
     arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """Run some steps of a population; return how many v were clipped.
+    """Run some steps of a population; return how many v were clipped, and ESCAPED.
 
     Args:
         lanes: a tuple as long as the width of a block in units of 32 channels.
@@ -127,20 +127,24 @@ def advance(
     n_items = frames.live.shape[0] * frames.pixels
     rows = np.empty(TILE_ROWS + gather.most * n_steps + ROW_SLACK, dtype=np.uint32)
     bounds = np.empty((TILE_PIXELS, n_steps + 1), dtype=np.int64)
-    acc = np.zeros(width, dtype=np.int32)
-    clips = 0
+    room = np.zeros(width + 16, dtype=np.int32)
+    aligned = -room.ctypes.data % 64 // 4
+    acc = room[aligned : aligned + width]
+    clips = escaped = 0
     for plane in range(frames.planes):
         first = 0
         while first < n_items:
             stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
             for block in range(plane * frames.blocks, (plane + 1) * frames.blocks):
                 for item in range(first, stop):
-                    clips += run_block(
+                    left = run_block(
                         lanes, gather, neurons, frames, item, block,
                         rows, bounds[item - first], acc, arrived, sent, fires,
                     )  # fmt: skip
+                    clips += left & (ESCAPED - 1)
+                    escaped |= left & ESCAPED
             first = stop
-    return clips
+    return clips | escaped
 
 
 @njit(nogil=True, cache=True)
@@ -160,7 +164,8 @@ def list_tile(
         if at > TILE_ROWS:
             return item
         window, pixel = item // frames.pixels, item % frames.pixels
-        for k in range(frames.first, frames.stop):
+        live, end = frames.live[window]
+        for k in range(max(live, frames.first), min(end, frames.stop)):
             bounds[item - first, k - frames.first] = at
             if gather.rows and k >= gather.lag:
                 frame = window * lists.per_window + k - gather.lag - lists.first
@@ -171,7 +176,7 @@ def list_tile(
                         lists.starts[frame, shift + gather.runs[r, 1]],
                         np.int64(gather.runs[r, 2]), rows, at,
                     )  # fmt: skip
-        bounds[item - first, frames.stop - frames.first] = at
+            bounds[item - first, k - frames.first + 1] = at
     return stop
 
 
@@ -180,7 +185,7 @@ def run_block(
     lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, item: int, block: int,
     rows: AnyArray, bounds: AnyArray, acc: AnyArray, arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """Run the steps of one block of channels of one pixel; return how many v were clipped."""
+    """Run the steps of one block of channels of one pixel; return how many v were clipped, and ESCAPED."""
     width = 32 * len(lanes)
     channels = width * frames.blocks * frames.planes
     window, pixel = item // frames.pixels, item % frames.pixels
@@ -189,20 +194,24 @@ def run_block(
     fixed = pixel * neurons.per_pixel * channels + block * width
     state = item * neurons.carried * channels + block * width
     keep_u, keep_v = neurons.keep
-    clips = 0
+    clips = escaped = 0
     for k in range(max(live, frames.first), min(end, frames.stop)):
         frame = (window * frames.steps + k) * frames.pixels + pixel
         here = frame * channels + block * width
-        if gather.rows:
-            step = k - frames.first
-            sum_block(lanes, gather, rows, bounds[step], bounds[step + 1], origin, acc)
+        step = k - frames.first
+        n_rows = bounds[step + 1] - bounds[step]
+        if n_rows <= gather.safe:
+            sum_rows(
+                lanes, rows, bounds[step], bounds[step + 1], gather.weights, origin,
+                gather.scaling, acc,
+            )  # fmt: skip
+        else:
+            sum_parts(lanes, gather, rows[bounds[step] : bounds[step + 1]], origin, acc)
         if not fires:
             for j in range(width):
                 arrived[here + j] += acc[j]
             continue
         if len(arrived):
-            if not gather.rows:
-                acc[:] = 0
             for j in range(width):
                 acc[j] += arrived[here + j]
         if k in (0, live, frames.reset):
@@ -210,39 +219,37 @@ def run_block(
             neurons.v[state : state + width] = 0
         word = frame * frames.words * 4 + block * (width // 16)
         if keep_u:
-            clips += update_lif(
+            left = update_lif(
                 lanes, (0, 0, 0), acc, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,
             )  # fmt: skip
         elif keep_v < 4096:
-            clips += update_lif(
+            left = update_lif(
                 lanes, (0, 0), acc, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,
             )  # fmt: skip
         else:
-            clips += update_lif(
+            left = update_lif(
                 lanes, (0,), acc, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,
             )  # fmt: skip
+        clips += left & (ESCAPED - 1)
+        escaped |= left & ESCAPED
         if len(neurons.log_u):
             neurons.log_u[here : here + width] = neurons.u[state : state + width]
             neurons.log_v[here : here + width] = neurons.v[state : state + width]
-    return clips
+    return clips | escaped
 
 
 @njit(nogil=True, cache=True)
-def sum_block(
-    lanes: tuple[int, ...], gather: Gather, rows: AnyArray, first: int, last: int, origin: int,
-    acc: AnyArray,
-) -> None:  # pragma: no cover  # fmt: skip
-    """Set acc [width] to the scaled sum of rows[first:last], in parts that fit 16 bits."""
-    if last - first <= gather.safe:
-        sum_rows(lanes, rows, first, last, gather.weights, origin, gather.scaling, acc)
-        return
+def sum_parts(
+    lanes: tuple[int, ...], gather: Gather, rows: AnyArray, origin: int, acc: AnyArray
+) -> None:  # pragma: no cover
+    """Set acc [width] to the scaled sum of weight rows, added in parts that fit 16 bits."""
     scale, zero, left, right = gather.scaling
-    total = np.full(len(acc), zero * (last - first), dtype=np.int64)
-    for start in range(first, last, SAFE_ROWS):
-        stop = min(start + SAFE_ROWS, last)
+    total = np.full(len(acc), zero * len(rows), dtype=np.int64)
+    for start in range(0, len(rows), SAFE_ROWS):
+        stop = min(start + SAFE_ROWS, len(rows))
         sum_rows(lanes, rows, start, stop, gather.weights, origin, (1, 0, 0, 0), acc)
         for j in range(len(acc)):
             total[j] += scale * acc[j]

@@ -18,6 +18,7 @@ from math import gcd
 import numpy as np
 
 from snndeploy.ir.arrays import AnyArray, IntArray
+from snndeploy.ir.ranges import shifted
 from snndeploy.ir.synapses import Conv, Dense, Pair, Pool
 
 WORD = 64
@@ -76,6 +77,7 @@ class Layout:
         starts: [pixels + 1] pixel p has runs starts[p] .. starts[p + 1].
         lanes: width of a block in units of 32 channels.
         planes, blocks: groups of targets, and blocks of each.
+        largest: bound of what arrives.
     """
 
     source: Image
@@ -92,6 +94,7 @@ class Layout:
     planes: int
     blocks: int
     pixels: int
+    largest: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,15 +137,16 @@ def lay_out(
     window = window_of(conv)
     kernel = conv.weight[:, :, :: window.cell[0], :: window.cell[1]]
     weight, used = merge(kernel, conv.groups // merged, merged)
-    planes, _, _, _, c_in = weight.shape
+    planes, n_out, _, _, c_in = weight.shape
     channels, height, width = conv.in_shape
     runs, starts = list_runs(window, c_in)
     return _packed(
-        weight.reshape(planes, len(weight[0]), -1), used.reshape(planes, len(weight[0]), -1),
+        weight.reshape(planes, n_out, -1),
+        used if used is None else used.reshape(planes, n_out, -1),
         source=Image(channels=channels, pixels=height * width),
         reader=read_cells(window, Image(channels=channels, pixels=height * width), planes),
         runs=runs, starts=starts, cells=window.cells[0] * window.cells[1],
-        padded=target.padded if planes == 1 else len(weight[0]),
+        padded=target.padded if planes == 1 else n_out,
         repeats=window.cell[0] * window.cell[1], exponent=exponent,
     )  # fmt: skip
 
@@ -151,13 +155,18 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
     n_out = target.padded * target.pixels
     if n_out * synapse.n_in > MOST_WEIGHTS:
         return None
-    weight = np.zeros((1, n_out, synapse.n_in), dtype=np.int64)
-    used = np.zeros((1, n_out, 1), dtype=np.bool_)
+    weight: AnyArray = np.zeros((1, n_out, synapse.n_in), dtype=np.int64)
     pixel_first = np.arange(source.n).reshape(source.channels, source.pixels).T.reshape(-1)
-    weight[0, target.places()] = synapse.weight[:, pixel_first]
-    used[0, target.places()] = True
+    used = None
+    if n_out == synapse.n_out and source.pixels == 1:
+        weight = synapse.weight[None]
+    else:
+        weight[0, target.places()] = synapse.weight[:, pixel_first]
+        used = np.zeros(weight.shape, dtype=np.bool_)
+        used[0, target.places()] = True
     return _packed(
-        weight, np.broadcast_to(used, weight.shape),
+        weight,
+        used,
         source=source,
         reader=read_all(source),
         runs=np.array([[0, 1, 0]], dtype=np.int32), starts=np.array([0, 1]), cells=1,
@@ -219,10 +228,13 @@ def _repeats(weight: IntArray, stride: int, padding: int) -> int:
     return 1
 
 
-def merge(kernel: IntArray, planes: int, merged: int) -> tuple[IntArray, AnyArray]:
-    """Return weights [planes, merged outputs, kH, kW, merged inputs] and which of them exist."""
+def merge(kernel: IntArray, planes: int, merged: int) -> tuple[IntArray, AnyArray | None]:
+    """Return weights [planes, merged outputs, kH, kW, merged inputs], and which exist if not all."""
     c_out, c_group, k_h, k_w = kernel.shape
     c_part = c_out // (planes * merged)
+    if merged == 1:
+        split = kernel.reshape(planes, c_part, c_group, k_h, k_w)
+        return np.ascontiguousarray(split.transpose(0, 1, 3, 4, 2)), None
     grouped = kernel.reshape(planes, merged, c_part, c_group, k_h, k_w)
     shape = (planes, merged, c_part, k_h, k_w, merged, c_group)
     weight, used = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.bool_)
@@ -301,55 +313,74 @@ def _masks(words: IntArray, first: int, last: int) -> AnyArray:
     return masks
 
 
-def fit_weights(
-    weight: IntArray, used: AnyArray, exponent: int
-) -> tuple[AnyArray, int, int] | None:
-    """Return (w, scale, zero) with weight = scale * w + zero where used, w in int8; or None."""
-    values = weight[used]
-    scale = max(1, int(np.gcd.reduce(values, initial=0)))
-    low, high = int(values.min(initial=0)) // scale, int(values.max(initial=0)) // scale
+def fit_weights(weight: IntArray, used: AnyArray | None) -> tuple[AnyArray, int, int] | None:
+    """Return (w, scale, zero): weight = scale * (w + zero) where used, else w = -zero; w in int8."""
+    values = weight if used is None else weight[used]
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    scale = common_factor(values, low, high)
+    low, high = low // scale, high // scale
     zero = 0 if low >= -128 and high <= 127 else low + 128
-    if high - zero > 127 or scale >= 1 << 15 or abs(exponent) > 30:
+    if high - zero > 127 or scale >= 1 << 15 or not -127 <= zero <= 128:
         return None
-    fitted = np.where(used, weight // scale - zero, -zero)
-    if fitted.min(initial=0) < -128 or fitted.max(initial=0) > 127:
-        return None
-    return fitted, scale, zero * scale
+    fitted = (weight // scale - zero).astype(np.int8)
+    if used is not None:
+        fitted[~used] = -zero
+    return fitted, scale, zero
+
+
+def common_factor(values: IntArray, low: int, high: int) -> int:
+    """Return a common factor of numbers in [low, high]: of two, or any where that is not enough."""
+    union = int(np.bitwise_or.reduce(values, axis=None))
+    two = union & -union if union else 1
+    if (high - low) // two <= 255:
+        return two
+    return max(1, int(np.gcd.reduce(np.unique(values))))
 
 
 def _packed(
-    weight: IntArray, used: AnyArray, *, source: Image, reader: Reader, runs: AnyArray,
+    weight: IntArray, used: AnyArray | None, *, source: Image, reader: Reader, runs: AnyArray,
     starts: IntArray, cells: int, padded: int, repeats: int, exponent: int,
 ) -> Layout | None:  # fmt: skip
     """Return the layout with weights [planes, outputs, rows] in blocks, if they fit."""
     planes, n_out, rows = weight.shape
-    fitted = fit_weights(weight, used, exponent)
-    if fitted is None:
+    fitted = fit_weights(weight, used)
+    if fitted is None or abs(exponent) > 30:
         return None
     small, scale, zero = fitted
     most = rows * repeats
-    if (most * (128 * scale + abs(zero))) << max(exponent, 0) >= 1 << 31:
+    largest = (most * scale * (128 + abs(zero))) << max(exponent, 0)
+    if largest >= 1 << 31:
         return None
     lanes = 2 if padded % 64 == 0 else 1
-    full = np.full((planes, padded, rows), -zero // scale)
-    full[:, :n_out] = small
-    sums = np.stack([np.maximum(full, 0).sum(axis=2), np.maximum(-full, 0).sum(axis=2)])
-    is_safe = int(sums.max(initial=0)) * repeats < 1 << 15
-    blocks = full.reshape(planes, -1, 32 * lanes, rows).transpose(0, 1, 3, 2)
+    if padded > n_out:
+        beyond = np.full((planes, padded - n_out, rows), -zero, dtype=np.int8)
+        small = np.concatenate([small, beyond], axis=1)
+    wide = small.astype(np.int32)
+    total, spread = wide.sum(axis=2), np.abs(wide).sum(axis=2)
+    one_sided = int((np.abs(total) + spread).max(initial=0)) // 2
     return Layout(
         source=source, reader=reader, runs=runs, starts=starts, cells=cells,
-        weights=pack_pairs(blocks), rows=rows, most=most,
-        safe=1 << 62 if is_safe else SAFE_ROWS,
-        scaling=(scale, zero, max(exponent, 0), max(-exponent, 0)),
+        weights=pack_pairs(small.reshape(planes, -1, 32 * lanes, rows)), rows=rows, most=most,
+        safe=1 << 62 if one_sided * repeats < 1 << 15 else SAFE_ROWS,
+        scaling=(scale, zero * scale, max(exponent, 0), max(-exponent, 0)),
         lanes=lanes, planes=planes, blocks=padded // (32 * lanes), pixels=len(starts) - 1,
+        largest=shifted(scale * repeats * int((spread + abs(zero) * rows).max(initial=0)), exponent),
     )  # fmt: skip
 
 
-def pack_pairs(blocks: IntArray) -> AnyArray:
-    """Return weights [..., width] as words [..., width / 2] of two, flat, on a cache line's start."""
-    low, high = np.split(blocks, 2, axis=-1)
-    words = (256 * high + low + LOW_BIAS).astype(np.int16).reshape(-1)
-    room = np.empty(len(words) + 32, dtype=np.int16)
-    start = -room.ctypes.data % 64 // 2
-    room[start : start + len(words)] = words
-    return room[start : start + len(words)]
+def pack_pairs(blocks: AnyArray) -> AnyArray:
+    """Return weights [., blocks, width, rows], int8, as words of two channels, row by row, flat."""
+    width = blocks.shape[2]
+    low, high = blocks[:, :, : width // 2], blocks[:, :, width // 2 :]
+    words = high.astype(np.int16) * 256 + (low.astype(np.int16) + LOW_BIAS)
+    packed = aligned(words.size, np.int16)
+    packed.reshape(*words.shape[:2], -1, width // 2)[:] = words.swapaxes(2, 3)
+    return packed
+
+
+def aligned(n: int, dtype: type[np.int16] | type[np.int32]) -> AnyArray:
+    """Return n zeros that start where a cache line does: vectors across two lines cost double."""
+    line = 64 // np.dtype(dtype).itemsize
+    room: AnyArray = np.zeros(n + line, dtype=dtype)
+    start = -room.ctypes.data % 64 // room.itemsize
+    return room[start : start + n]

@@ -17,6 +17,8 @@ from numba.np.arrayobj import make_array
 I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 CHUNK = 16
 """Lanes of 32 bits that the neuron update and the event lists take at a time."""
+ESCAPED = 1 << 62
+"""Flag: a current left the range in which the update is exact."""
 LOW_BIAS = 128
 """What is added to the low byte of a packed weight, so that it is not negative."""
 
@@ -138,13 +140,14 @@ def sum_rows(context, lanes, rows, first, last, weights, origin, scaling, acc): 
 
 @intrinsic
 def update_lif(context, lanes, kind, a, keep, u, v, state, threshold, bias, fixed, sent, word):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
-    """One step of a block of neurons; return how many v left their range.
+    """Take one step of a block of neurons; return how many v were clipped, and ESCAPED.
 
         u <- trunc(u * keep_u / 4096) + (a << 6)
         y <- clip(trunc(v * keep_v / 4096) + u + bias),  s <- y > threshold,  v <- 0 where s, else y
 
     All in 32 bits: for |x| < 2^23 and 0 <= d <= 4096, with x = 4096 h + l and 0 <= l < 4096,
-    trunc(x * d / 4096) = h * d + ((l * d + (4095 if x < 0)) >> 12). The caller proves |u| < 2^23.
+    trunc(x * d / 4096) = h * d + ((l * d + (4095 if x < 0)) >> 12). What arrives and the new u are
+    watched: if ESCAPED is set, |u| may have reached 2^23 and nothing that follows is to be used.
 
     Args:
         lanes: tuple, see the module.
@@ -188,15 +191,22 @@ def update_lif(context, lanes, kind, a, keep, u, v, state, threshold, bias, fixe
         def larger(x: Any, y: Any) -> Any:
             return builder.select(builder.icmp_signed(">", x, y), x, y)
 
-        clips = ir.Constant(I64, 0)
+        clips, escaped = ir.Constant(I64, 0), zero
         for k in range(2 * lanes.count):
             here = ir.Constant(I64, k * CHUNK)
             mine = builder.add(state, here)
             p_u, p_v = code.at(u, I32, mine), code.at(v, I32, mine)
-            x = builder.shl(code.load(code.at(a, I32, here), ints), number(6))
-            now = x
-            if kind.count == 3:
-                now = builder.add(x, decay(code.load(p_u, ints), keep_u))
+            arriving = code.load(code.at(a, I32, here), ints)
+            x = builder.shl(arriving, number(6))
+            if kind.count < 3:
+                now, room = x, 1 << 17
+            else:
+                now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
+                escaped = builder.or_(
+                    escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
+                )
+            over = builder.add(arriving, number(room - 1))
+            escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
             code.store(now, p_u)
             y = code.load(p_v, ints)
             if kind.count > 1:
@@ -211,7 +221,9 @@ def update_lif(context, lanes, kind, a, keep, u, v, state, threshold, bias, fixe
             code.store(builder.select(fired, zero, clipped), p_v)
             mask = builder.bitcast(fired, I16)
             code.store(mask, code.at(sent, I16, builder.add(word, ir.Constant(I64, k))))
-        return clips
+        any_escaped = builder.icmp_signed("!=", escaped, zero)
+        flag = builder.icmp_signed("!=", builder.bitcast(any_escaped, I16), ir.Constant(I16, 0))
+        return builder.or_(clips, builder.shl(builder.zext(flag, I64), ir.Constant(I64, 62)))
 
     return signature, generate
 
