@@ -297,7 +297,7 @@ def list_frames(bits: AnyArray, reader: Reader, *, per_window: int, first: int) 
 def gather_of(laid: Layout, lag: int) -> Gather:
     """Return a layout as the kernel takes it."""
     return Gather(
-        runs=laid.runs, pixels=laid.starts, cells=laid.cells, weights=laid.weights, rows=laid.rows,
+        runs=laid.runs, starts=laid.starts, parts=laid.parts, cells=laid.cells, weights=laid.weights, rows=laid.rows,
         most=laid.most, safe=laid.safe, scaling=laid.scaling, lag=lag,
     )  # fmt: skip
 
@@ -354,7 +354,7 @@ def no_neurons() -> Neurons:
 def no_gather() -> Gather:
     """Return a projection that brings nothing, of the right types."""
     return Gather(
-        runs=np.empty((0, 3), dtype=np.int32), pixels=np.zeros(1, dtype=np.int64), cells=0,
+        runs=np.empty((0, 3), dtype=np.int32), starts=np.zeros(1, dtype=np.int64), parts=0, cells=0,
         weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
     )  # fmt: skip
 

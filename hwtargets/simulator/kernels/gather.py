@@ -15,12 +15,14 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.layout import SAFE_ROWS
-from hwtargets.simulator.kernels.vector import ESCAPED, copy_run, sum_rows, update_lif
+from hwtargets.simulator.kernels.vector import ESCAPED, add_rows, copy_run, scale_sums, update_lif
 from snndeploy.ir.arrays import AnyArray
 
 TILE_ROWS = 1 << 15
 """Weight rows listed at a time: 128 KB."""
 TILE_PIXELS = 256
+SLOTS = 64
+"""Sums of pixels and steps under way: 16 KB for 64 channels."""
 ROW_SLACK = 64
 """Words written beyond the end of a list."""
 
@@ -32,7 +34,8 @@ class Gather(NamedTuple):
 
     Attributes:
         runs: int32 [n, 3]: first cell, one past the last, what an event's number exceeds its row by.
-        pixels: int64 [pixels + 1]: pixel p has runs pixels[p] .. pixels[p + 1].
+        starts: int64 [pixels * parts + 1]: part i of the pixels has runs starts[i] .. starts[i + 1].
+        parts: of a pixel: runs whose weights are used together.
         cells: of one plane, a group of input channels.
         weights: int16, flat [planes, blocks, rows, width / 2], two channels per word.
         rows: weight rows of a block.
@@ -43,7 +46,8 @@ class Gather(NamedTuple):
     """
 
     runs: AnyArray
-    pixels: AnyArray
+    starts: AnyArray
+    parts: int
     cells: int
     weights: AnyArray
     rows: int
@@ -126,23 +130,30 @@ def advance(
     n_steps = frames.stop - frames.first
     n_items = frames.live.shape[0] * frames.pixels
     rows = np.empty(TILE_ROWS + gather.most * n_steps + ROW_SLACK, dtype=np.uint32)
-    bounds = np.empty((TILE_PIXELS, n_steps + 1), dtype=np.int64)
-    room = np.zeros(width + 16, dtype=np.int32)
+    bounds = np.empty((TILE_PIXELS, n_steps * gather.parts + 1), dtype=np.int32)
+    together = max(1, SLOTS // n_steps)
+    room = np.zeros((together * n_steps + 2) * width + 16, dtype=np.int32)
     aligned = -room.ctypes.data % 64 // 4
     acc = room[aligned : aligned + width]
+    sums = room[aligned + width :]
     clips = escaped = 0
     for plane in range(frames.planes):
         first = 0
         while first < n_items:
             stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
             for block in range(plane * frames.blocks, (plane + 1) * frames.blocks):
-                for item in range(first, stop):
-                    left = run_block(
-                        lanes, gather, neurons, frames, item, block,
-                        rows, bounds[item - first], acc, arrived, sent, fires,
-                    )  # fmt: skip
-                    clips += left & (ESCAPED - 1)
-                    escaped |= left & ESCAPED
+                for start in range(first, stop, together):
+                    end = min(start + together, stop)
+                    tile = bounds[start - first : end - first]
+                    add_parts(lanes, gather, frames, start, block, rows, tile, sums)
+                    for item in range(start, end):
+                        left = run_block(
+                            lanes, gather, neurons, frames, item, block, rows,
+                            tile[item - start], (item - start) * n_steps + 1, sums, acc,
+                            arrived, sent, fires,
+                        )  # fmt: skip
+                        clips += left & (ESCAPED - 1)
+                        escaped |= left & ESCAPED
             first = stop
     return clips | escaped
 
@@ -154,11 +165,11 @@ def list_tile(
 ) -> int:  # pragma: no cover  # fmt: skip
     """List the weight rows of pixels first .. of all windows until the tile is full; return its end.
 
-    bounds[i, k] says where in `rows` those of step frames.first + k of pixel first + i begin.
+    bounds[i, k * parts + j] says where in `rows` those of part j of step frames.first + k of pixel
+    first + i begin.
     """
     n_items = frames.live.shape[0] * frames.pixels
     stop = min(n_items, first + TILE_PIXELS)
-    shift = plane * gather.cells
     at = 0
     for item in range(first, stop):
         if at > TILE_ROWS:
@@ -166,31 +177,72 @@ def list_tile(
         window, pixel = item // frames.pixels, item % frames.pixels
         live, end = frames.live[window]
         for k in range(max(live, frames.first), min(end, frames.stop)):
-            bounds[item - first, k - frames.first] = at
-            if gather.rows and k >= gather.lag:
-                frame = window * lists.per_window + k - gather.lag - lists.first
-                for r in range(gather.pixels[pixel], gather.pixels[pixel + 1]):
-                    at += copy_run(
-                        lists.events,
-                        lists.starts[frame, shift + gather.runs[r, 0]],
-                        lists.starts[frame, shift + gather.runs[r, 1]],
-                        np.int64(gather.runs[r, 2]), rows, at,
-                    )  # fmt: skip
-            bounds[item - first, k - frames.first + 1] = at
+            place = (k - frames.first) * gather.parts
+            frame = window * lists.per_window + k - gather.lag - lists.first
+            bounds[item - first, place] = at
+            for part in range(gather.parts):
+                if k >= gather.lag:
+                    at = list_part(
+                        gather, lists, frame, plane, pixel * gather.parts + part, rows, at
+                    )
+                bounds[item - first, place + part + 1] = at
     return stop
+
+
+@njit(nogil=True, cache=True)
+def list_part(
+    gather: Gather, lists: Lists, frame: int, plane: int, part: int, rows: AnyArray, at: int
+) -> int:  # pragma: no cover
+    """List the weight rows of one part of a pixel in one frame from `at` on; return their end."""
+    shift = plane * gather.cells
+    for r in range(gather.starts[part], gather.starts[part + 1]):
+        start = lists.starts[frame, shift + gather.runs[r, 0]]
+        stop = lists.starts[frame, shift + gather.runs[r, 1]]
+        at += copy_run(lists.events, start, stop, np.int64(gather.runs[r, 2]), rows, at)
+    return at
+
+
+@njit(nogil=True, cache=True)
+def add_parts(
+    lanes: tuple[int, ...], gather: Gather, frames: Frames, first: int, block: int,
+    rows: AnyArray, bounds: AnyArray, sums: AnyArray,
+) -> None:  # pragma: no cover  # fmt: skip
+    """Add up the rows of some pixels from `first` on, part by part of the weights.
+
+    Args:
+        bounds: of these pixels; see `list_tile`.
+        sums: slot 0 is zero, then there is one per pixel and step.
+    """
+    origin = block * gather.rows * 16 * len(lanes)
+    n_steps = frames.stop - frames.first
+    for part in range(gather.parts):
+        for i in range(bounds.shape[0]):
+            live, end = frames.live[(first + i) // frames.pixels]
+            for k in range(
+                max(live, frames.first) - frames.first, min(end, frames.stop) - frames.first
+            ):
+                place, slot = k * gather.parts + part, i * n_steps + k + 1
+                at, last = bounds[i, place], bounds[i, place + 1]
+                before = slot if part else 0
+                while True:
+                    stop = min(last, at + gather.safe)
+                    add_rows(lanes, rows, at, stop, gather.weights, origin, sums, before, slot)
+                    if stop == last:
+                        break
+                    at, before = stop, slot
 
 
 @njit(nogil=True, cache=True)
 def run_block(
     lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, item: int, block: int,
-    rows: AnyArray, bounds: AnyArray, acc: AnyArray, arrived: AnyArray, sent: AnyArray, fires: bool,
+    rows: AnyArray, bounds: AnyArray, slot: int, sums: AnyArray, acc: AnyArray,
+    arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
     """Run the steps of one block of channels of one pixel; return how many v were clipped, and ESCAPED."""
     width = 32 * len(lanes)
     channels = width * frames.blocks * frames.planes
     window, pixel = item // frames.pixels, item % frames.pixels
     live, end = frames.live[window]
-    origin = block * gather.rows * (width // 2)
     fixed = pixel * neurons.per_pixel * channels + block * width
     state = item * neurons.carried * channels + block * width
     keep_u, keep_v = neurons.keep
@@ -199,14 +251,8 @@ def run_block(
         frame = (window * frames.steps + k) * frames.pixels + pixel
         here = frame * channels + block * width
         step = k - frames.first
-        n_rows = bounds[step + 1] - bounds[step]
-        if n_rows <= gather.safe:
-            sum_rows(
-                lanes, rows, bounds[step], bounds[step + 1], gather.weights, origin,
-                gather.scaling, acc,
-            )  # fmt: skip
-        else:
-            sum_parts(lanes, gather, rows[bounds[step] : bounds[step + 1]], origin, acc)
+        first, last = bounds[step * gather.parts], bounds[(step + 1) * gather.parts]
+        scale_sums(lanes, sums, slot + step, last - first, gather.scaling, acc)
         if not fires:
             for j in range(width):
                 arrived[here + j] += acc[j]
@@ -239,19 +285,3 @@ def run_block(
             neurons.log_u[here : here + width] = neurons.u[state : state + width]
             neurons.log_v[here : here + width] = neurons.v[state : state + width]
     return clips | escaped
-
-
-@njit(nogil=True, cache=True)
-def sum_parts(
-    lanes: tuple[int, ...], gather: Gather, rows: AnyArray, origin: int, acc: AnyArray
-) -> None:  # pragma: no cover
-    """Set acc [width] to the scaled sum of weight rows, added in parts that fit 16 bits."""
-    scale, zero, left, right = gather.scaling
-    total = np.full(len(acc), zero * len(rows), dtype=np.int64)
-    for start in range(0, len(rows), SAFE_ROWS):
-        stop = min(start + SAFE_ROWS, len(rows))
-        sum_rows(lanes, rows, start, stop, gather.weights, origin, (1, 0, 0, 0), acc)
-        for j in range(len(acc)):
-            total[j] += scale * acc[j]
-    for j in range(len(acc)):
-        acc[j] = (total[j] << left) >> right

@@ -26,6 +26,8 @@ LOW_BIAS = 128
 """Added to the low byte of a packed pair of weights, so that it is not negative."""
 MOST_WEIGHTS = 1 << 26
 """Weights that are laid out for one projection, zeros between merged groups included."""
+PART_BYTES = 24 << 10
+"""Weights of a block that are used together: they and the sums they go to stay in 32 KB."""
 SAFE_ROWS = 255
 """Rows of int8 whose sum fits 16 bits whatever they hold: 255 * 128 < 2^15."""
 
@@ -74,7 +76,7 @@ class Layout:
     Attributes:
         source: the arrangement of the source's neurons that the reader takes.
         pixels: of the target as this projection sees it; a dense one sees one pixel.
-        starts: [pixels + 1] pixel p has runs starts[p] .. starts[p + 1].
+        starts: [pixels * parts + 1]: part i has runs starts[i] .. starts[i + 1].
         lanes: width of a block in units of 32 channels.
         planes, blocks: groups of targets, and blocks of each.
         largest: bound of what arrives.
@@ -84,6 +86,7 @@ class Layout:
     reader: Reader
     runs: AnyArray
     starts: IntArray
+    parts: int
     cells: int
     weights: AnyArray
     rows: int
@@ -139,14 +142,15 @@ def lay_out(
     weight, used = merge(kernel, conv.groups // merged, merged)
     planes, n_out, _, _, c_in = weight.shape
     channels, height, width = conv.in_shape
-    runs, starts = list_runs(window, c_in)
+    padded = target.padded if planes == 1 else n_out
+    runs, starts, parts = list_runs(window, c_in, part_rows(padded))
     return _packed(
         weight.reshape(planes, n_out, -1),
         used if used is None else used.reshape(planes, n_out, -1),
         source=Image(channels=channels, pixels=height * width),
         reader=read_cells(window, Image(channels=channels, pixels=height * width), planes),
-        runs=runs, starts=starts, cells=window.cells[0] * window.cells[1],
-        padded=target.padded if planes == 1 else n_out,
+        runs=runs, starts=starts, parts=parts, cells=window.cells[0] * window.cells[1],
+        padded=padded,
         repeats=window.cell[0] * window.cell[1], exponent=exponent,
     )  # fmt: skip
 
@@ -164,12 +168,15 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
         weight[0, target.places()] = synapse.weight[:, pixel_first]
         used = np.zeros(weight.shape, dtype=np.bool_)
         used[0, target.places()] = True
+    reader = read_all(source, part_rows(n_out))
+    parts = len(reader.cells) - 1
+    cell = np.arange(parts)
     return _packed(
         weight,
         used,
-        source=source,
-        reader=read_all(source),
-        runs=np.array([[0, 1, 0]], dtype=np.int32), starts=np.array([0, 1]), cells=1,
+        source=source, reader=reader,
+        runs=np.stack([cell, cell + 1, np.zeros_like(cell)], axis=1).astype(np.int32),
+        starts=np.arange(parts + 1), parts=parts, cells=parts,
         padded=n_out, repeats=1, exponent=exponent,
     )  # fmt: skip
 
@@ -245,26 +252,33 @@ def merge(kernel: IntArray, planes: int, merged: int) -> tuple[IntArray, AnyArra
     return weight.reshape(flat), used.reshape(flat)
 
 
-def list_runs(window: Window, c_in: int) -> tuple[AnyArray, IntArray]:
-    """Return the runs of every target pixel: one per kernel row, or per place if it is dilated."""
-    n_rows, n_columns = window.cells
-    joined = window.dilation[1] == 1
-    width = window.kernel[1] if joined else 1
-    y, i, x, j = np.meshgrid(
-        *(np.arange(n) for n in (
-            window.out[0], window.kernel[0], window.out[1], 1 if joined else window.kernel[1]
-        )), indexing="ij",
-    )  # fmt: skip
+def part_rows(padded: int) -> int:
+    """Return how many rows of weights of a block are used together."""
+    return PART_BYTES // (64 if padded % 64 == 0 else 32)
+
+
+def list_runs(window: Window, c_in: int, at_once: int) -> tuple[AnyArray, IntArray, int]:
+    """Return the runs of every target pixel, where those of each of its parts start, and the parts.
+
+    A run is a row of the kernel; one place, if the kernel is dilated or its rows have too many
+    weights to be used at once. Parts are as many runs as can be.
+    """
+    k_h, k_w = window.kernel
+    joined = window.dilation[1] == 1 and k_w * c_in <= at_once
+    width, places = (k_w, 1) if joined else (1, k_w)
+    y, x, i, j = np.indices((*window.out, k_h, places)).reshape(4, -1)
     row = y * window.stride[0] - window.padding[0] + i * window.dilation[0]
     first = x * window.stride[1] - window.padding[1] + j * window.dilation[1]
+    n_rows, n_columns = window.cells
     start, stop = np.clip(first, 0, n_columns), np.clip(first + width, 0, n_columns)
-    base = (first - i * window.kernel[1] - j) * c_in
-    runs = np.stack([row * n_columns + start, row * n_columns + stop, base], axis=-1)
     exists = (row >= 0) & (row < n_rows) & (start < stop)
-    by_pixel = (0, 2, 1, 3)
-    listed = runs.transpose(*by_pixel, 4)[exists.transpose(by_pixel)]
-    per_pixel = exists.transpose(by_pixel).sum(axis=(2, 3)).reshape(-1)
-    return listed.astype(np.int32), np.concatenate([[0], np.cumsum(per_pixel)])
+    base = (first - i * k_w - j) * c_in
+    runs = np.stack([row * n_columns + start, row * n_columns + stop, base], axis=1)
+    together = max(1, at_once // (width * c_in))
+    parts = -(-k_h * places // together)
+    part = (y * window.out[1] + x) * parts + (i * places + j) // together
+    sizes = np.bincount(part[exists], minlength=window.out[0] * window.out[1] * parts)
+    return runs[exists].astype(np.int32), np.concatenate([[0], np.cumsum(sizes)]), parts
 
 
 def read_cells(window: Window, image: Image, planes: int) -> Reader:
@@ -292,13 +306,17 @@ def read_cells(window: Window, image: Image, planes: int) -> Reader:
     )
 
 
-def read_all(image: Image) -> Reader:
-    """Return the reader of an image as one cell, spikes numbered pixel * channels + channel."""
+def read_all(image: Image, at_once: int) -> Reader:
+    """Return the reader of an image, spikes numbered pixel * channels + channel.
+
+    Cells are as many words as have `at_once` neurons.
+    """
     first = np.repeat(np.arange(image.pixels) * image.channels, image.words)
     within = np.tile(np.arange(image.words) * WORD, image.pixels)
     n = image.pixels * image.words
+    cell = (first + within) // at_once
     return Reader(
-        cells=np.array([0, n]),
+        cells=np.concatenate([[0], np.cumsum(np.bincount(cell))]),
         words=np.arange(n, dtype=np.int32),
         masks=np.full(n, (1 << WORD) - 1, dtype=np.uint64),
         bases=(first + within).astype(np.uint32),
@@ -339,7 +357,7 @@ def common_factor(values: IntArray, low: int, high: int) -> int:
 
 def _packed(
     weight: IntArray, used: AnyArray | None, *, source: Image, reader: Reader, runs: AnyArray,
-    starts: IntArray, cells: int, padded: int, repeats: int, exponent: int,
+    starts: IntArray, parts: int, cells: int, padded: int, repeats: int, exponent: int,
 ) -> Layout | None:  # fmt: skip
     """Return the layout with weights [planes, outputs, rows] in blocks, if they fit."""
     planes, n_out, rows = weight.shape
@@ -356,14 +374,18 @@ def _packed(
         beyond = np.full((planes, padded - n_out, rows), -zero, dtype=np.int8)
         small = np.concatenate([small, beyond], axis=1)
     wide = small.astype(np.int32)
-    total, spread = wide.sum(axis=2), np.abs(wide).sum(axis=2)
-    one_sided = int((np.abs(total) + spread).max(initial=0)) // 2
+    each = -(-rows // parts)
+    sums = [
+        (np.abs(part.sum(axis=2)) + np.abs(part).sum(axis=2)).max(initial=0) // 2
+        for part in (wide[:, :, k : k + each] for k in range(0, rows, each))
+    ]
+    spread = np.abs(wide).sum(axis=2)
     return Layout(
-        source=source, reader=reader, runs=runs, starts=starts, cells=cells,
+        source=source, reader=reader, runs=runs, starts=starts, parts=parts, cells=cells,
         weights=pack_pairs(small.reshape(planes, -1, 32 * lanes, rows)), rows=rows, most=most,
-        safe=1 << 62 if one_sided * repeats < 1 << 15 else SAFE_ROWS,
+        safe=1 << 40 if 2 * max(sums) * repeats < 1 << 15 else SAFE_ROWS,
         scaling=(scale, zero * scale, max(exponent, 0), max(-exponent, 0)),
-        lanes=lanes, planes=planes, blocks=padded // (32 * lanes), pixels=len(starts) - 1,
+        lanes=lanes, planes=planes, blocks=padded // (32 * lanes), pixels=(len(starts) - 1) // parts,
         largest=shifted(scale * repeats * int((spread + abs(zero) * rows).max(initial=0)), exponent),
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def list_synapses(
     order = np.lexsort((place, number))
     return Listing(
         source=source,
-        reader=read_all(source),
+        reader=read_all(source, 1 << 62),
         rows=np.concatenate([[0], np.cumsum(np.bincount(number, minlength=source.n))]),
         synapses=(place * 256 + value % 256)[order].astype(np.uint32),
         sums=np.zeros(n_places, dtype=np.int16 if bound < 1 << 15 else np.int32),

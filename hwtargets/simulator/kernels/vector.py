@@ -49,6 +49,10 @@ class _Code:
         stored = self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer()))
         stored.align = 2
 
+    def wide(self, value: Any) -> Any:
+        """Return a signed number of 32 or 64 bits in 64."""
+        return value if value.type == I64 else self.builder.sext(value, I64)
+
     def splat(self, value: Any, n: int) -> Any:
         """Return a vector whose n lanes are all a value."""
         kind = ir.VectorType(value.type, n)
@@ -87,52 +91,80 @@ def constant(value: int, kind: Any, n: int) -> Any:
 
 
 @intrinsic
-def sum_rows(context, lanes, rows, first, last, weights, origin, scaling, acc):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
-    """Set acc[0 : 32 * len(lanes)] to the sum of the weight rows listed in rows[first:last].
+def add_rows(context, lanes, rows, first, last, weights, origin, sums, before, after):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
+    """Set sums [after] to sums [before] and the weight rows listed in rows[first:last].
 
     A word of `weights` [., width / 2], int16, holds two channels: 256 * high + low + LOW_BIAS, both
-    in int8. Sums of the words and of their upper bytes are kept modulo 2^16 in registers; the low
-    channels follow from both. Exact while every channel's sum fits 16 bits: in between, only
+    in int8. The words and their upper bytes are added modulo 2^16 in registers; the low channels
+    follow from both. Exact if the rows' sum fits 16 bits in every channel: on the way to it, only
     congruence counts.
 
     Args:
         lanes: tuple, see the module.
         rows: row numbers, uint32.
         weights: int16, flat; `origin` is where its row 0 starts.
-        scaling: (scale, zero, left, right): a sum s of n rows becomes
-            ((s * scale + zero * n) << left) >> right; 0 < scale < 2^15.
-        acc: int32; high channels are the upper half.
+        sums: int32, flat [., width].
     """
     half = 16 * lanes.count
-    signature = types.void(lanes, rows, first, last, weights, origin, scaling, acc)
+    signature = types.void(lanes, rows, first, last, weights, origin, sums, before, after)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = _Code(context, builder, signature, args)
-        _, rows, first, last, weights, origin, scaling, acc = code.args
+        _, rows, first, last, weights, origin, sums, before, after = code.args
         words, eight = ir.VectorType(I16, half), constant(8, I16, half)
+        ints, width = ir.VectorType(I32, half), ir.Constant(I64, 2 * half)
         origin = code.at(weights, I16, origin)
+        first, last = code.wide(first), code.wide(last)
 
-        def add(i: Any, sums: list[Any]) -> list[Any]:
+        def add(i: Any, values: list[Any]) -> list[Any]:
             row = builder.zext(builder.load(code.at(rows, I32, i)), I64)
-            place = code.at(origin, I16, builder.mul(row, ir.Constant(I64, half)))
-            word = code.load(place, words)
-            return [builder.add(sums[0], word), builder.add(sums[1], builder.ashr(word, eight))]
+            at = code.at(origin, I16, builder.mul(row, ir.Constant(I64, half)))
+            word = code.load(at, words)
+            return [builder.add(values[0], word), builder.add(values[1], builder.ashr(word, eight))]
 
         zero = constant(0, I16, half)
         total, high = code.loop(first, last, [zero, zero], add)
-        n = builder.trunc(builder.sub(last, first), I32)
-        bias = builder.mul(builder.trunc(n, I16), ir.Constant(I16, LOW_BIAS))
-        low = builder.sub(builder.sub(total, builder.shl(high, eight)), code.splat(bias, half))
-        scale, offset, left, right = (
+        n = builder.trunc(builder.sub(last, first), I16)
+        bias = code.splat(builder.mul(n, ir.Constant(I16, LOW_BIAS)), half)
+        low = builder.sub(builder.sub(total, builder.shl(high, eight)), bias)
+        before, after = builder.mul(before, width), builder.mul(after, width)
+        for k, part in enumerate((low, high)):
+            start = ir.Constant(I64, k * half)
+            old = code.load(code.at(sums, I32, builder.add(before, start)), ints)
+            new = builder.add(old, builder.sext(part, ints))
+            code.store(new, code.at(sums, I32, builder.add(after, start)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def scale_sums(context, lanes, sums, slot, n, scaling, acc):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
+    """Set acc [width] to sums [slot] of n rows, int32, scaled.
+
+    Args:
+        lanes: tuple, see the module.
+        scaling: (scale, zero, left, right): a sum s becomes
+            ((s * scale + zero * n) << left) >> right.
+    """
+    width = 32 * lanes.count
+    signature = types.void(lanes, sums, slot, n, scaling, acc)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = _Code(context, builder, signature, args)
+        _, sums, slot, n, scaling, acc = code.args
+        scale, zero, left, right = (
             builder.trunc(builder.extract_value(scaling, k), I32) for k in range(4)
         )
-        scale = code.splat(builder.and_(scale, ir.Constant(I32, (1 << 15) - 1)), half)
-        offset = code.splat(builder.mul(offset, n), half)
-        left, right = code.splat(left, half), code.splat(right, half)
-        for k, sums in enumerate((low, high)):
-            wide = builder.mul(builder.sext(sums, ir.VectorType(I32, half)), scale)
-            wide = builder.ashr(builder.shl(builder.add(wide, offset), left), right)
-            code.store(wide, code.at(acc, I32, ir.Constant(I64, k * half)))
+        zero = builder.mul(zero, builder.trunc(code.wide(n), I32))
+        scale, zero, left, right = (code.splat(x, CHUNK) for x in (scale, zero, left, right))
+        start = builder.mul(slot, ir.Constant(I64, width))
+        for k in range(0, width, CHUNK):
+            here = ir.Constant(I64, k)
+            at = code.at(sums, I32, builder.add(start, here))
+            value = builder.mul(code.load(at, ir.VectorType(I32, CHUNK)), scale)
+            value = builder.ashr(builder.shl(builder.add(value, zero), left), right)
+            code.store(value, code.at(acc, I32, here))
         return context.get_dummy_value()
 
     return signature, generate
@@ -278,7 +310,7 @@ def copy_run(context, events, start, stop, base, rows, at):  # type: ignore[no-u
         events, start, stop, base, rows, at = code.args
         ints, width = ir.VectorType(I32, CHUNK), ir.Constant(I64, CHUNK)
         shift = code.splat(builder.trunc(base, I32), CHUNK)
-        start, stop = (builder.sext(x, I64) if x.type != I64 else x for x in (start, stop))
+        start, stop = code.wide(start), code.wide(stop)
         n = builder.sub(stop, start)
 
         def copy(k: Any) -> None:
