@@ -285,7 +285,7 @@ class Firing:
 
 def list_frames(bits: AnyArray, reader: Reader, *, per_window: int, first: int) -> Lists:
     """Return the event lists of frames bits [n, words]."""
-    starts = np.empty((len(bits), len(reader.cells)), dtype=np.int32)
+    starts = np.empty((len(reader.cells), len(bits)), dtype=np.int32)
     bits = np.ascontiguousarray(bits)
     events = np.empty(count_bits(bits.reshape(-1)) + SLACK, dtype=np.uint32)
     list_events(
@@ -362,6 +362,6 @@ def no_gather() -> Gather:
 def no_lists() -> Lists:
     """Return lists of nothing, of the right types."""
     return Lists(
-        starts=np.zeros((0, 1), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
+        starts=np.zeros((1, 0), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
         per_window=0, first=0,
     )  # fmt: skip

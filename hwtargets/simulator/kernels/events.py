@@ -1,8 +1,8 @@
 """Spikes as bits, and lists of them: which neurons sent something, frame by frame.
 
 A node's spikes are words of 64 bits [frames, pixels, words], bit c % 64 of word c // 64 being
-channel c. A list holds the spikes of every frame cell by cell: `starts` [frames, cells + 1] says
-where those of a cell begin in `events`, uint32. What a cell is and what number stands for a spike
+channel c. A list holds the spikes of every frame cell by cell: `starts` [cells + 1, frames]
+says where those of a cell begin in `events`, uint32. What a cell is and what number stands for a spike
 is the reader's: it gives the words to visit, in order, cell by cell.
 """
 
@@ -43,19 +43,19 @@ def list_events(
         words: which word, int32.
         masks: which bits of it, uint64.
         bases: the number of its bit 0, uint32.
-        starts: int32 [frames, cells + 1], filled.
+        starts: int32 [cells + 1, frames], filled.
         events: uint32, filled; SLACK longer than needed.
     """
     at = 0
-    for row in range(starts.shape[0]):
+    for row in range(starts.shape[1]):
         frame = bits[row]
         for cell in range(len(cells) - 1):
-            starts[row, cell] = at
+            starts[cell, row] = at
             for k in range(cells[cell], cells[cell + 1]):
                 word = frame[words[k]] & masks[k]
                 if word:
                     at += list_bits(word, bases[k], events, at)
-        starts[row, len(cells) - 1] = at
+        starts[len(cells) - 1, row] = at
     return at
 
 

@@ -15,7 +15,14 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.layout import SAFE_ROWS
-from hwtargets.simulator.kernels.vector import ESCAPED, add_rows, copy_run, scale_sums, update_lif
+from hwtargets.simulator.kernels.vector import (
+    ESCAPED,
+    GROUP,
+    add_rows,
+    copy_run,
+    scale_sums,
+    update_lif,
+)
 from snndeploy.ir.arrays import AnyArray
 
 TILE_ROWS = 1 << 15
@@ -38,7 +45,7 @@ class Gather(NamedTuple):
         parts: of a pixel: runs whose weights are used together.
         cells: of one plane, a group of input channels.
         weights: int16, flat [planes, blocks, rows, width / 2], two channels per word.
-        rows: weight rows of a block.
+        rows: weight rows of a block, the last one empty.
         most: rows that a pixel can ask for in one step.
         safe: rows that may be added in 16 bits.
         scaling: (scale, zero, left, right).
@@ -58,7 +65,7 @@ class Gather(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Event lists of a source: step k of window w is row w * per_window + k - first of `starts`."""
+    """Event lists of a source: step k of window w is column w * per_window + k - first of `starts`."""
 
     starts: AnyArray
     events: AnyArray
@@ -130,7 +137,7 @@ def advance(
     n_steps = frames.stop - frames.first
     n_items = frames.live.shape[0] * frames.pixels
     rows = np.empty(TILE_ROWS + gather.most * n_steps + ROW_SLACK, dtype=np.uint32)
-    bounds = np.empty((TILE_PIXELS, n_steps * gather.parts + 1), dtype=np.int32)
+    bounds = np.zeros((TILE_PIXELS, max(1, gather.parts), n_steps + 1), dtype=np.int32)
     together = max(1, SLOTS // n_steps)
     room = np.zeros((together * n_steps + 2) * width + 16, dtype=np.int32)
     aligned = -room.ctypes.data % 64 // 4
@@ -145,7 +152,8 @@ def advance(
                 for start in range(first, stop, together):
                     end = min(start + together, stop)
                     tile = bounds[start - first : end - first]
-                    add_parts(lanes, gather, frames, start, block, rows, tile, sums)
+                    if gather.parts > 1:
+                        add_parts(lanes, gather, frames, start, block, rows, tile, sums)
                     for item in range(start, end):
                         left = run_block(
                             lanes, gather, neurons, frames, item, block, rows,
@@ -165,8 +173,8 @@ def list_tile(
 ) -> int:  # pragma: no cover  # fmt: skip
     """List the weight rows of pixels first .. of all windows until the tile is full; return its end.
 
-    bounds[i, k * parts + j] says where in `rows` those of part j of step frames.first + k of pixel
-    first + i begin.
+    bounds[i, j, k] says where in `rows` those of part j of step frames.first + k of pixel first + i
+    begin.
     """
     n_items = frames.live.shape[0] * frames.pixels
     stop = min(n_items, first + TILE_PIXELS)
@@ -176,16 +184,16 @@ def list_tile(
             return item
         window, pixel = item // frames.pixels, item % frames.pixels
         live, end = frames.live[window]
-        for k in range(max(live, frames.first), min(end, frames.stop)):
-            place = (k - frames.first) * gather.parts
-            frame = window * lists.per_window + k - gather.lag - lists.first
-            bounds[item - first, place] = at
-            for part in range(gather.parts):
+        for part in range(gather.parts):
+            here = bounds[item - first, part]
+            for k in range(max(live, frames.first), min(end, frames.stop)):
+                here[k - frames.first] = at
                 if k >= gather.lag:
+                    frame = window * lists.per_window + k - gather.lag - lists.first
                     at = list_part(
                         gather, lists, frame, plane, pixel * gather.parts + part, rows, at
                     )
-                bounds[item - first, place + part + 1] = at
+                here[k - frames.first + 1] = at
     return stop
 
 
@@ -193,13 +201,19 @@ def list_tile(
 def list_part(
     gather: Gather, lists: Lists, frame: int, plane: int, part: int, rows: AnyArray, at: int
 ) -> int:  # pragma: no cover
-    """List the weight rows of one part of a pixel in one frame from `at` on; return their end."""
+    """List the weight rows of one part of a pixel in one frame from `at` on; return their end.
+
+    The last row of a block, which is empty, fills the last group.
+    """
     shift = plane * gather.cells
+    first = at
     for r in range(gather.starts[part], gather.starts[part + 1]):
-        start = lists.starts[frame, shift + gather.runs[r, 0]]
-        stop = lists.starts[frame, shift + gather.runs[r, 1]]
+        start = lists.starts[shift + gather.runs[r, 0], frame]
+        stop = lists.starts[shift + gather.runs[r, 1], frame]
         at += copy_run(lists.events, start, stop, np.int64(gather.runs[r, 2]), rows, at)
-    return at
+    for k in range(GROUP):
+        rows[at + k] = gather.rows - 1
+    return first + (at - first + GROUP - 1) // GROUP * GROUP
 
 
 @njit(nogil=True, cache=True)
@@ -221,15 +235,24 @@ def add_parts(
             for k in range(
                 max(live, frames.first) - frames.first, min(end, frames.stop) - frames.first
             ):
-                place, slot = k * gather.parts + part, i * n_steps + k + 1
-                at, last = bounds[i, place], bounds[i, place + 1]
-                before = slot if part else 0
-                while True:
-                    stop = min(last, at + gather.safe)
-                    add_rows(lanes, rows, at, stop, gather.weights, origin, sums, before, slot)
-                    if stop == last:
-                        break
-                    at, before = stop, slot
+                slot = i * n_steps + k + 1
+                add_safely(
+                    lanes, gather, rows, bounds[i, part, k], bounds[i, part, k + 1], origin, sums,
+                    slot if part else 0, slot,
+                )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, inline="always")
+def add_safely(
+    lanes: tuple[int, ...], gather: Gather, rows: AnyArray, first: int, last: int, origin: int,
+    sums: AnyArray, before: int, after: int,
+) -> None:  # pragma: no cover  # fmt: skip
+    """Add rows[first:last], so many at a time that their sum fits 16 bits."""
+    stop = min(last, first + gather.safe)
+    add_rows(lanes, rows, first, stop, gather.weights, origin, sums, before, after)
+    while stop < last:
+        first, stop = stop, min(last, stop + gather.safe)
+        add_rows(lanes, rows, first, stop, gather.weights, origin, sums, after, after)
 
 
 @njit(nogil=True, cache=True)
@@ -243,6 +266,7 @@ def run_block(
     channels = width * frames.blocks * frames.planes
     window, pixel = item // frames.pixels, item % frames.pixels
     live, end = frames.live[window]
+    origin = block * gather.rows * (width // 2)
     fixed = pixel * neurons.per_pixel * channels + block * width
     state = item * neurons.carried * channels + block * width
     keep_u, keep_v = neurons.keep
@@ -251,32 +275,42 @@ def run_block(
         frame = (window * frames.steps + k) * frames.pixels + pixel
         here = frame * channels + block * width
         step = k - frames.first
-        first, last = bounds[step * gather.parts], bounds[(step + 1) * gather.parts]
-        scale_sums(lanes, sums, slot + step, last - first, gather.scaling, acc)
-        if not fires:
-            for j in range(width):
-                arrived[here + j] += acc[j]
-            continue
-        if len(arrived):
+        n, at = 0, slot + step
+        if gather.parts == 1:
+            first, last = bounds[0, step], bounds[0, step + 1]
+            n, at = last - first, 1
+            add_safely(lanes, gather, rows, first, last, origin, sums, 0, 1)
+        elif gather.scaling[1]:
+            for part in range(gather.parts):
+                n += bounds[part, step + 1] - bounds[part, step]
+        scaling = gather.scaling
+        if not fires or len(arrived):
+            scale_sums(lanes, sums, at, n, scaling, acc)
+            if not fires:
+                for j in range(width):
+                    arrived[here + j] += acc[j]
+                continue
             for j in range(width):
                 acc[j] += arrived[here + j]
+            scaling = (1, 0, 0, 0)
+        source, at = (acc, 0) if len(arrived) else (sums, at)
         if k in (0, live, frames.reset):
             neurons.u[state : state + width] = 0
             neurons.v[state : state + width] = 0
         word = frame * frames.words * 4 + block * (width // 16)
         if keep_u:
             left = update_lif(
-                lanes, (0, 0, 0), acc, neurons.keep, neurons.u, neurons.v, state,
+                lanes, (0, 0, 0), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,
             )  # fmt: skip
         elif keep_v < 4096:
             left = update_lif(
-                lanes, (0, 0), acc, neurons.keep, neurons.u, neurons.v, state,
+                lanes, (0, 0), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,
             )  # fmt: skip
         else:
             left = update_lif(
-                lanes, (0,), acc, neurons.keep, neurons.u, neurons.v, state,
+                lanes, (0,), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,
             )  # fmt: skip
         clips += left & (ESCAPED - 1)

@@ -26,10 +26,14 @@ LOW_BIAS = 128
 """Added to the low byte of a packed pair of weights, so that it is not negative."""
 MOST_WEIGHTS = 1 << 26
 """Weights that are laid out for one projection, zeros between merged groups included."""
+GROUP = 4
+"""Rows are added so many at a time."""
 PART_BYTES = 24 << 10
 """Weights of a block that are used together: they and the sums they go to stay in 32 KB."""
-SAFE_ROWS = 255
-"""Rows of int8 whose sum fits 16 bits whatever they hold: 255 * 128 < 2^15."""
+SAFE_ROWS = 252
+"""Rows of int8 whose sum fits 16 bits whatever they hold, in whole groups: 255 * 128 < 2^15."""
+ONE_PART_BYTES = 40 << 10
+"""Weights of a block that are not divided into parts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,13 +147,13 @@ def lay_out(
     planes, n_out, _, _, c_in = weight.shape
     channels, height, width = conv.in_shape
     padded = target.padded if planes == 1 else n_out
-    runs, starts, parts = list_runs(window, c_in, part_rows(padded))
+    runs, starts, parts, each = list_runs(window, c_in, part_rows(padded, weight[0, 0].size))
     return _packed(
         weight.reshape(planes, n_out, -1),
         used if used is None else used.reshape(planes, n_out, -1),
         source=Image(channels=channels, pixels=height * width),
         reader=read_cells(window, Image(channels=channels, pixels=height * width), planes),
-        runs=runs, starts=starts, parts=parts, cells=window.cells[0] * window.cells[1],
+        runs=runs, starts=starts, parts=parts, each=each, cells=window.cells[0] * window.cells[1],
         padded=padded,
         repeats=window.cell[0] * window.cell[1], exponent=exponent,
     )  # fmt: skip
@@ -168,7 +172,8 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
         weight[0, target.places()] = synapse.weight[:, pixel_first]
         used = np.zeros(weight.shape, dtype=np.bool_)
         used[0, target.places()] = True
-    reader = read_all(source, part_rows(n_out))
+    at_once = part_rows(n_out, synapse.n_in)
+    reader = read_all(source, at_once)
     parts = len(reader.cells) - 1
     cell = np.arange(parts)
     return _packed(
@@ -176,7 +181,7 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
         used,
         source=source, reader=reader,
         runs=np.stack([cell, cell + 1, np.zeros_like(cell)], axis=1).astype(np.int32),
-        starts=np.arange(parts + 1), parts=parts, cells=parts,
+        starts=np.arange(parts + 1), parts=parts, each=at_once, cells=parts,
         padded=n_out, repeats=1, exponent=exponent,
     )  # fmt: skip
 
@@ -252,12 +257,13 @@ def merge(kernel: IntArray, planes: int, merged: int) -> tuple[IntArray, AnyArra
     return weight.reshape(flat), used.reshape(flat)
 
 
-def part_rows(padded: int) -> int:
+def part_rows(padded: int, rows: int) -> int:
     """Return how many rows of weights of a block are used together."""
-    return PART_BYTES // (64 if padded % 64 == 0 else 32)
+    row = 64 if padded % 64 == 0 else 32
+    return (ONE_PART_BYTES if rows * row <= ONE_PART_BYTES else PART_BYTES) // row
 
 
-def list_runs(window: Window, c_in: int, at_once: int) -> tuple[AnyArray, IntArray, int]:
+def list_runs(window: Window, c_in: int, at_once: int) -> tuple[AnyArray, IntArray, int, int]:
     """Return the runs of every target pixel, where those of each of its parts start, and the parts.
 
     A run is a row of the kernel; one place, if the kernel is dilated or its rows have too many
@@ -278,7 +284,12 @@ def list_runs(window: Window, c_in: int, at_once: int) -> tuple[AnyArray, IntArr
     parts = -(-k_h * places // together)
     part = (y * window.out[1] + x) * parts + (i * places + j) // together
     sizes = np.bincount(part[exists], minlength=window.out[0] * window.out[1] * parts)
-    return runs[exists].astype(np.int32), np.concatenate([[0], np.cumsum(sizes)]), parts
+    return (
+        runs[exists].astype(np.int32),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        parts,
+        together * width * c_in,
+    )
 
 
 def read_cells(window: Window, image: Image, planes: int) -> Reader:
@@ -357,7 +368,7 @@ def common_factor(values: IntArray, low: int, high: int) -> int:
 
 def _packed(
     weight: IntArray, used: AnyArray | None, *, source: Image, reader: Reader, runs: AnyArray,
-    starts: IntArray, parts: int, cells: int, padded: int, repeats: int, exponent: int,
+    starts: IntArray, parts: int, each: int, cells: int, padded: int, repeats: int, exponent: int,
 ) -> Layout | None:  # fmt: skip
     """Return the layout with weights [planes, outputs, rows] in blocks, if they fit."""
     planes, n_out, rows = weight.shape
@@ -370,11 +381,8 @@ def _packed(
     if largest >= 1 << 31:
         return None
     lanes = 2 if padded % 64 == 0 else 1
-    if padded > n_out:
-        beyond = np.full((planes, padded - n_out, rows), -zero, dtype=np.int8)
-        small = np.concatenate([small, beyond], axis=1)
-    wide = small.astype(np.int32)
-    each = -(-rows // parts)
+    wide = np.full((planes, padded, rows + 1), -zero, dtype=np.int32)
+    wide[:, :n_out, :rows] = small
     sums = [
         (np.abs(part.sum(axis=2)) + np.abs(part).sum(axis=2)).max(initial=0) // 2
         for part in (wide[:, :, k : k + each] for k in range(0, rows, each))
@@ -382,7 +390,7 @@ def _packed(
     spread = np.abs(wide).sum(axis=2)
     return Layout(
         source=source, reader=reader, runs=runs, starts=starts, parts=parts, cells=cells,
-        weights=pack_pairs(small.reshape(planes, -1, 32 * lanes, rows)), rows=rows, most=most,
+        weights=pack_pairs(wide.reshape(planes, -1, 32 * lanes, rows + 1)), rows=rows + 1, most=most + GROUP * parts,
         safe=1 << 40 if 2 * max(sums) * repeats < 1 << 15 else SAFE_ROWS,
         scaling=(scale, zero * scale, max(exponent, 0), max(-exponent, 0)),
         lanes=lanes, planes=planes, blocks=padded // (32 * lanes), pixels=(len(starts) - 1) // parts,

@@ -50,7 +50,7 @@ def deliver_listed(
         for k in range(max(live, frames.first, scatter.lag), min(end, frames.stop)):
             frame = window * lists.per_window + k - scatter.lag - lists.first
             scatter.sums[:] = 0
-            add_rows(scatter, lists.events[lists.starts[frame, 0] : lists.starts[frame, 1]])
+            add_rows(scatter, lists.events[lists.starts[0, frame] : lists.starts[1, frame]])
             here = (window * frames.steps + k) * n
             for j in range(n):
                 arrived[here + j] += ((np.int32(scatter.sums[j]) * scale) << left) >> right

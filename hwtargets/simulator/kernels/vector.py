@@ -19,6 +19,8 @@ CHUNK = 16
 """Lanes of 32 bits that the neuron update and the event lists take at a time."""
 ESCAPED = 1 << 62
 """Flag: a current left the range in which the update is exact."""
+GROUP = 4
+"""Rows are added so many at a time."""
 LOW_BIAS = 128
 """What is added to the low byte of a packed weight, so that it is not negative."""
 
@@ -85,6 +87,24 @@ class _Code:
         return carried
 
 
+class _Scale:
+    """((s * scale + zero * n) << left) >> right of CHUNK sums s; scaling: those four numbers."""
+
+    def __init__(self, code: _Code, scaling: Any, n: Any) -> None:
+        builder = code.builder
+        scale, zero, left, right = (
+            builder.trunc(builder.extract_value(scaling, k), I32) for k in range(4)
+        )
+        zero = builder.mul(zero, builder.trunc(code.wide(n), I32))
+        self.builder = builder
+        self.numbers = [code.splat(x, CHUNK) for x in (scale, zero, left, right)]
+
+    def __call__(self, sums: Any) -> Any:
+        scale, zero, left, right = self.numbers
+        scaled = self.builder.add(self.builder.mul(sums, scale), zero)
+        return self.builder.ashr(self.builder.shl(scaled, left), right)
+
+
 def constant(value: int, kind: Any, n: int) -> Any:
     """Return a vector of n times the same number."""
     return ir.Constant(ir.VectorType(kind, n), [value] * n)
@@ -101,7 +121,7 @@ def add_rows(context, lanes, rows, first, last, weights, origin, sums, before, a
 
     Args:
         lanes: tuple, see the module.
-        rows: row numbers, uint32.
+        rows: row numbers, uint32, a multiple of GROUP of them.
         weights: int16, flat; `origin` is where its row 0 starts.
         sums: int32, flat [., width].
     """
@@ -117,13 +137,23 @@ def add_rows(context, lanes, rows, first, last, weights, origin, sums, before, a
         first, last = code.wide(first), code.wide(last)
 
         def add(i: Any, values: list[Any]) -> list[Any]:
-            row = builder.zext(builder.load(code.at(rows, I32, i)), I64)
-            at = code.at(origin, I16, builder.mul(row, ir.Constant(I64, half)))
-            word = code.load(at, words)
-            return [builder.add(values[0], word), builder.add(values[1], builder.ashr(word, eight))]
+            listed = builder.add(first, builder.mul(i, ir.Constant(I64, GROUP)))
+            parts: list[list[Any]] = [[], []]
+            for k in range(GROUP):
+                place = builder.add(listed, ir.Constant(I64, k))
+                row = builder.zext(builder.load(code.at(rows, I32, place)), I64)
+                at = code.at(origin, I16, builder.mul(row, ir.Constant(I64, half)))
+                word = code.load(at, words)
+                parts[0].append(word)
+                parts[1].append(builder.ashr(word, eight))
+            for part in parts:
+                while len(part) > 1:
+                    part.append(builder.add(part.pop(0), part.pop(0)))
+            return [builder.add(value, part[0]) for value, part in zip(values, parts, strict=True)]
 
         zero = constant(0, I16, half)
-        total, high = code.loop(first, last, [zero, zero], add)
+        groups = builder.sdiv(builder.sub(last, first), ir.Constant(I64, GROUP))
+        total, high = code.loop(ir.Constant(I64, 0), groups, [zero, zero], add)
         n = builder.trunc(builder.sub(last, first), I16)
         bias = code.splat(builder.mul(n, ir.Constant(I16, LOW_BIAS)), half)
         low = builder.sub(builder.sub(total, builder.shl(high, eight)), bias)
@@ -153,17 +183,12 @@ def scale_sums(context, lanes, sums, slot, n, scaling, acc):  # type: ignore[no-
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = _Code(context, builder, signature, args)
         _, sums, slot, n, scaling, acc = code.args
-        scale, zero, left, right = (
-            builder.trunc(builder.extract_value(scaling, k), I32) for k in range(4)
-        )
-        zero = builder.mul(zero, builder.trunc(code.wide(n), I32))
-        scale, zero, left, right = (code.splat(x, CHUNK) for x in (scale, zero, left, right))
+        scale = _Scale(code, scaling, n)
         start = builder.mul(slot, ir.Constant(I64, width))
         for k in range(0, width, CHUNK):
             here = ir.Constant(I64, k)
             at = code.at(sums, I32, builder.add(start, here))
-            value = builder.mul(code.load(at, ir.VectorType(I32, CHUNK)), scale)
-            value = builder.ashr(builder.shl(builder.add(value, zero), left), right)
+            value = scale(code.load(at, ir.VectorType(I32, CHUNK)))
             code.store(value, code.at(acc, I32, here))
         return context.get_dummy_value()
 
@@ -171,9 +196,27 @@ def scale_sums(context, lanes, sums, slot, n, scaling, acc):  # type: ignore[no-
 
 
 @intrinsic
-def update_lif(context, lanes, kind, a, keep, u, v, state, threshold, bias, fixed, sent, word):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
+def update_lif(
+    context,
+    lanes,
+    kind,
+    sums,
+    slot,
+    n,
+    scaling,
+    keep,
+    u,
+    v,
+    state,
+    threshold,
+    bias,
+    fixed,
+    sent,
+    word,
+):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
     """Take one step of a block of neurons; return how many v were clipped, and ESCAPED.
 
+        a = scaled sum
         u <- trunc(u * keep_u / 4096) + (a << 6)
         y <- clip(trunc(v * keep_v / 4096) + u + bias),  s <- y > threshold,  v <- 0 where s, else y
 
@@ -184,17 +227,23 @@ def update_lif(context, lanes, kind, a, keep, u, v, state, threshold, bias, fixe
     Args:
         lanes: tuple, see the module.
         kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0; of 3: any.
-        a: input int32 [width].
+        sums, slot, n, scaling: what arrives; see `scale_sums`.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
         threshold, bias: int32, flat, of this block from `fixed`.
         sent: uint16, flat: a bit per neuron, of this block from `word`.
     """
-    signature = types.int64(lanes, kind, a, keep, u, v, state, threshold, bias, fixed, sent, word)
+    signature = types.int64(
+        lanes, kind, sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed, sent, word
+    )
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = _Code(context, builder, signature, args)
-        _, _, a, keep, u, v, state, threshold, bias, fixed, sent, word = code.args
+        _, _, sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed, sent, word = (
+            code.args
+        )
+        scale = _Scale(code, scaling, n)
+        slot = builder.mul(slot, ir.Constant(I64, 32 * lanes.count))
         keep_u, keep_v = (
             code.splat(
                 builder.and_(
@@ -228,7 +277,7 @@ def update_lif(context, lanes, kind, a, keep, u, v, state, threshold, bias, fixe
             here = ir.Constant(I64, k * CHUNK)
             mine = builder.add(state, here)
             p_u, p_v = code.at(u, I32, mine), code.at(v, I32, mine)
-            arriving = code.load(code.at(a, I32, here), ints)
+            arriving = scale(code.load(code.at(sums, I32, builder.add(slot, here)), ints))
             x = builder.shl(arriving, number(6))
             if kind.count < 3:
                 now, room = x, 1 << 17
