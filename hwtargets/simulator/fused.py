@@ -210,12 +210,20 @@ class Chunked:
             self.sent[stage.population.name].others.clear()
             self.ran[stage.population.name] = run.result()
 
+    def _at_rest(self, stage: Stage) -> BoolArray:
+        """Return in which windows nothing can happen: no spike arrives, no bias, no low threshold."""
+        links = (*stage.before, *filter(None, [stage.fused]))
+        resting = np.full(len(self.windows), stage.is_quiet and not stage.within)
+        for link in links:
+            resting &= ~self.sent[link.source].in_windows()
+        return resting
+
     def _frames(self) -> int:
         return len(self.windows) * self.schedule.steps
 
     def _spans(self, stage: Stage, first: int, stop: int) -> Frames:
         """Return steps of all windows for a kernel that knows nothing of blocks."""
-        exists = self.exists(stage)
+        exists = self.exists(stage) & ~self._at_rest(stage)[:, None]
         begin = np.argmax(exists, axis=1)
         live = np.stack([begin, begin + exists.sum(axis=1)], axis=1)
         return Frames(
@@ -270,16 +278,15 @@ class Firing:
 
     def result(self) -> Ran:
         """Return what happened."""
-        recorded = self.stage.population.name in self.chunk.record
+        overflows = {"u_wraps": 0, "v_clips": int(self.clips)}
+        if self.stage.population.name not in self.chunk.record:
+            return Ran(spikes=NOTHING, states={}, overflows=overflows)
+        shape, places = (*self.sent.shape[:2], -1), self.stage.image.places()
         logs = {"u": self.neurons.log_u, "v": self.neurons.log_v}
-        shape = (*self.sent.shape[:2], -1)
-        places = self.stage.image.places()
         return Ran(
-            spikes=self.sent.as_values() if recorded else NOTHING,
-            states={s: log.reshape(shape)[:, :, places] for s, log in logs.items()}
-            if recorded
-            else {},
-            overflows={"u_wraps": 0, "v_clips": int(self.clips)},
+            spikes=self.sent.as_values(),
+            states={name: log.reshape(shape)[:, :, places] for name, log in logs.items()},
+            overflows=overflows,
         )
 
 

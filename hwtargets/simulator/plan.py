@@ -58,6 +58,12 @@ class Stage:
     fused: Link | None
     within: tuple[Link, ...]
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its neurons stay at rest if nothing arrives."""
+        lif = self.lif
+        return lif is not None and not lif.bias.any() and int(lif.threshold.min()) >= 0
+
 
 def plan(
     network: Network,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hwtargets.simulator.kernels.layout import Image
-from snndeploy.ir.arrays import AnyArray
+from snndeploy.ir.arrays import AnyArray, BoolArray
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +44,13 @@ class Sent:
         if image not in self.others:
             self.others[image] = packed(self.as_values(), image)[0]
         return self.others[image]
+
+    def in_windows(self) -> BoolArray:
+        """Return in which windows anything was sent."""
+        known = self.values if self.bits is None else self.bits
+        assert known is not None
+        found: BoolArray = known.any(axis=tuple(range(1, known.ndim)))
+        return found
 
     def any_from(self, step: int) -> bool:
         """Return whether anything was sent from a step of a window on."""

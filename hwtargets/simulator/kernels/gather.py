@@ -298,7 +298,7 @@ def run_block(
             neurons.u[state : state + width] = 0
             neurons.v[state : state + width] = 0
         word = frame * frames.words * 4 + block * (width // 16)
-        if keep_u:
+        if keep_u or len(neurons.log_u):
             left = update_lif(
                 lanes, (0, 0, 0), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
                 neurons.threshold, neurons.bias, fixed, sent, word,

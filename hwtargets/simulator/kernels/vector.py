@@ -226,7 +226,8 @@ def update_lif(
 
     Args:
         lanes: tuple, see the module.
-        kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0; of 3: any.
+        kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
+            u is not kept; of 3: any.
         sums, slot, n, scaling: what arrives; see `scale_sums`.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
@@ -286,9 +287,9 @@ def update_lif(
                 escaped = builder.or_(
                     escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
                 )
+                code.store(now, p_u)
             over = builder.add(arriving, number(room - 1))
             escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
-            code.store(now, p_u)
             y = code.load(p_v, ints)
             if kind.count > 1:
                 y = decay(y, keep_v)
