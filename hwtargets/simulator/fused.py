@@ -165,6 +165,8 @@ class Chunked:
             self._run_loop(parts)
         else:
             for stage, fire, a in parts:
+                if self._at_rest(stage).all():
+                    continue
                 link = stage.fused
                 steps = self.schedule.steps
                 lists = self.lists(self.sent[link.source], link, 0, steps) if link else None

@@ -197,7 +197,7 @@ def list_tile(
     return stop
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def list_part(
     gather: Gather, lists: Lists, frame: int, plane: int, part: int, rows: AnyArray, at: int
 ) -> int:  # pragma: no cover
@@ -216,7 +216,7 @@ def list_part(
     return first + (at - first + GROUP - 1) // GROUP * GROUP
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def add_parts(
     lanes: tuple[int, ...], gather: Gather, frames: Frames, first: int, block: int,
     rows: AnyArray, bounds: AnyArray, sums: AnyArray,
@@ -255,7 +255,7 @@ def add_safely(
         add_rows(lanes, rows, first, stop, gather.weights, origin, sums, after, after)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def run_block(
     lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, item: int, block: int,
     rows: AnyArray, bounds: AnyArray, slot: int, sums: AnyArray, acc: AnyArray,

@@ -28,8 +28,8 @@ MOST_WEIGHTS = 1 << 26
 """Weights that are laid out for one projection, zeros between merged groups included."""
 GROUP = 4
 """Rows are added so many at a time."""
-PART_BYTES = 24 << 10
-"""Weights of a block that are used together: they and the sums they go to stay in 32 KB."""
+PART_BYTES = 28 << 10
+"""Weights of a block that are used together: they and the sums they go to stay in 48 KB."""
 SAFE_ROWS = 252
 """Rows of int8 whose sum fits 16 bits whatever they hold, in whole groups: 255 * 128 < 2^15."""
 ONE_PART_BYTES = 40 << 10
@@ -173,6 +173,8 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
         used = np.zeros(weight.shape, dtype=np.bool_)
         used[0, target.places()] = True
     at_once = part_rows(n_out, synapse.n_in)
+    parts = -(-synapse.n_in // at_once)
+    at_once = -(-synapse.n_in // (parts * WORD)) * WORD
     reader = read_all(source, at_once)
     parts = len(reader.cells) - 1
     cell = np.arange(parts)
