@@ -97,6 +97,7 @@ class Chunked:
     record: tuple[str, ...]
     sent: dict[str, Sent]
     ran: dict[str, Ran] = field(default_factory=dict)
+    spans: dict[str, Frames] = field(default_factory=dict)
 
     def run(self, group: tuple[Stage, ...]) -> None:
         """Run a group of populations: in the kernels, on arrays if a current leaves its range."""
@@ -225,14 +226,17 @@ class Chunked:
 
     def _spans(self, stage: Stage, first: int, stop: int) -> Frames:
         """Return steps of all windows for a kernel that knows nothing of blocks."""
-        exists = self.exists(stage) & ~self._at_rest(stage)[:, None]
-        begin = np.argmax(exists, axis=1)
-        live = np.stack([begin, begin + exists.sum(axis=1)], axis=1)
-        return Frames(
-            live=live, steps=self.schedule.steps, first=first, stop=stop,
-            reset=self.schedule.model_start(stage.population.wave), pixels=stage.image.pixels,
-            planes=1, blocks=1, words=stage.image.words,
-        )  # fmt: skip
+        name = stage.population.name
+        if name not in self.spans:
+            exists = self.exists(stage) & ~self._at_rest(stage)[:, None]
+            begin = np.argmax(exists, axis=1)
+            self.spans[name] = Frames(
+                live=np.stack([begin, begin + exists.sum(axis=1)], axis=1),
+                steps=self.schedule.steps, first=first, stop=stop,
+                reset=self.schedule.model_start(stage.population.wave),
+                pixels=stage.image.pixels, planes=1, blocks=1, words=stage.image.words,
+            )  # fmt: skip
+        return self.spans[name]._replace(first=first, stop=stop)
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

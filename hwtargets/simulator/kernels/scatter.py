@@ -44,7 +44,8 @@ def deliver_listed(
 ) -> None:  # pragma: no cover
     """Add what arrives in some steps to `arrived`, int32, flat [windows, steps, places]."""
     n = len(scatter.sums)
-    scale, left, right = np.int32(scatter.scaling[0]), scatter.scaling[1], scatter.scaling[2]
+    scale, left, right = scatter.scaling
+    factor = np.int32(scale << left)
     for window in range(frames.live.shape[0]):
         live, end = frames.live[window]
         for k in range(max(live, frames.first, scatter.lag), min(end, frames.stop)):
@@ -52,8 +53,12 @@ def deliver_listed(
             scatter.sums[:] = 0
             add_rows(scatter, lists.events[lists.starts[0, frame] : lists.starts[1, frame]])
             here = (window * frames.steps + k) * n
-            for j in range(n):
-                arrived[here + j] += ((np.int32(scatter.sums[j]) * scale) << left) >> right
+            if right:
+                for j in range(n):
+                    arrived[here + j] += ((scatter.sums[j] * scale) << left) >> right
+            else:
+                for j in range(n):
+                    arrived[here + j] += np.int32(scatter.sums[j] * factor)
 
 
 @njit(nogil=True, cache=True)
