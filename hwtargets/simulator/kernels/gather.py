@@ -141,27 +141,18 @@ def advance(
     together = max(1, SLOTS // n_steps)
     room = np.zeros((together * n_steps + 2) * width + 16, dtype=np.int32)
     aligned = -room.ctypes.data % 64 // 4
-    acc = room[aligned : aligned + width]
-    sums = room[aligned + width :]
+    sums = room[aligned : len(room) - 16 + aligned]
     clips = escaped = 0
     for plane in range(frames.planes):
         first = 0
         while first < n_items:
             stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
-            for block in range(plane * frames.blocks, (plane + 1) * frames.blocks):
-                for start in range(first, stop, together):
-                    end = min(start + together, stop)
-                    tile = bounds[start - first : end - first]
-                    if gather.parts > 1:
-                        add_parts(lanes, gather, frames, start, block, rows, tile, sums)
-                    for item in range(start, end):
-                        left = run_block(
-                            lanes, gather, neurons, frames, item, block, rows,
-                            tile[item - start], (item - start) * n_steps + 1, sums, acc,
-                            arrived, sent, fires,
-                        )  # fmt: skip
-                        clips += left & (ESCAPED - 1)
-                        escaped |= left & ESCAPED
+            left = run_tile(
+                lanes, gather, neurons, frames, plane, first, stop, rows, bounds, sums,
+                arrived, sent, fires,
+            )  # fmt: skip
+            clips += left & (ESCAPED - 1)
+            escaped |= left & ESCAPED
             first = stop
     return clips | escaped
 
@@ -216,106 +207,106 @@ def list_part(
     return first + (at - first + GROUP - 1) // GROUP * GROUP
 
 
-@njit(nogil=True, cache=True, inline="always")
-def add_parts(
-    lanes: tuple[int, ...], gather: Gather, frames: Frames, first: int, block: int,
-    rows: AnyArray, bounds: AnyArray, sums: AnyArray,
-) -> None:  # pragma: no cover  # fmt: skip
-    """Add up the rows of some pixels from `first` on, part by part of the weights.
-
-    Args:
-        bounds: of these pixels; see `list_tile`.
-        sums: slot 0 is zero, then there is one per pixel and step.
-    """
-    origin = block * gather.rows * 16 * len(lanes)
-    n_steps = frames.stop - frames.first
-    for part in range(gather.parts):
-        for i in range(bounds.shape[0]):
-            live, end = frames.live[(first + i) // frames.pixels]
-            for k in range(
-                max(live, frames.first) - frames.first, min(end, frames.stop) - frames.first
-            ):
-                slot = i * n_steps + k + 1
-                add_safely(
-                    lanes, gather, rows, bounds[i, part, k], bounds[i, part, k + 1], origin, sums,
-                    slot if part else 0, slot,
-                )  # fmt: skip
-
-
-@njit(nogil=True, cache=True, inline="always")
-def add_safely(
-    lanes: tuple[int, ...], gather: Gather, rows: AnyArray, first: int, last: int, origin: int,
-    sums: AnyArray, before: int, after: int,
-) -> None:  # pragma: no cover  # fmt: skip
-    """Add rows[first:last], so many at a time that their sum fits 16 bits."""
-    stop = min(last, first + gather.safe)
-    add_rows(lanes, rows, first, stop, gather.weights, origin, sums, before, after)
-    while stop < last:
-        first, stop = stop, min(last, stop + gather.safe)
-        add_rows(lanes, rows, first, stop, gather.weights, origin, sums, after, after)
-
-
-@njit(nogil=True, cache=True, inline="always")
-def run_block(
-    lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, item: int, block: int,
-    rows: AnyArray, bounds: AnyArray, slot: int, sums: AnyArray, acc: AnyArray,
+@njit(nogil=True, cache=True)
+def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in registers
+    lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, plane: int,
+    first: int, stop: int, rows: AnyArray, bounds: AnyArray, sums: AnyArray,
     arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """Run the steps of one block of channels of one pixel; return how many v were clipped, and ESCAPED."""
+    """Run pixels first .. stop of all windows block by block; see `advance`.
+
+    A few pixels at a time, the rows of all their steps are added part by part of the weights, each
+    sum in a slot of its own; a projection of one part adds them as the neurons need them.
+
+    Args:
+        bounds: see `list_tile`.
+        sums: int32, flat [slots, width]: slot 0 is zero, the others are filled.
+    """
     width = 32 * len(lanes)
     channels = width * frames.blocks * frames.planes
-    window, pixel = item // frames.pixels, item % frames.pixels
-    live, end = frames.live[window]
-    origin = block * gather.rows * (width // 2)
-    fixed = pixel * neurons.per_pixel * channels + block * width
-    state = item * neurons.carried * channels + block * width
-    keep_u, keep_v = neurons.keep
+    steps, pixels, words, reset = frames.steps, frames.pixels, 4 * frames.words, frames.reset
+    begin, n_steps = frames.first, frames.stop - frames.first
+    weights, parts, safe, scaling = gather.weights, gather.parts, gather.safe, gather.scaling
+    u, v, threshold, bias = neurons.u, neurons.v, neurons.threshold, neurons.bias
+    log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
+    per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
+    kind = 3 if keep[0] or len(log_u) else 2 if keep[1] < 4096 else 1
+    together = max(1, SLOTS // n_steps)
+    has_more = len(arrived) > 0
+    spare = together * n_steps + 1
     clips = escaped = 0
-    for k in range(max(live, frames.first), min(end, frames.stop)):
-        frame = (window * frames.steps + k) * frames.pixels + pixel
-        here = frame * channels + block * width
-        step = k - frames.first
-        n, at = 0, slot + step
-        if gather.parts == 1:
-            first, last = bounds[0, step], bounds[0, step + 1]
-            n, at = last - first, 1
-            add_safely(lanes, gather, rows, first, last, origin, sums, 0, 1)
-        elif gather.scaling[1]:
-            for part in range(gather.parts):
-                n += bounds[part, step + 1] - bounds[part, step]
-        scaling = gather.scaling
-        if not fires or len(arrived):
-            scale_sums(lanes, sums, at, n, scaling, acc)
-            if not fires:
-                for j in range(width):
-                    arrived[here + j] += acc[j]
-                continue
-            for j in range(width):
-                acc[j] += arrived[here + j]
-            scaling = (1, 0, 0, 0)
-        source, at = (acc, 0) if len(arrived) else (sums, at)
-        if k in (0, live, frames.reset):
-            neurons.u[state : state + width] = 0
-            neurons.v[state : state + width] = 0
-        word = frame * frames.words * 4 + block * (width // 16)
-        if keep_u or len(neurons.log_u):
-            left = update_lif(
-                lanes, (0, 0, 0), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
-                neurons.threshold, neurons.bias, fixed, sent, word,
-            )  # fmt: skip
-        elif keep_v < 4096:
-            left = update_lif(
-                lanes, (0, 0), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
-                neurons.threshold, neurons.bias, fixed, sent, word,
-            )  # fmt: skip
-        else:
-            left = update_lif(
-                lanes, (0,), source, at, n, scaling, neurons.keep, neurons.u, neurons.v, state,
-                neurons.threshold, neurons.bias, fixed, sent, word,
-            )  # fmt: skip
-        clips += left & (ESCAPED - 1)
-        escaped |= left & ESCAPED
-        if len(neurons.log_u):
-            neurons.log_u[here : here + width] = neurons.u[state : state + width]
-            neurons.log_v[here : here + width] = neurons.v[state : state + width]
+    for block in range(plane * frames.blocks, (plane + 1) * frames.blocks):
+        origin = block * gather.rows * (width // 2)
+        for start in range(first, stop, together):
+            end = min(start + together, stop)
+            for part in range(parts if parts > 1 else 0):
+                for item in range(start, end):
+                    window = item // pixels
+                    for k in range(
+                        max(spans[window, 0] - begin, 0), min(spans[window, 1] - begin, n_steps)
+                    ):
+                        slot = (item - start) * n_steps + k + 1
+                        at, last = bounds[item - first, part, k], bounds[item - first, part, k + 1]
+                        middle = min(last, at + safe)
+                        before = slot if part else 0
+                        add_rows(lanes, rows, at, middle, weights, origin, sums, before, slot)
+                        while middle < last:
+                            at, middle = middle, min(last, middle + safe)
+                            add_rows(lanes, rows, at, middle, weights, origin, sums, slot, slot)
+            for item in range(start, end):
+                window, pixel = item // pixels, item % pixels
+                live = spans[window, 0]
+                fixed = pixel * per_pixel * channels + block * width
+                state = item * carried * channels + block * width
+                for k in range(max(live - begin, 0), min(spans[window, 1] - begin, n_steps)):
+                    frame = (window * steps + begin + k) * pixels + pixel
+                    here = frame * channels + block * width
+                    n, slot = 0, (item - start) * n_steps + k + 1
+                    if parts == 1:
+                        at, last = bounds[item - first, 0, k], bounds[item - first, 0, k + 1]
+                        n, slot = last - at, 1
+                        middle = min(last, at + safe)
+                        add_rows(lanes, rows, at, middle, weights, origin, sums, 0, 1)
+                        while middle < last:
+                            at, middle = middle, min(last, middle + safe)
+                            add_rows(lanes, rows, at, middle, weights, origin, sums, 1, 1)
+                    elif scaling[1]:
+                        for part in range(parts):
+                            n += bounds[item - first, part, k + 1] - bounds[item - first, part, k]
+                    factors = scaling
+                    if has_more:
+                        scale_sums(lanes, sums, slot, n, scaling, spare)
+                        slot, factors = spare, (1, 0, 0, 0)
+                        for j in range(width):
+                            sums[spare * width + j] += arrived[here + j]
+                        if not fires:
+                            for j in range(width):
+                                arrived[here + j] = sums[spare * width + j]
+                            continue
+                    if begin + k == 0 or begin + k == live or begin + k == reset:
+                        for j in range(width):
+                            u[state + j] = 0
+                            v[state + j] = 0
+                    word = frame * words + block * (width // 16)
+                    if kind == 3:
+                        left = update_lif(
+                            lanes, (0, 0, 0), sums, slot, n, factors, keep, u, v, state,
+                            threshold, bias, fixed, sent, word,
+                        )  # fmt: skip
+                    elif kind == 2:
+                        left = update_lif(
+                            lanes, (0, 0), sums, slot, n, factors, keep, u, v, state,
+                            threshold, bias, fixed, sent, word,
+                        )  # fmt: skip
+                    else:
+                        left = update_lif(
+                            lanes, (0,), sums, slot, n, factors, keep, u, v, state,
+                            threshold, bias, fixed, sent, word,
+                        )  # fmt: skip
+                    clips += left & (ESCAPED - 1)
+                    escaped |= left & ESCAPED
+                    if len(log_u):
+                        for j in range(width):
+                            log_u[here + j] = u[state + j]
+                            log_v[here + j] = v[state + j]
     return clips | escaped

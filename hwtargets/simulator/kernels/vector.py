@@ -169,8 +169,8 @@ def add_rows(context, lanes, rows, first, last, weights, origin, sums, before, a
 
 
 @intrinsic
-def scale_sums(context, lanes, sums, slot, n, scaling, acc):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
-    """Set acc [width] to sums [slot] of n rows, int32, scaled.
+def scale_sums(context, lanes, sums, slot, n, scaling, after):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
+    """Set sums [after] to sums [slot] of n rows, scaled.
 
     Args:
         lanes: tuple, see the module.
@@ -178,18 +178,18 @@ def scale_sums(context, lanes, sums, slot, n, scaling, acc):  # type: ignore[no-
             ((s * scale + zero * n) << left) >> right.
     """
     width = 32 * lanes.count
-    signature = types.void(lanes, sums, slot, n, scaling, acc)
+    signature = types.void(lanes, sums, slot, n, scaling, after)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = _Code(context, builder, signature, args)
-        _, sums, slot, n, scaling, acc = code.args
+        _, sums, slot, n, scaling, after = code.args
         scale = _Scale(code, scaling, n)
-        start = builder.mul(slot, ir.Constant(I64, width))
+        start, goal = (builder.mul(x, ir.Constant(I64, width)) for x in (slot, after))
         for k in range(0, width, CHUNK):
             here = ir.Constant(I64, k)
             at = code.at(sums, I32, builder.add(start, here))
             value = scale(code.load(at, ir.VectorType(I32, CHUNK)))
-            code.store(value, code.at(acc, I32, here))
+            code.store(value, code.at(sums, I32, builder.add(goal, here)))
         return context.get_dummy_value()
 
     return signature, generate
