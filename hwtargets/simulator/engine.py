@@ -8,6 +8,7 @@ answers are the same.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from hwtargets.simulator import arrays
 from hwtargets.simulator.ran import Ran
@@ -16,11 +17,14 @@ from hwtargets.simulator.windows import Schedule, schedule_of
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
 CHUNK_CELLS = 1 << 22
 """Neurons x steps that a chunk holds: a few arrays of 16 MB."""
-KERNEL_CELLS = 1 << 22
-"""Neurons x steps of a run from which on the kernels are worth being loaded."""
+CELL_WORK = 100
+"""Products that take as long as a step of a neuron on arrays."""
+KERNEL_WORK = 1 << 33
+"""Products from which on a run takes longer on arrays, a second or two, than to load the kernels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -64,7 +68,8 @@ def simulate(
     per_window = schedule.steps * sum(node.n for node in network.nodes.values())
     chunks = schedule.chunks(max(1, chunk_cells // per_window))
     if kernels is None:
-        kernels = per_window * schedule.n_samples >= KERNEL_CELLS
+        frames = schedule.steps * schedule.n_samples
+        kernels = frames * work_per_step(network) >= KERNEL_WORK
     if kernels:
         from hwtargets.simulator.fused import FusedRun
 
@@ -77,6 +82,25 @@ def simulate(
     for windows in chunks:
         sent, ran = arrays.run_chunk(inputs, groups, schedule, windows, record)
         yield checked(schedule, Chunk(windows=windows, sent=sent, ran=ran))
+
+
+def work_per_step(network: Network) -> int:
+    """Return about how many products a step takes on arrays."""
+    neurons = sum(node.n for node in network.nodes.values())
+    return CELL_WORK * neurons + sum(products(p.synapse) for p in network.projections)
+
+
+def products(synapse: Synapse) -> int:
+    """Return how many products the sums of a step take."""
+    match synapse:
+        case Conv():
+            return synapse.n_out * synapse.weight[0].size
+        case Pool():
+            return synapse.n_out * synapse.kernel[0] * synapse.kernel[1]
+        case Dense() | Sparse() | OneToOne():
+            return synapse.weight.size
+        case _:
+            assert_never(synapse)
 
 
 def checked(schedule: Schedule, chunk: Chunk) -> Chunk:

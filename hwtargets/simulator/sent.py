@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hwtargets.simulator.kernels.layout import Image
-from snndeploy.ir.arrays import AnyArray, BoolArray
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +44,20 @@ class Sent:
         if image not in self.others:
             self.others[image] = packed(self.as_values(), image)[0]
         return self.others[image]
+
+    def per_class(self, groups: int, pixels: int) -> IntArray:
+        """Return spikes per frame and class [windows * steps, groups * pixels].
+
+        A class is the channels of one group at one pixel; a single class is all neurons.
+        """
+        n_frames = self.shape[0] * self.shape[1]
+        if self.bits is not None and groups == 1 and pixels in (1, self.image.pixels):
+            spikes = np.bitwise_count(self.bits).sum(axis=3, dtype=np.int64)
+            per_pixel = spikes.reshape(n_frames, self.image.pixels)
+            return per_pixel if pixels > 1 else per_pixel.sum(axis=1, keepdims=True)
+        active = self.as_values().reshape(n_frames, groups, -1, pixels) != 0
+        found: IntArray = active.sum(axis=2, dtype=np.int64)
+        return found.reshape(n_frames, groups * pixels)
 
     def in_windows(self) -> BoolArray:
         """Return in which windows anything was sent."""

@@ -99,3 +99,28 @@ def unpack(bits: AnyArray, channels: int, values: AnyArray) -> None:  # pragma: 
                     n = list_bits(word, np.uint32(64 * k), found, 0)
                     for i in range(n):
                         values[frame, found[i] * pixels + pixel] = 1
+
+
+@njit(nogil=True, cache=True)
+def tally_spikes(
+    bits: AnyArray, rows: AnyArray, costs: AnyArray, total: AnyArray
+) -> None:  # pragma: no cover
+    """Add the costs of every spike to its row.
+
+    Args:
+        bits: uint64 [frames, words].
+        rows: int32 [words * 64]: the row of each bit's neuron.
+        costs: int32 [words * 64, 4]: what its spike costs, four kinds.
+        total: int64 [frames, rows, 4], added to.
+    """
+    found = np.empty(128, dtype=np.uint32)
+    for frame in range(bits.shape[0]):
+        for k in range(bits.shape[1]):
+            word = bits[frame, k]
+            if word:
+                n = list_bits(word, np.uint32(64 * k), found, 0)
+                for i in range(n):
+                    bit = found[i]
+                    row = rows[bit]
+                    for kind in range(4):
+                        total[frame, row, kind] += costs[bit, kind]
