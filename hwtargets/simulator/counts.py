@@ -17,7 +17,7 @@ from hwtargets.simulator.fanout import class_fan_out, classes, per_neuron, tally
 from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
-from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.arrays import BoolArray, IntArray
 from snndeploy.ir.network import Network, Projection
 from snndeploy.ir.placement import CoreSlice, Placement
 
@@ -177,7 +177,7 @@ def _rows(network: Network, placement: Placement) -> dict[str, tuple[CoreRow, ..
 
 def either(a: BoolArray, b: BoolArray, n: int) -> BoolArray:
     """Return a or b, flags [F, groups, pixels] of n neurons, in classes fine enough for both."""
-    if a.shape == b.shape or 1 == a[0].size or 1 == b[0].size:
+    if a.shape == b.shape or a[0].size == 1 or b[0].size == 1:
         return a | b
     return _expanded(a, n) | _expanded(b, n)
 

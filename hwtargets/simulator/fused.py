@@ -12,8 +12,8 @@ from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import Scatter, deliver_listed
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.lif import INT32_MAX
-from hwtargets.simulator.plan import Link, Stage, image_of, plan
 from hwtargets.simulator.neuron import kernel
+from hwtargets.simulator.plan import Link, Stage, image_of, plan
 from hwtargets.simulator.ran import Ran, Run, start
 from hwtargets.simulator.sent import Sent, packed
 from hwtargets.simulator.windows import Schedule

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.layout import SAFE_ROWS
 from hwtargets.simulator.kernels.vector import (
     ESCAPED,
     GROUP,

@@ -37,7 +37,7 @@ def list_synapses(
     weight = synapse.weight // scale
     bound = int(np.bincount(targets, np.abs(weight), minlength=1).max())
     largest = (bound * scale) << max(exponent, 0)
-    small = -256 <= weight.min(initial=0) and weight.max(initial=0) <= 254
+    small = weight.min(initial=0) >= -256 and weight.max(initial=0) <= 254
     if n_places >= 1 << 24 or not small or largest >= 1 << 31 or abs(exponent) > 30:
         return None
     first = np.clip(weight, -128, 127)

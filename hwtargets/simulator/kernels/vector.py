@@ -213,7 +213,7 @@ def update_lif(
     fixed,
     sent,
     word,
-):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG001, D417
+):  # type: ignore[no-untyped-def]
     """Take one step of a block of neurons; return how many v were clipped, and ESCAPED.
 
         a = scaled sum
