@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwtargets.simulator.deliver import delivery
-from hwtargets.simulator.kernels.layout import Image
+from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.neuron import kernel
 from hwtargets.simulator.ran import Kernel, Ran, start
 from hwtargets.simulator.sent import Sent

@@ -30,7 +30,7 @@ class CoreRow:
     """One row of the table: a slice on its core, or a source on the host.
 
     Attributes:
-        routes: per neuron of the slice its spike, its messages and their hops along x and y, [n, 4].
+        routes: per neuron of the slice its spike, messages and their hops along x and y, [n, 4].
         reads: values the host reads of it per step.
     """
 
@@ -194,7 +194,8 @@ def class_sizes(row: CoreRow, n: int, shape: tuple[int, ...]) -> IntArray:
     groups, pixels = shape
     inside = np.zeros(n, dtype=np.int64)
     inside[row.start : row.stop] = 1
-    return inside.reshape(groups, -1, pixels).sum(axis=1).reshape(-1)
+    sizes: IntArray = inside.reshape(groups, -1, pixels).sum(axis=1).reshape(-1)
+    return sizes
 
 
 def travelled(sent: Sent, rows: tuple[CoreRow, ...]) -> IntArray:

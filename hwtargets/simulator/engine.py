@@ -24,7 +24,7 @@ CHUNK_CELLS = 1 << 22
 CELL_WORK = 100
 """Products that take as long as a step of a neuron on arrays."""
 KERNEL_WORK = 1 << 33
-"""Products from which on a run takes longer on arrays, a second or two, than to load the kernels."""
+"""Products that take longer on arrays, a second or two, than it takes to load the kernels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -94,11 +94,11 @@ def products(synapse: Synapse) -> int:
     """Return how many products the sums of a step take."""
     match synapse:
         case Conv():
-            return synapse.n_out * synapse.weight[0].size
+            return synapse.n_out * int(synapse.weight[0].size)
         case Pool():
             return synapse.n_out * synapse.kernel[0] * synapse.kernel[1]
         case Dense() | Sparse() | OneToOne():
-            return synapse.weight.size
+            return int(synapse.weight.size)
         case _:
             assert_never(synapse)
 

@@ -11,7 +11,8 @@ from math import prod
 import numpy as np
 
 from hwtargets.simulator.deliver import delivery, largest_sum
-from hwtargets.simulator.kernels.layout import Image, Layout, lay_out
+from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.layout import Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
 from hwtargets.simulator.lif import Constants, constants
 from hwtargets.simulator.windows import Schedule, in_order
@@ -75,6 +76,9 @@ def plan(
     """Return groups of populations in order of execution.
 
     Args:
+        network: what is to run.
+        schedule: and when.
+        images: how every node's neurons are arranged.
         peaks: the largest absolute value of each node.
         plain: nodes that send nothing but 0 and 1.
     """
@@ -118,7 +122,7 @@ def _stage(
     projections = network.into(population.name)
     image = images[population.name]
     links = [
-        (p, _link(p, schedule, images[p.source], image, peaks[p.source], p.source in plain))
+        (p, _link(p, schedule, images[p.source], image, peaks[p.source], plain))
         for p in projections
     ]
     before = [link for p, link in links if p.source not in group]
@@ -139,9 +143,9 @@ def _link(
     source: Image,
     target: Image,
     peak: int,
-    is_plain: bool,
+    plain: set[str],
 ) -> Link:
-    laid = _laid(projection, source, target) if is_plain else None
+    laid = _laid(projection, source, target) if projection.source in plain else None
     return Link(
         projection=projection,
         lag=schedule.lag(projection),

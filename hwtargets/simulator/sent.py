@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hwtargets.simulator.kernels.layout import Image
+from hwtargets.simulator.kernels.images import Image
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 
 
@@ -54,17 +54,17 @@ class Sent:
         if self.bits is not None and groups == 1 and pixels in (1, self.image.pixels):
             spikes = np.bitwise_count(self.bits).sum(axis=3, dtype=np.int64)
             per_pixel = spikes.reshape(n_frames, self.image.pixels)
-            return per_pixel if pixels > 1 else per_pixel.sum(axis=1, keepdims=True)
+            whole: IntArray = per_pixel.sum(axis=1, keepdims=True)
+            return per_pixel if pixels > 1 else whole
         active = self.as_values().reshape(n_frames, groups, -1, pixels) != 0
-        found: IntArray = active.sum(axis=2, dtype=np.int64)
-        return found.reshape(n_frames, groups * pixels)
+        found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
+        return found
 
     def in_windows(self) -> BoolArray:
         """Return in which windows anything was sent."""
         known = self.values if self.bits is None else self.bits
         assert known is not None
-        found: BoolArray = known.any(axis=tuple(range(1, known.ndim)))
-        return found
+        return np.asarray(known.any(axis=tuple(range(1, known.ndim))))
 
     def any_from(self, step: int) -> bool:
         """Return whether anything was sent from a step of a window on."""

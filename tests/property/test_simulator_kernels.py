@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwtargets.simulator import engine, fused, plan, windows
-from hwtargets.simulator.kernels import events, layout
-from hwtargets.simulator.kernels.gather import Frames, advance
-from hwtargets.simulator.kernels.layout import Image
+from hwtargets.simulator import engine, fused, launch, plan, windows
+from hwtargets.simulator.kernels import events, images, layout
+from hwtargets.simulator.kernels.arguments import Frames
+from hwtargets.simulator.kernels.gather import advance
+from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.lif import kernel
 from hwtargets.simulator.ran import run_windows
 from hwtargets.simulator.sent import packed
@@ -132,7 +134,7 @@ def even(rng, shape):
 
 
 def wide_synapses(rng):
-    """Yield layers that small networks do not have: many parts, planes, blocks, repeated kernels."""
+    """Yield layers that small networks do not have: parts, planes, blocks, repeats."""
     yield Dense(weight=even(rng, (70, 900))), (900,)
     yield Dense(weight=rng.integers(0, 256, size=(33, 130))), (130,)
     yield Dense(weight=-rng.integers(0, 256, size=(3, 700))), (700,)
@@ -183,8 +185,8 @@ def test_bits_and_lists_are_the_spikes(seed):
     unpacked = np.zeros((6, image.n), dtype=np.float32)
     events.unpack(bits.reshape(6, image.pixels, -1), image.channels, unpacked)
     assert np.array_equal(unpacked, values.reshape(6, -1))
-    reader = layout.read_all(image, int(rng.integers(1, 100)) * 64)
-    lists = fused.list_frames(bits.reshape(6, -1), reader, per_window=1, first=0)
+    reader = images.read_all(image, int(rng.integers(1, 100)) * 64)
+    lists = launch.list_frames(bits.reshape(6, -1), reader, per_window=1, first=0)
     by_pixel = values.reshape(6, image.channels, image.pixels).swapaxes(1, 2).reshape(6, -1)
     for frame in range(6):
         listed = lists.events[lists.starts[0, frame] : lists.starts[-1, frame]]
@@ -216,7 +218,7 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
         population=population, image=image, lif=plan.lif_of(population), before=(), fused=None,
         within=(),
     )  # fmt: skip
-    neurons = fused.neurons_of(stage, 0, 2 * steps)
+    neurons = launch.neurons_of(stage, 0, 2 * steps)
     arrived = np.zeros((2, steps, image.padded), dtype=np.int32)
     arrived[:, :, :n] = a
     sent = np.zeros((2, steps, 4 * image.words), dtype=np.uint16)
@@ -226,10 +228,10 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
         planes=1, blocks=image.padded // (32 * len(lanes)), words=image.words,
     )  # fmt: skip
     left = advance(
-        lanes, fused.no_gather(), fused.no_lists(), neurons, frames, arrived.reshape(-1),
+        lanes, launch.no_gather(), launch.no_lists(), neurons, frames, arrived.reshape(-1),
         sent.reshape(-1), True,
     )  # fmt: skip
-    escaped = left >= fused.ESCAPED
+    escaped = left >= ESCAPED
     assert want.overflows["u_wraps"] == 0 or escaped
     if not escaped:
         got = neurons.log_v.reshape(2, steps, -1)[:, :, :n]

@@ -2,14 +2,14 @@
 
 A node's spikes are words of 64 bits [frames, pixels, words], bit c % 64 of word c // 64 being
 channel c. A list holds the spikes of every frame cell by cell: `starts` [cells + 1, frames]
-says where those of a cell begin in `events`, uint32. What a cell is and what number stands for a spike
-is the reader's: it gives the words to visit, in order, cell by cell.
+says where those of a cell begin in `events`, uint32. What a cell is, and which number stands for a
+spike, is the reader's: it gives the words to visit, in order, cell by cell.
 """
 
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.vector import list_bits, pack_word
+from hwtargets.simulator.kernels.bits import list_bits, pack_word
 from snndeploy.ir.arrays import AnyArray
 
 SLACK = 64
@@ -27,7 +27,7 @@ def count_bits(words: AnyArray) -> int:  # pragma: no cover
         )
         x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
         total += (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.int64(total)
+    return int(total)
 
 
 @njit(nogil=True, cache=True)

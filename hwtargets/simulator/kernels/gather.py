@@ -9,19 +9,13 @@ Blocks are 32 * len(lanes) channels wide. The rows of a tile of pixels are liste
 a block's weights stay in the cache while the whole tile uses them.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.vector import (
-    ESCAPED,
-    GROUP,
-    add_rows,
-    copy_run,
-    scale_sums,
-    update_lif,
-)
+from hwtargets.simulator.kernels.arguments import Frames, Gather, Lists, Neurons
+from hwtargets.simulator.kernels.neuron import update_lif
+from hwtargets.simulator.kernels.rows import add_rows, copy_run, scale_sums
+from hwtargets.simulator.kernels.vector import ESCAPED, GROUP
 from snndeploy.ir.arrays import AnyArray
 
 TILE_ROWS = 1 << 15
@@ -31,91 +25,6 @@ SLOTS = 64
 """Sums of pixels and steps under way: 16 KB for 64 channels."""
 ROW_SLACK = 64
 """Words written beyond the end of a list."""
-
-
-class Gather(NamedTuple):
-    """A projection laid out for the kernel.
-
-    A weight is scale * w + zero with w in int8; a sum is shifted left, then floored right.
-
-    Attributes:
-        runs: int32 [n, 3]: first cell, one past the last, what an event's number exceeds its row by.
-        starts: int64 [pixels * parts + 1]: part i of the pixels has runs starts[i] .. starts[i + 1].
-        parts: of a pixel: runs whose weights are used together.
-        cells: of one plane, a group of input channels.
-        weights: int16, flat [planes, blocks, rows, width / 2], two channels per word.
-        rows: weight rows of a block, the last one empty.
-        most: rows that a pixel can ask for in one step.
-        safe: rows that may be added in 16 bits.
-        scaling: (scale, zero, left, right).
-        lag: steps between a spike and its arrival.
-    """
-
-    runs: AnyArray
-    starts: AnyArray
-    parts: int
-    cells: int
-    weights: AnyArray
-    rows: int
-    most: int
-    safe: int
-    scaling: tuple[int, int, int, int]
-    lag: int
-
-
-class Lists(NamedTuple):
-    """Event lists of a source: step k of window w is column w * per_window + k - first of `starts`."""
-
-    starts: AnyArray
-    events: AnyArray
-    per_window: int
-    first: int
-
-
-class Neurons(NamedTuple):
-    """Parameters of `lif` laid out for the kernel, and where states go.
-
-    Attributes:
-        keep: (keep_u, keep_v) in 1/4096.
-        threshold, bias: int32, flat [pixels or 1, channels padded to blocks].
-        per_pixel: 1 if they differ from pixel to pixel, else 0.
-        u, v: int32, flat: states [windows, pixels, channels], or [channels] if none is carried on.
-        carried: 1 if states go on from an earlier call, else 0.
-        log_u, log_v: int32, flat [windows, steps, pixels, channels], or empty.
-    """
-
-    keep: tuple[int, int]
-    threshold: AnyArray
-    bias: AnyArray
-    per_pixel: int
-    u: AnyArray
-    v: AnyArray
-    carried: int
-    log_u: AnyArray
-    log_v: AnyArray
-
-
-class Frames(NamedTuple):
-    """Which windows and steps to run.
-
-    Attributes:
-        live: int64 [windows, 2]: the steps of each that exist, from and to.
-        steps: of a window.
-        first, stop: the steps to run.
-        reset: the step at whose start states are cleared, besides step 0.
-        pixels, planes, blocks: of the target; a plane is a group of output channels.
-        words: of 64 bits per pixel.
-    """
-
-    live: AnyArray
-    steps: int
-    first: int
-    stop: int
-    reset: int
-    pixels: int
-    planes: int
-    blocks: int
-    words: int
 
 
 @njit(nogil=True, cache=True)
@@ -161,7 +70,7 @@ def list_tile(
     gather: Gather, lists: Lists, frames: Frames, plane: int, first: int,
     rows: AnyArray, bounds: AnyArray,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """List the weight rows of pixels first .. of all windows until the tile is full; return its end.
+    """List the weight rows of pixels first .. of all windows till the tile is full; return its end.
 
     bounds[i, j, k] says where in `rows` those of part j of step frames.first + k of pixel first + i
     begin.
@@ -203,7 +112,8 @@ def list_part(
         at += copy_run(lists.events, start, stop, np.int64(gather.runs[r, 2]), rows, at)
     for k in range(GROUP):
         rows[at + k] = gather.rows - 1
-    return first + (at - first + GROUP - 1) // GROUP * GROUP
+    end: int = first + (at - first + GROUP - 1) // GROUP * GROUP
+    return end
 
 
 @njit(nogil=True, cache=True)

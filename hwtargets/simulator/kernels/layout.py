@@ -17,13 +17,12 @@ from math import gcd
 
 import numpy as np
 
+from hwtargets.simulator.kernels.images import WORD, Image, Reader, Window, read_all, read_cells
+from hwtargets.simulator.kernels.weights import fit_weights, merge, pack_pairs
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.ranges import shifted
-from snndeploy.ir.synapses import Conv, Dense, Pair, Pool
+from snndeploy.ir.synapses import Conv, Dense, Pool
 
-WORD = 64
-LOW_BIAS = 128
-"""Added to the low byte of a packed pair of weights, so that it is not negative."""
 MOST_WEIGHTS = 1 << 26
 """Weights that are laid out for one projection, zeros between merged groups included."""
 GROUP = 4
@@ -34,43 +33,6 @@ SAFE_ROWS = 252
 """Rows of int8 whose sum fits 16 bits whatever they hold, in whole groups: 255 * 128 < 2^15."""
 ONE_PART_BYTES = 40 << 10
 """Weights of a block that are not divided into parts."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
-    """How a node's neurons are arranged: neuron = channel * pixels + pixel."""
-
-    channels: int
-    pixels: int
-
-    @property
-    def words(self) -> int:
-        """64-bit words of spikes per pixel."""
-        return -(-self.channels // WORD)
-
-    @property
-    def padded(self) -> int:
-        """Channels in whole blocks: one of 32, or as many of 64 as it takes."""
-        return 32 if self.channels <= 32 else WORD * self.words
-
-    @property
-    def n(self) -> int:
-        return self.channels * self.pixels
-
-    def places(self) -> IntArray:
-        """Return where each neuron is among pixels x padded channels [n]."""
-        channel, pixel = np.divmod(np.arange(self.n), self.pixels)
-        return np.asarray(pixel * self.padded + channel)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Reader:
-    """How spikes become event lists; see `events.list_events`."""
-
-    cells: IntArray
-    words: AnyArray
-    masks: AnyArray
-    bases: AnyArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -102,27 +64,6 @@ class Layout:
     blocks: int
     pixels: int
     largest: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """A kernel that slides over the cells of an image; pairs are (rows, columns).
-
-    Attributes:
-        image: pixels; cell: pixels of a cell.
-    """
-
-    image: Pair
-    cell: Pair
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    out: Pair
-
-    @property
-    def cells(self) -> Pair:
-        return -(-self.image[0] // self.cell[0]), -(-self.image[1] // self.cell[1])
 
 
 def lay_out(
@@ -242,23 +183,6 @@ def _repeats(weight: IntArray, stride: int, padding: int) -> int:
     return 1
 
 
-def merge(kernel: IntArray, planes: int, merged: int) -> tuple[IntArray, AnyArray | None]:
-    """Return weights [planes, merged outputs, kH, kW, merged inputs], and which exist if not all."""
-    c_out, c_group, k_h, k_w = kernel.shape
-    c_part = c_out // (planes * merged)
-    if merged == 1:
-        split = kernel.reshape(planes, c_part, c_group, k_h, k_w)
-        return np.ascontiguousarray(split.transpose(0, 1, 3, 4, 2)), None
-    grouped = kernel.reshape(planes, merged, c_part, c_group, k_h, k_w)
-    shape = (planes, merged, c_part, k_h, k_w, merged, c_group)
-    weight, used = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.bool_)
-    for k in range(merged):
-        weight[:, k, :, :, :, k] = grouped[:, k].transpose(0, 1, 3, 4, 2)
-        used[:, k, :, :, :, k] = True
-    flat = (planes, merged * c_part, k_h, k_w, merged * c_group)
-    return weight.reshape(flat), used.reshape(flat)
-
-
 def part_rows(padded: int, rows: int) -> int:
     """Return how many rows of weights of a block are used together."""
     row = 64 if padded % 64 == 0 else 32
@@ -294,80 +218,6 @@ def list_runs(window: Window, c_in: int, at_once: int) -> tuple[AnyArray, IntArr
     )
 
 
-def read_cells(window: Window, image: Image, planes: int) -> Reader:
-    """Return the reader of an image: plane by plane, cell by cell, pixel by pixel."""
-    pixels = np.arange(image.pixels)
-    y, x = np.divmod(pixels, window.image[1])
-    column = x // window.cell[1]
-    cell = y // window.cell[0] * window.cells[1] + column
-    order = np.argsort(cell, kind="stable")
-    c_in = image.channels // planes
-    counts = np.bincount(cell, minlength=window.cells[0] * window.cells[1])
-    words, masks, bases, sizes = [], [], [], []
-    for plane in range(planes):
-        first, last = plane * c_in, (plane + 1) * c_in
-        seen = np.arange(first // WORD, -(-last // WORD))
-        words.append((order[:, None] * image.words + seen).reshape(-1))
-        masks.append(np.tile(_masks(seen, first, last), len(order)))
-        bases.append((column[order][:, None] * c_in + seen * WORD - first).reshape(-1))
-        sizes.append(counts * len(seen))
-    return Reader(
-        cells=np.concatenate([[0], np.cumsum(np.concatenate(sizes))]),
-        words=np.concatenate(words).astype(np.int32),
-        masks=np.concatenate(masks),
-        bases=np.concatenate(bases).astype(np.uint32),
-    )
-
-
-def read_all(image: Image, at_once: int) -> Reader:
-    """Return the reader of an image, spikes numbered pixel * channels + channel.
-
-    Cells are as many words as have `at_once` neurons.
-    """
-    first = np.repeat(np.arange(image.pixels) * image.channels, image.words)
-    within = np.tile(np.arange(image.words) * WORD, image.pixels)
-    n = image.pixels * image.words
-    cell = (first + within) // at_once
-    return Reader(
-        cells=np.concatenate([[0], np.cumsum(np.bincount(cell))]),
-        words=np.arange(n, dtype=np.int32),
-        masks=np.full(n, (1 << WORD) - 1, dtype=np.uint64),
-        bases=(first + within).astype(np.uint32),
-    )
-
-
-def _masks(words: IntArray, first: int, last: int) -> AnyArray:
-    """Return which bits of some words are channels first .. last."""
-    bits = words[:, None] * WORD + np.arange(WORD)
-    inside = ((bits >= first) & (bits < last)).astype(np.uint64)
-    masks: AnyArray = (inside << np.arange(WORD, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
-    return masks
-
-
-def fit_weights(weight: IntArray, used: AnyArray | None) -> tuple[AnyArray, int, int] | None:
-    """Return (w, scale, zero): weight = scale * (w + zero) where used, else w = -zero; w in int8."""
-    values = weight if used is None else weight[used]
-    low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    scale = common_factor(values, low, high)
-    low, high = low // scale, high // scale
-    zero = 0 if low >= -128 and high <= 127 else low + 128
-    if high - zero > 127 or scale >= 1 << 15 or not -127 <= zero <= 128:
-        return None
-    fitted = (weight // scale - zero).astype(np.int8)
-    if used is not None:
-        fitted[~used] = -zero
-    return fitted, scale, zero
-
-
-def common_factor(values: IntArray, low: int, high: int) -> int:
-    """Return a common factor of numbers in [low, high]: of two, or any where that is not enough."""
-    union = int(np.bitwise_or.reduce(values, axis=None))
-    two = union & -union if union else 1
-    if (high - low) // two <= 255:
-        return two
-    return max(1, int(np.gcd.reduce(np.unique(values))))
-
-
 def _packed(
     weight: IntArray, used: AnyArray | None, *, source: Image, reader: Reader, runs: AnyArray,
     starts: IntArray, parts: int, each: int, cells: int, padded: int, repeats: int, exponent: int,
@@ -390,29 +240,14 @@ def _packed(
         for part in (wide[:, :, k : k + each] for k in range(0, rows, each))
     ]
     spread = np.abs(wide).sum(axis=2)
+    most_added = int((spread + abs(zero) * rows).max(initial=0))
     return Layout(
         source=source, reader=reader, runs=runs, starts=starts, parts=parts, cells=cells,
-        weights=pack_pairs(wide.reshape(planes, -1, 32 * lanes, rows + 1)), rows=rows + 1, most=most + GROUP * parts,
+        weights=pack_pairs(wide.reshape(planes, -1, 32 * lanes, rows + 1)), rows=rows + 1,
+        most=most + GROUP * parts,
         safe=1 << 40 if 2 * max(sums) * repeats < 1 << 15 else SAFE_ROWS,
         scaling=(scale, zero * scale, max(exponent, 0), max(-exponent, 0)),
-        lanes=lanes, planes=planes, blocks=padded // (32 * lanes), pixels=(len(starts) - 1) // parts,
-        largest=shifted(scale * repeats * int((spread + abs(zero) * rows).max(initial=0)), exponent),
+        lanes=lanes, planes=planes, blocks=padded // (32 * lanes),
+        pixels=(len(starts) - 1) // parts,
+        largest=shifted(scale * repeats * most_added, exponent),
     )  # fmt: skip
-
-
-def pack_pairs(blocks: AnyArray) -> AnyArray:
-    """Return weights [., blocks, width, rows], int8, as words of two channels, row by row, flat."""
-    width = blocks.shape[2]
-    low, high = blocks[:, :, : width // 2], blocks[:, :, width // 2 :]
-    words = high.astype(np.int16) * 256 + (low.astype(np.int16) + LOW_BIAS)
-    packed = aligned(words.size, np.int16)
-    packed.reshape(*words.shape[:2], -1, width // 2)[:] = words.swapaxes(2, 3)
-    return packed
-
-
-def aligned(n: int, dtype: type[np.int16] | type[np.int32]) -> AnyArray:
-    """Return n zeros that start where a cache line does: vectors across two lines cost double."""
-    line = 64 // np.dtype(dtype).itemsize
-    room: AnyArray = np.zeros(n + line, dtype=dtype)
-    start = -room.ctypes.data % 64 // room.itemsize
-    return room[start : start + n]

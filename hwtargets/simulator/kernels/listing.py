@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwtargets.simulator.kernels.layout import Image, Reader, read_all
+from hwtargets.simulator.kernels.images import Image, Reader, read_all
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.synapses import OneToOne, Sparse
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.gather import Frames, Lists
-from hwtargets.simulator.kernels.vector import prefetch
+from hwtargets.simulator.kernels.arguments import Frames, Lists
+from hwtargets.simulator.kernels.rows import prefetch
 from snndeploy.ir.arrays import AnyArray
 
 AHEAD = 2
@@ -24,8 +24,8 @@ class Scatter(NamedTuple):
 
     Attributes:
         rows: int64 [n_in + 1]: neuron i feeds synapses rows[i] .. rows[i + 1].
-        synapses: uint32 [nnz]: 256 * place of the target + weight modulo 256, weight in int8. Places
-            are those among the target's pixels x padded channels.
+        synapses: uint32 [nnz]: 256 * place of the target + weight modulo 256, weight in int8.
+            Places are those among the target's pixels x padded channels.
         sums: [places], scratch: int16 if every sum of a step fits, else int32.
         scaling: (scale, left, right): a sum s becomes ((s * scale) << left) >> right.
         lag: steps between a spike and its arrival.
