@@ -8,16 +8,17 @@ and hops to the step of the spike.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
 from hwtargets.simulator.fanout import class_fan_out, classes, per_neuron, tally, touched
+from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
-from snndeploy.ir.arrays import BoolArray, IntArray
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Projection
 from snndeploy.ir.placement import CoreSlice, Placement
 
@@ -52,6 +53,8 @@ class Counter:
         synaptic: per projection the operations, then the words, of each class of source neurons
             into each slice, [classes, 2 * rows].
         events: [n_rows, n_chip_steps] by kind.
+        sizes: neurons of each class of targets in each slice, by population, as they are needed.
+        tables: rows and costs of a population's spikes, bit by bit, as they are needed.
     """
 
     network: Network
@@ -59,12 +62,14 @@ class Counter:
     rows: dict[str, tuple[CoreRow, ...]]
     synaptic: dict[str, IntArray]
     events: dict[EventKind, IntArray]
+    sizes: dict[str, IntArray] = field(default_factory=dict)
+    tables: dict[str, tuple[AnyArray, AnyArray]] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
         for source in self.network.sources:
-            injected = chunk.sent[source.name].per_class(1, 1)[:, 0]
-            self._write("host_in", self.rows[source.name][0], chunk.windows, injected)
+            injected = chunk.sent[source.name].per_class(1, 1)
+            self._write("host_in", source.name, chunk.windows, injected)
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)
@@ -100,14 +105,15 @@ class Counter:
             spikes = self._arriving(spikes, projection)
             work += tally(spikes, self.synaptic[projection.name])
             reached = either(reached, touched(projection.synapse, spikes > 0), n)
-        shape = reached.shape[1:]
-        sizes = np.stack([class_sizes(row, n, shape) for row in rows], axis=1)
-        active = tally(reached.reshape(n_frames, -1), sizes)
-        for k, row in enumerate(rows):
-            self._write("synaptic_op", row, chunk.windows, work[:, k])
-            self._write("synaptic_word", row, chunk.windows, work[:, len(rows) + k])
-            self._write("neuron_active", row, chunk.windows, active[:, k])
-            self._write("neuron_idle", row, chunk.windows, row.stop - row.start - active[:, k])
+        if name not in self.sizes:
+            sizes = [class_sizes(row, n, reached.shape[1:]) for row in rows]
+            self.sizes[name] = np.stack(sizes, axis=1)
+        active = tally(reached.reshape(n_frames, -1), self.sizes[name])
+        self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
+        self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])
+        self._write("neuron_active", name, chunk.windows, active)
+        idle = np.array([row.stop - row.start for row in rows]) - active
+        self._write("neuron_idle", name, chunk.windows, idle)
 
     def _arriving(self, spikes: IntArray, projection: Projection) -> IntArray:
         """Return which spikes [F, classes] arrive in each step: those sent `lag` steps before."""
@@ -121,18 +127,34 @@ class Counter:
 
     def _add_output(self, name: str, chunk: Chunk) -> None:
         """Count spikes, messages and hops."""
-        rows = self.rows[name]
-        travel = travelled(chunk.sent[name], rows)
-        for k, row in enumerate(rows):
-            for column, kind in enumerate(TRAVEL):
-                self._write(kind, row, chunk.windows, travel[:, k, column])
+        travel = self._travelled(name, chunk.sent[name])
+        for column, kind in enumerate(TRAVEL):
+            self._write(kind, name, chunk.windows, travel[:, :, column])
 
-    def _write(self, kind: EventKind, row: CoreRow, windows: IntArray, values: IntArray) -> None:
-        """Store values [n_windows * P] at the chip steps that exist."""
-        wave = self.network.nodes[row.node].wave
+    def _travelled(self, name: str, sent: Sent) -> IntArray:
+        """Return spikes, messages and hops of every slice [F, rows, 4]."""
+        rows = self.rows[name]
+        n_frames = sent.shape[0] * sent.shape[1]
+        total = np.zeros((n_frames, len(rows), len(TRAVEL)), dtype=np.int64)
+        if sent.bits is None:
+            active = sent.as_values().reshape(n_frames, -1) != 0
+            for k, row in enumerate(rows):
+                total[:, k] = tally(active[:, row.start : row.stop], row.routes)
+            return total
+        from hwtargets.simulator.kernels.events import tally_spikes
+
+        if name not in self.tables:
+            self.tables[name] = spike_table(sent.image, rows)
+        tally_spikes(sent.bits.reshape(n_frames, -1), *self.tables[name], total)
+        return total
+
+    def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
+        """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
+        wave, first = self.network.nodes[name].wave, self.rows[name][0].row
         exists = self.schedule.exists(windows, wave)
         steps = self.schedule.chip_step(windows, wave)
-        self.events[kind][row.row, steps[exists]] = values.reshape(steps.shape)[exists]
+        mine = self.events[kind][first : first + len(self.rows[name])]
+        mine[:, steps[exists]] = values[exists.reshape(-1)].T
 
 
 def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:
@@ -198,18 +220,8 @@ def class_sizes(row: CoreRow, n: int, shape: tuple[int, ...]) -> IntArray:
     return sizes
 
 
-def travelled(sent: Sent, rows: tuple[CoreRow, ...]) -> IntArray:
-    """Return spikes, messages and hops of every slice [F, rows, 4]."""
-    n_frames = sent.shape[0] * sent.shape[1]
-    total = np.zeros((n_frames, len(rows), len(TRAVEL)), dtype=np.int64)
-    if sent.bits is None:
-        active = sent.as_values().reshape(n_frames, -1) != 0
-        for k, row in enumerate(rows):
-            total[:, k] = tally(active[:, row.start : row.stop], row.routes)
-        return total
-    from hwtargets.simulator.kernels.events import tally_spikes
-
-    image = sent.image
+def spike_table(image: Image, rows: tuple[CoreRow, ...]) -> tuple[AnyArray, AnyArray]:
+    """Return, for every bit of an image, the row of its neuron and what its spike costs."""
     width = image.words * WORD_BITS
     channel, pixel = np.divmod(np.arange(image.n), image.pixels)
     bit = pixel * width + channel
@@ -217,8 +229,7 @@ def travelled(sent: Sent, rows: tuple[CoreRow, ...]) -> IntArray:
     costs = np.zeros((image.pixels * width, len(TRAVEL)), dtype=np.int32)
     row_of[bit] = np.repeat(np.arange(len(rows)), [row.stop - row.start for row in rows])
     costs[bit] = np.concatenate([row.routes for row in rows])
-    tally_spikes(sent.bits.reshape(n_frames, -1), row_of, costs, total)
-    return total
+    return row_of, costs
 
 
 def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> IntArray:

@@ -76,11 +76,12 @@ def list_tile(
     begin.
     """
     n_items = frames.live.shape[0] * frames.pixels
-    stop = min(n_items, first + TILE_PIXELS)
+    stop: int = min(n_items, first + TILE_PIXELS)
     at = 0
     for item in range(first, stop):
         if at > TILE_ROWS:
-            return item
+            stop = item
+            break
         window, pixel = item // frames.pixels, item % frames.pixels
         live, end = frames.live[window]
         for part in range(gather.parts):
