@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
-from hwtargets.simulator.fanout import class_fan_out, classes, per_neuron, tally, touched
+from hwtargets.simulator.fanout import class_fan_out, classes, per_neuron, summable, tally, touched
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule
@@ -53,16 +53,17 @@ class Counter:
         synaptic: per projection the operations, then the words, of each class of source neurons
             into each slice, [classes, 2 * rows].
         events: [n_rows, n_chip_steps] by kind.
-        sizes: neurons of each class of targets in each slice, by population, as they are needed.
+        sizes: neurons of each class of targets in each slice, by population and shape, as they
+            are needed.
         tables: rows and costs of a population's spikes, bit by bit, as they are needed.
     """
 
     network: Network
     schedule: Schedule
     rows: dict[str, tuple[CoreRow, ...]]
-    synaptic: dict[str, IntArray]
+    synaptic: dict[str, AnyArray]
     events: dict[EventKind, IntArray]
-    sizes: dict[str, IntArray] = field(default_factory=dict)
+    sizes: dict[str, AnyArray] = field(default_factory=dict)
     tables: dict[str, tuple[AnyArray, AnyArray]] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
@@ -101,19 +102,30 @@ class Counter:
         reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
         work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
         for projection in self.network.into(name):
+            if chunk.sent[projection.source].is_silent:
+                continue
             spikes = chunk.sent[projection.source].per_class(*classes(projection.synapse))
             spikes = self._arriving(spikes, projection)
             work += tally(spikes, self.synaptic[projection.name])
             reached = either(reached, touched(projection.synapse, spikes > 0), n)
-        if name not in self.sizes:
-            sizes = [class_sizes(row, n, reached.shape[1:]) for row in rows]
-            self.sizes[name] = np.stack(sizes, axis=1)
-        active = tally(reached.reshape(n_frames, -1), self.sizes[name])
+        if not reached.any():
+            active = np.zeros((n_frames, len(rows)), dtype=np.int64)
+        else:
+            active = tally(reached.reshape(n_frames, -1), self._sizes(name, reached))
         self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
         self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])
         self._write("neuron_active", name, chunk.windows, active)
         idle = np.array([row.stop - row.start for row in rows]) - active
         self._write("neuron_idle", name, chunk.windows, idle)
+
+    def _sizes(self, name: str, reached: BoolArray) -> AnyArray:
+        """Return the neurons of each class of `reached` in each slice [classes, rows]."""
+        n, shape = self.network.population[name].n, reached.shape[1:]
+        key = f"{name} {shape}"
+        if key not in self.sizes:
+            sizes = [class_sizes(row, n, shape) for row in self.rows[name]]
+            self.sizes[key] = summable(np.stack(sizes, axis=1), 1)
+        return self.sizes[key]
 
     def _arriving(self, spikes: IntArray, projection: Projection) -> IntArray:
         """Return which spikes [F, classes] arrive in each step: those sent `lag` steps before."""
@@ -136,17 +148,20 @@ class Counter:
         rows = self.rows[name]
         n_frames = sent.shape[0] * sent.shape[1]
         total = np.zeros((n_frames, len(rows), len(TRAVEL)), dtype=np.int64)
+        if sent.is_silent:
+            return total
         if sent.bits is None:
             active = sent.as_values().reshape(n_frames, -1) != 0
             for k, row in enumerate(rows):
-                total[:, k] = tally(active[:, row.start : row.stop], row.routes)
+                total[:, k] = active[:, row.start : row.stop].astype(np.int64) @ row.routes
             return total
         from hwtargets.simulator.kernels.events import tally_spikes
 
         if name not in self.tables:
             self.tables[name] = spike_table(sent.image, rows)
-        tally_spikes(sent.bits.reshape(n_frames, -1), *self.tables[name], total)
-        return total
+        pairs = np.zeros((n_frames, len(rows), len(TRAVEL) // 2), dtype=np.uint64)
+        tally_spikes(sent.bits.reshape(n_frames, -1), *self.tables[name], pairs)
+        return pairs.view(np.uint32).astype(np.int64)
 
     def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
         """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
@@ -221,23 +236,27 @@ def class_sizes(row: CoreRow, n: int, shape: tuple[int, ...]) -> IntArray:
 
 
 def spike_table(image: Image, rows: tuple[CoreRow, ...]) -> tuple[AnyArray, AnyArray]:
-    """Return, for every bit of an image, the row of its neuron and what its spike costs."""
+    """Return, for every bit of an image, the row of its neuron and what its spike costs.
+
+    Costs are pairs of 32 bits: a slice's neurons take less than 2^32 of anything in a step.
+    """
     width = image.words * WORD_BITS
     channel, pixel = np.divmod(np.arange(image.n), image.pixels)
     bit = pixel * width + channel
     row_of = np.zeros(image.pixels * width, dtype=np.int32)
-    costs = np.zeros((image.pixels * width, len(TRAVEL)), dtype=np.int32)
+    costs = np.zeros((image.pixels * width, len(TRAVEL)), dtype=np.uint32)
+    assert all(int(row.routes.sum(axis=0).max()) < 1 << 32 for row in rows)
     row_of[bit] = np.repeat(np.arange(len(rows)), [row.stop - row.start for row in rows])
     costs[bit] = np.concatenate([row.routes for row in rows])
-    return row_of, costs
+    return row_of, costs.view(np.uint64)
 
 
-def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> IntArray:
+def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> AnyArray:
     """Return stored synapses, then 64-bit words of packed weights, per class and slice."""
     synapse = projection.synapse
     reach = np.stack([class_fan_out(synapse, row.start, row.stop) for row in rows], axis=1)
     words = -(-reach * projection.weight_bits // WORD_BITS)
-    return np.concatenate([reach, words], axis=1)
+    return summable(np.concatenate([reach, words], axis=1), synapse.n_in)
 
 
 def _reached(network: Network, placement: Placement, name: str) -> dict[int, BoolArray]:

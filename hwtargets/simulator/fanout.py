@@ -134,9 +134,13 @@ def _listed_touched(synapse: Sparse, active: BoolArray) -> BoolArray:
     return reached
 
 
-def tally(spikes: AnyArray, columns: IntArray) -> IntArray:
-    """Return the exact sums spikes @ columns: counts [F, n] times counts [n, k], as int64."""
-    most = float(columns.sum(axis=0).max(initial=0)) * float(spikes.max(initial=0))
-    dtype = exact_dtype(most)
-    product: AnyArray = spikes.astype(dtype) @ columns.astype(dtype)
+def summable(columns: IntArray, most: int) -> AnyArray:
+    """Return columns [n, k] >= 0 in the fastest type in which counts up to `most` sum exactly."""
+    bound = float(columns.sum(axis=0).max(initial=0)) * most
+    return columns.astype(exact_dtype(bound))
+
+
+def tally(spikes: AnyArray, columns: AnyArray) -> IntArray:
+    """Return the exact sums spikes @ columns of `summable` columns, as int64."""
+    product: AnyArray = spikes.astype(columns.dtype) @ columns
     return product.astype(np.int64)

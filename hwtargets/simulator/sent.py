@@ -18,6 +18,8 @@ class Sent:
         image: how the bits are arranged.
         bits: uint64 [windows, steps, pixels, words], None for what is not 0 or 1 or not yet known.
         values: [windows, steps, neurons]: float32 0 and 1, or integers.
+        others: bits in other arrangements; `counted`: spikes per class; `windows`: those in which
+            anything was sent. Once all steps have run: none of them changes any more.
     """
 
     shape: tuple[int, int, int]
@@ -25,6 +27,8 @@ class Sent:
     bits: AnyArray | None = None
     values: AnyArray | None = None
     others: dict[Image, AnyArray] = field(default_factory=dict)
+    counted: dict[tuple[int, int], IntArray] = field(default_factory=dict)
+    windows: BoolArray | None = None
 
     def as_values(self) -> AnyArray:
         """Return numbers [windows, steps, neurons]."""
@@ -50,21 +54,34 @@ class Sent:
 
         A class is the channels of one group at one pixel; a single class is all neurons.
         """
+        key = (groups, pixels)
+        if key not in self.counted:
+            self.counted[key] = self._count(groups, pixels)
+        return self.counted[key]
+
+    def _count(self, groups: int, pixels: int) -> IntArray:
         n_frames = self.shape[0] * self.shape[1]
         if self.bits is not None and groups == 1 and pixels in (1, self.image.pixels):
-            spikes = np.bitwise_count(self.bits).sum(axis=3, dtype=np.int64)
-            per_pixel = spikes.reshape(n_frames, self.image.pixels)
-            whole: IntArray = per_pixel.sum(axis=1, keepdims=True)
-            return per_pixel if pixels > 1 else whole
+            axes = (2, 3) if pixels == 1 else 3
+            spikes = np.bitwise_count(self.bits).sum(axis=axes, dtype=np.int64)
+            return np.asarray(spikes.reshape(n_frames, pixels))
         active = self.as_values().reshape(n_frames, groups, -1, pixels) != 0
         found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
         return found
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was sent."""
+        return not self.in_windows().any()
+
     def in_windows(self) -> BoolArray:
         """Return in which windows anything was sent."""
-        known = self.values if self.bits is None else self.bits
-        assert known is not None
-        return np.asarray(known.any(axis=tuple(range(1, known.ndim))))
+        windows = self.windows
+        if windows is None:
+            known = self.values if self.bits is None else self.bits
+            assert known is not None
+            windows = self.windows = np.asarray(known.reshape(len(known), -1).any(axis=1))
+        return windows
 
     def any_from(self, step: int) -> bool:
         """Return whether anything was sent from a step of a window on."""

@@ -12,6 +12,8 @@ from numba import njit
 from hwtargets.simulator.kernels.bits import list_bits, pack_word
 from snndeploy.ir.arrays import AnyArray
 
+TOGETHER = 8
+"""Frames whose spikes are tallied together."""
 SLACK = 64
 """Events that may be read or written beyond the end of a list."""
 
@@ -107,20 +109,24 @@ def tally_spikes(
 ) -> None:  # pragma: no cover
     """Add the costs of every spike to its row.
 
+    A few frames at a time take a word each, so that the word's rows and costs are at hand.
+
     Args:
         bits: uint64 [frames, words].
         rows: int32 [words * 64]: the row of each bit's neuron.
-        costs: int32 [words * 64, 4]: what its spike costs, four kinds.
-        total: int64 [frames, rows, 4], added to.
+        costs: uint64 [words * 64, 2]: what its spike costs, two kinds of 32 bits in each.
+        total: uint64 [frames, rows, 2], added to.
     """
     found = np.empty(128, dtype=np.uint32)
-    for frame in range(bits.shape[0]):
+    n_frames = bits.shape[0]
+    for first in range(0, n_frames, TOGETHER):
         for k in range(bits.shape[1]):
-            word = bits[frame, k]
-            if word:
-                n = list_bits(word, np.uint32(64 * k), found, 0)
-                for i in range(n):
-                    bit = found[i]
-                    row = rows[bit]
-                    for kind in range(4):
-                        total[frame, row, kind] += costs[bit, kind]
+            for frame in range(first, min(first + TOGETHER, n_frames)):
+                word = bits[frame, k]
+                if word:
+                    n = list_bits(word, np.uint32(64 * k), found, 0)
+                    for i in range(n):
+                        bit = found[i]
+                        row = rows[bit]
+                        total[frame, row, 0] += costs[bit, 0]
+                        total[frame, row, 1] += costs[bit, 1]
