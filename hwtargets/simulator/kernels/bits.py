@@ -3,6 +3,7 @@
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -15,6 +16,24 @@ from hwtargets.simulator.kernels.vector import (
     Code,
     constant,
 )
+
+COMPRESSES = bool(get_host_cpu_features().get("avx512f"))
+"""Whether the processor packs the chosen lanes of a vector in one instruction."""
+
+
+def _one_by_one(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any:
+    """Emit a loop over the bits that are set, lowest first."""
+    builder = code.builder
+    n = builder.ctpop(word)
+
+    def write(i: Any, left: list[Any]) -> list[Any]:
+        lowest = builder.trunc(builder.cttz(left[0], ir.Constant(ir.IntType(1), 0)), I32)
+        place = code.at(events, I32, builder.add(at, i))
+        builder.store(builder.add(base, lowest), place)
+        return [builder.and_(left[0], builder.sub(left[0], ir.Constant(I64, 1)))]
+
+    code.loop(ir.Constant(I64, 0), n, [word], write)
+    return n
 
 
 @intrinsic
@@ -30,6 +49,8 @@ def list_bits(context, word, base, events, at):
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
         word, base, events, at = code.args
+        if not COMPRESSES:
+            return _one_by_one(code, word, base, events, at)
         ints, flags = ir.VectorType(I32, CHUNK), ir.VectorType(ir.IntType(1), CHUNK)
         numbers = builder.add(code.splat(base, CHUNK), ir.Constant(ints, list(range(CHUNK))))
         compress = cgutils.get_or_insert_function(

@@ -21,8 +21,8 @@ from snndeploy.ir.arrays import AnyArray
 TILE_ROWS = 1 << 15
 """Weight rows listed at a time: 128 KB."""
 TILE_PIXELS = 256
-SLOTS = 64
-"""Sums of pixels and steps under way: 16 KB for 64 channels."""
+SLOTS = 128
+"""Sums of pixels and steps under way: 32 KB for 64 channels."""
 ROW_SLACK = 64
 """Words written beyond the end of a list."""
 
@@ -44,7 +44,9 @@ def advance(
     width = 32 * len(lanes)
     n_steps = frames.stop - frames.first
     n_items = frames.live.shape[0] * frames.pixels
-    rows = np.empty(TILE_ROWS + gather.most * n_steps + ROW_SLACK, dtype=np.uint32)
+    fills = GROUP * max(1, gather.parts) * n_steps
+    most = min(gather.most * n_steps, len(lists.events) + fills)  # a pixel sees a spike once
+    rows = np.empty(TILE_ROWS + most + ROW_SLACK, dtype=np.uint32)
     bounds = np.zeros((TILE_PIXELS, max(1, gather.parts), n_steps + 1), dtype=np.int32)
     together = max(1, SLOTS // n_steps)
     room = np.zeros((together * n_steps + 2) * width + 16, dtype=np.int32)
