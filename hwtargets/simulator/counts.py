@@ -1,18 +1,21 @@
 """Exact event counts per core and chip step, from what every node sent.
 
 Everything is linear in the spikes of one step: a spike of neuron i costs its fan-out into each
-core's slice, one message per core it reaches, and the hops of those messages. Synaptic operations
+core's slice, one message per core it reaches, and the hops of those messages. Neurons of the same
+fan-out are counted together, pixel by pixel. Synaptic operations
 and updates belong to the chip step in which the target neuron takes the input, spikes, messages
 and hops to the step of the spike.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
-from hwtargets.simulator.fanout import fan_out, tally, touched
+from hwtargets.simulator.fanout import class_fan_out, classes, per_neuron, summable, tally, touched
+from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
@@ -20,7 +23,7 @@ from snndeploy.ir.network import Network, Projection
 from snndeploy.ir.placement import CoreSlice, Placement
 
 WORD_BITS = 64
-TRAVEL: tuple[EventKind, ...] = ("message", "hop_x", "hop_y")
+TRAVEL: tuple[EventKind, ...] = ("spike", "message", "hop_x", "hop_y")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -28,7 +31,7 @@ class CoreRow:
     """One row of the table: a slice on its core, or a source on the host.
 
     Attributes:
-        routes: per neuron of the slice its messages and their hops along x and y, [n, 3].
+        routes: per neuron of the slice its spike, messages and their hops along x and y, [n, 4].
         reads: values the host reads of it per step.
     """
 
@@ -47,26 +50,30 @@ class Counter:
 
     Attributes:
         rows: by node, in neuron order.
-        synaptic: per projection the operations, then the words, of each slice, [n_in, 2 * rows].
+        synaptic: per projection the operations, then the words, of each class of source neurons
+            into each slice, [classes, 2 * rows].
         events: [n_rows, n_chip_steps] by kind.
+        sizes: neurons of each class of targets in each slice, by population and shape, as they
+            are needed.
+        tables: rows and costs of a population's spikes, bit by bit, as they are needed.
     """
 
     network: Network
     schedule: Schedule
     rows: dict[str, tuple[CoreRow, ...]]
-    synaptic: dict[str, IntArray]
+    synaptic: dict[str, AnyArray]
     events: dict[EventKind, IntArray]
+    sizes: dict[str, AnyArray] = field(default_factory=dict)
+    tables: dict[str, tuple[AnyArray, AnyArray]] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
-        n_frames = len(chunk.windows) * self.schedule.steps
-        sent = {name: values.reshape(n_frames, -1) for name, values in chunk.sent.items()}
         for source in self.network.sources:
-            injected = np.count_nonzero(sent[source.name], axis=1)
-            self._write("host_in", self.rows[source.name][0], chunk.windows, injected)
+            injected = chunk.sent[source.name].per_class(1, 1)
+            self._write("host_in", source.name, chunk.windows, injected)
         for population in self.network.populations:
             self._add_input(population.name, chunk)
-            self._add_output(population.name, chunk.windows, sent[population.name])
+            self._add_output(population.name, chunk)
 
     def result(self) -> EventCounts:
         """Return the counts of everything added."""
@@ -90,46 +97,82 @@ class Counter:
 
     def _add_input(self, name: str, chunk: Chunk) -> None:
         """Count synaptic operations and words, and the neurons that took part."""
-        rows, windows = self.rows[name], chunk.windows
-        n_frames = len(windows) * self.schedule.steps
-        reached = np.zeros((n_frames, self.network.population[name].n), dtype=np.bool_)
+        rows, n = self.rows[name], self.network.population[name].n
+        n_frames = len(chunk.windows) * self.schedule.steps
+        reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
         work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
         for projection in self.network.into(name):
-            active = self._arriving(chunk, projection)
-            work += tally(active, self.synaptic[projection.name])
-            reached |= touched(projection.synapse, active)
-        for k, row in enumerate(rows):
-            n_active = np.count_nonzero(reached[:, row.start : row.stop], axis=1)
-            self._write("synaptic_op", row, windows, work[:, k])
-            self._write("synaptic_word", row, windows, work[:, len(rows) + k])
-            self._write("neuron_active", row, windows, n_active)
-            self._write("neuron_idle", row, windows, row.stop - row.start - n_active)
+            if chunk.sent[projection.source].is_silent and not chunk.before:
+                continue
+            spikes = chunk.sent[projection.source].per_class(*classes(projection.synapse))
+            spikes = self._arriving(spikes, projection, chunk)
+            work += tally(spikes, self.synaptic[projection.name])
+            reached = either(reached, touched(projection.synapse, spikes > 0), n)
+        if not reached.any():
+            active = np.zeros((n_frames, len(rows)), dtype=np.int64)
+        else:
+            active = tally(reached.reshape(n_frames, -1), self._sizes(name, reached))
+        self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
+        self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])
+        self._write("neuron_active", name, chunk.windows, active)
+        idle = np.array([row.stop - row.start for row in rows]) - active
+        self._write("neuron_idle", name, chunk.windows, idle)
 
-    def _arriving(self, chunk: Chunk, projection: Projection) -> BoolArray:
-        """Return which spikes [F, n] arrive in each step: those sent `lag` steps before."""
+    def _sizes(self, name: str, reached: BoolArray) -> AnyArray:
+        """Return the neurons of each class of `reached` in each slice [classes, rows]."""
+        n, shape = self.network.population[name].n, reached.shape[1:]
+        key = f"{name} {shape}"
+        if key not in self.sizes:
+            sizes = [class_sizes(row, n, shape) for row in self.rows[name]]
+            self.sizes[key] = summable(np.stack(sizes, axis=1), 1)
+        return self.sizes[key]
+
+    def _arriving(self, spikes: IntArray, projection: Projection, chunk: Chunk) -> IntArray:
+        """Return which spikes [F, classes] arrive in each step: those sent `lag` steps before."""
         lag, steps = self.schedule.lag(projection), self.schedule.steps
-        frames = chunk.sent[projection.source]
-        active = np.zeros(frames.shape, dtype=np.bool_)
-        active[:, lag:] = frames[:, : max(steps - lag, 0)] != 0
-        if lag and chunk.before:
-            active[0, :lag] = chunk.before[projection.source][-lag:] != 0
-        return active.reshape(-1, frames.shape[2])
+        if not lag:
+            return spikes
+        frames = spikes.reshape(-1, steps, spikes.shape[1])
+        late = np.zeros_like(frames)
+        late[:, lag:] = frames[:, : max(steps - lag, 0)]
+        if chunk.before:
+            last = chunk.before[projection.source].per_class(*classes(projection.synapse))
+            late[0, :lag] = last[-lag:]
+        return late.reshape(spikes.shape)
 
-    def _add_output(self, name: str, windows: IntArray, sent: AnyArray) -> None:
+    def _add_output(self, name: str, chunk: Chunk) -> None:
         """Count spikes, messages and hops."""
-        for row in self.rows[name]:
-            spikes = sent[:, row.start : row.stop] != 0
-            self._write("spike", row, windows, np.count_nonzero(spikes, axis=1))
-            travel = tally(spikes, row.routes)
-            for column, kind in enumerate(TRAVEL):
-                self._write(kind, row, windows, travel[:, column])
+        travel = self._travelled(name, chunk.sent[name])
+        for column, kind in enumerate(TRAVEL):
+            self._write(kind, name, chunk.windows, travel[:, :, column])
 
-    def _write(self, kind: EventKind, row: CoreRow, windows: IntArray, values: IntArray) -> None:
-        """Store values [n_windows * P] at the chip steps that exist."""
-        wave = self.network.nodes[row.node].wave
+    def _travelled(self, name: str, sent: Sent) -> IntArray:
+        """Return spikes, messages and hops of every slice [F, rows, 4]."""
+        rows = self.rows[name]
+        n_frames = sent.shape[0] * sent.shape[1]
+        total = np.zeros((n_frames, len(rows), len(TRAVEL)), dtype=np.int64)
+        if sent.is_silent:
+            return total
+        if sent.bits is None:
+            active = sent.as_values().reshape(n_frames, -1) != 0
+            for k, row in enumerate(rows):
+                total[:, k] = active[:, row.start : row.stop].astype(np.int64) @ row.routes
+            return total
+        from hwtargets.simulator.kernels.events import tally_spikes
+
+        if name not in self.tables:
+            self.tables[name] = spike_table(sent.image, rows)
+        pairs = np.zeros((n_frames, len(rows), len(TRAVEL) // 2), dtype=np.uint64)
+        tally_spikes(sent.bits.reshape(n_frames, -1), *self.tables[name], pairs)
+        return pairs.view(np.uint32).astype(np.int64)
+
+    def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
+        """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
+        wave, first = self.network.nodes[name].wave, self.rows[name][0].row
         exists = self.schedule.exists(windows, wave)
         steps = self.schedule.chip_step(windows, wave)
-        self.events[kind][row.row, steps[exists]] = values.reshape(steps.shape)[exists]
+        mine = self.events[kind][first : first + len(self.rows[name])]
+        mine[:, steps[exists]] = values[exists.reshape(-1)].T
 
 
 def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:
@@ -162,7 +205,7 @@ def _rows(network: Network, placement: Placement) -> dict[str, tuple[CoreRow, ..
             for k, piece in enumerate(placement.by_population[population.name])
         )  # fmt: skip
     for source in network.sources:
-        here, nowhere = sum(map(len, rows.values())), np.zeros((source.n, 3), dtype=np.int64)
+        here, nowhere = sum(map(len, rows.values())), np.zeros((source.n, 4), dtype=np.int64)
         rows[source.name] = (
             CoreRow(
                 row=here, core=HOST, node=source.name, start=0, stop=source.n,
@@ -172,30 +215,72 @@ def _rows(network: Network, placement: Placement) -> dict[str, tuple[CoreRow, ..
     return rows
 
 
-def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> IntArray:
-    """Return stored synapses, then 64-bit words of packed weights, per source neuron and slice."""
-    reach = np.stack([fan_out(projection.synapse, row.start, row.stop) for row in rows], axis=1)
+def either(a: BoolArray, b: BoolArray, n: int) -> BoolArray:
+    """Return a or b, flags [F, groups, pixels] of n neurons, in classes fine enough for both."""
+    if a.shape == b.shape or a[0].size == 1 or b[0].size == 1:
+        return a | b
+    return _expanded(a, n) | _expanded(b, n)
+
+
+def _expanded(flags: BoolArray, n: int) -> BoolArray:
+    """Return flags [F, groups, pixels] of n neurons as [F, n, 1]."""
+    n_frames, groups, pixels = flags.shape
+    shape = (n_frames, groups, n // (groups * pixels), pixels)
+    return np.broadcast_to(flags[:, :, None], shape).reshape(n_frames, n, 1)
+
+
+def class_sizes(row: CoreRow, n: int, shape: tuple[int, ...]) -> IntArray:
+    """Return how many neurons of a slice are in each class (group, pixel) of a population's n."""
+    groups, pixels = shape
+    inside = np.zeros(n, dtype=np.int64)
+    inside[row.start : row.stop] = 1
+    sizes: IntArray = inside.reshape(groups, -1, pixels).sum(axis=1).reshape(-1)
+    return sizes
+
+
+def spike_table(image: Image, rows: tuple[CoreRow, ...]) -> tuple[AnyArray, AnyArray]:
+    """Return, for every bit of an image, the row of its neuron and what its spike costs.
+
+    Costs are pairs of 32 bits: a slice's neurons take less than 2^32 of anything in a step.
+    """
+    width = image.words * WORD_BITS
+    channel, pixel = np.divmod(np.arange(image.n), image.pixels)
+    bit = pixel * width + channel
+    row_of = np.zeros(image.pixels * width, dtype=np.int32)
+    costs = np.zeros((image.pixels * width, len(TRAVEL)), dtype=np.uint32)
+    assert all(int(row.routes.sum(axis=0).max()) < 1 << 32 for row in rows)
+    row_of[bit] = np.repeat(np.arange(len(rows)), [row.stop - row.start for row in rows])
+    costs[bit] = np.concatenate([row.routes for row in rows])
+    return row_of, costs.view(np.uint64)
+
+
+def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> AnyArray:
+    """Return stored synapses, then 64-bit words of packed weights, per class and slice."""
+    synapse = projection.synapse
+    reach = np.stack([class_fan_out(synapse, row.start, row.stop) for row in rows], axis=1)
     words = -(-reach * projection.weight_bits // WORD_BITS)
-    return np.concatenate([reach, words], axis=1)
+    return summable(np.concatenate([reach, words], axis=1), synapse.n_in)
 
 
 def _reached(network: Network, placement: Placement, name: str) -> dict[int, BoolArray]:
     """Return, by destination core, which neurons of a population have a synapse there [n]."""
     found: dict[int, BoolArray] = {}
     for projection in network.out_of(name):
+        synapse = projection.synapse
         for goal in placement.by_population[projection.target]:
-            here = fan_out(projection.synapse, goal.start, goal.stop) > 0
+            here = per_neuron(synapse, class_fan_out(synapse, goal.start, goal.stop) > 0)
             found[goal.core] = found[goal.core] | here if goal.core in found else here
     return found
 
 
 def _routes(placement: Placement, piece: CoreSlice, reached: Mapping[int, BoolArray]) -> IntArray:
-    """Return messages and hops along x and y of one spike of each neuron of a slice [n, 3]."""
-    total = np.zeros((piece.n, 3), dtype=np.int64)
+    """Return messages and hops along x and y of one spike of each neuron of a slice [n, 4]."""
+    total = np.zeros((piece.n, 4), dtype=np.int64)
+    total[:, 0] = 1
     x, y = placement.tile(piece.core)
     for core, neurons in reached.items():
         there = placement.tile(core)
-        hops = (1, abs(there[0] - x), abs(there[1] - y))
+        hops = (0, 1, abs(there[0] - x), abs(there[1] - y))
         total += np.outer(neurons[piece.start : piece.stop], hops)
     return total
 

@@ -1,50 +1,33 @@
 """Run a network window by window: many samples at once, layer by layer over all steps of each.
 
 What goes in: a network and integer inputs. What comes out: every node's spikes, chunk by chunk.
-Only populations that feed back on each other take their steps together. Windows do not depend on
-each other, so neither results nor counts depend on the chunk size.
+Windows do not depend on each other, so neither results nor counts depend on the chunk size. Small
+runs take the path on arrays, which starts at once, all others that of the compiled kernels; the
+answers are the same.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
 
-import numpy as np
-
-from hwtargets.simulator import compiled, lif
-from hwtargets.simulator.deliver import delivery
-from hwtargets.simulator.ran import Kernel, Ran, start
-from hwtargets.simulator.windows import Schedule, in_order, schedule_of
+from hwtargets.simulator import arrays
+from hwtargets.simulator.ran import Ran
+from hwtargets.simulator.sent import Sent
+from hwtargets.simulator.windows import Schedule, schedule_of
 from snndeploy.errors import ModelError
-from snndeploy.ir.arrays import AnyArray, IntArray
-from snndeploy.ir.network import Network, Population, Projection
-from snndeploy.ir.neurons import LIF
+from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.network import Network
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
+
+if TYPE_CHECKING:
+    from hwtargets.simulator.fused import Chunked
 
 CHUNK_CELLS = 1 << 22
 """Neurons x steps that a chunk holds: a few arrays of 16 MB."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Feed:
-    """A projection ready to run: frames [F, n_in] -> what arrives [F, n_out], int32."""
-
-    source: str
-    lag: int
-    deliver: Callable[[AnyArray], AnyArray]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Layer:
-    """A population ready to run.
-
-    Attributes:
-        before: projections from populations and sources that have run.
-        within: projections from populations of its own group.
-    """
-
-    population: Population
-    kernel: Kernel
-    before: tuple[Feed, ...]
-    within: tuple[Feed, ...]
+CELL_WORK = 100
+"""Products that take as long as a step of a neuron on arrays."""
+KERNEL_WORK = 1 << 33
+"""Products that take longer on arrays, a second or two, than it takes to load the kernels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -53,14 +36,14 @@ class Chunk:
 
     Attributes:
         windows: their numbers.
-        before: what the window before the first one sent, by node [steps, n]; empty if nothing.
-        sent: what every source and population sent [n_windows, steps, n].
+        before: what the window before the first one sent, by node; empty if nothing of it arrives.
+        sent: what every source and population sent.
         ran: what recorded populations did, with states; others without.
     """
 
     windows: IntArray
-    before: Mapping[str, AnyArray]
-    sent: Mapping[str, AnyArray]
+    before: Mapping[str, Sent]
+    sent: Mapping[str, Sent]
     ran: Mapping[str, Ran]
 
 
@@ -70,6 +53,7 @@ def simulate(
     *,
     record: tuple[str, ...],
     chunk_cells: int = CHUNK_CELLS,
+    kernels: bool | None = None,
 ) -> Iterator[Chunk]:
     """Yield all windows of a run in order, pipeline fill and drain included.
 
@@ -78,6 +62,7 @@ def simulate(
         inputs: integers [P, B, *shape] per source that takes an array.
         record: populations whose states are kept.
         chunk_cells: neurons x steps per chunk; changes memory and speed, never the answer.
+        kernels: whether compiled kernels run; None decides by the size of the run.
 
     Raises:
         UnsupportedError: E3002 delays that do not match lag and waves.
@@ -85,137 +70,72 @@ def simulate(
             into the next.
     """
     schedule = schedule_of(network, inputs)
-    groups = prepare(network, inputs, schedule)
     per_window = schedule.steps * sum(node.n for node in network.nodes.values())
-    before: Mapping[str, AnyArray] = {}
+    if kernels is None:
+        frames = schedule.steps * schedule.n_samples
+        kernels = frames * work_per_step(network) >= KERNEL_WORK
+    runner = _on_kernels(network, inputs, schedule) if kernels else None
+    groups = arrays.prepare(network, inputs, schedule) if not kernels or _lags(network) else ()
+    before: Mapping[str, Sent] = {}
     for windows in schedule.chunks(max(1, chunk_cells // per_window)):
-        chunk = run_chunk(inputs, groups, schedule, windows, record, before)
-        filling = windows[-1] < -1
-        before = {name: frames[-1] for name, frames in chunk.sent.items()} if filling else {}
-        if not filling:
-            check_windows(schedule, chunk.sent)
-        yield chunk
+        hands_on = windows[-1] < 0 and _lags(network)
+        if runner and not hands_on:
+            chunk = runner(windows, record)
+            sent, ran = chunk.sent, chunk.ran
+        else:
+            sent, ran = arrays.run_chunk(inputs, groups, schedule, windows, record, before)
+        whole = Chunk(windows=windows, before=before, sent=sent, ran=ran)
+        before = sent if hands_on and windows[-1] < -1 else {}
+        yield whole if before else checked(schedule, whole)
 
 
-def prepare(
+def _on_kernels(
     network: Network, inputs: Mapping[str, IntArray], schedule: Schedule
-) -> tuple[tuple[Layer, ...], ...]:
-    """Return groups of populations in order of execution, weights laid out for their kernels."""
-    peaks = {p.name: max(1, -p.low, p.high) for p in network.populations}
-    peaks |= {source.name: 1 for source in network.sources}
-    for source in network.inputs:
-        peaks[source.name] = max(1, int(np.abs(inputs[source.name]).max(initial=0)))
+) -> Callable[[IntArray, tuple[str, ...]], "Chunked"]:
+    from hwtargets.simulator.fused import FusedRun
 
-    def feed(projection: Projection) -> Feed:
-        return Feed(
-            source=projection.source,
-            lag=schedule.lag(projection),
-            deliver=delivery(projection, peaks[projection.source]),
-        )
-
-    groups = []
-    for group in in_order(network):
-        mates = {p.name for p in group}
-        groups.append(
-            tuple(
-                Layer(
-                    population=population,
-                    kernel=kernel(population),
-                    before=tuple(
-                        feed(p) for p in network.into(population.name) if p.source not in mates
-                    ),
-                    within=tuple(
-                        feed(p) for p in network.into(population.name) if p.source in mates
-                    ),
-                )
-                for population in group
-            )
-        )
-    return tuple(groups)
+    return FusedRun.of(network, inputs, schedule).chunk
 
 
-def kernel(population: Population) -> Kernel:
-    """Return what runs a population: a kernel written for `lif`, else its compiled program."""
-    if population.program == LIF:
-        return lif.kernel(population.params)
-    return compiled.kernel(population)
+def _lags(network: Network) -> bool:
+    """Whether spikes may be under way from one window to the next while the pipeline fills."""
+    return not network.alone and any(projection.lag for projection in network.projections)
 
 
-def run_chunk(
-    inputs: Mapping[str, IntArray],
-    groups: tuple[tuple[Layer, ...], ...],
-    schedule: Schedule,
-    windows: IntArray,
-    record: tuple[str, ...],
-    before: Mapping[str, AnyArray],
-) -> Chunk:
-    """Run some windows of every population, sources first."""
-    network = schedule.network
-    sent: dict[str, AnyArray] = {
-        source.name: schedule.injected(source, inputs.get(source.name), windows)
-        for source in network.sources
-    }
-    ran: dict[str, Ran] = {}
-    for group in groups:
-        runs = {
-            layer.population.name: start(
-                layer.kernel,
-                schedule.exists(windows, layer.population.wave),
-                layer.population.n,
-                states=layer.population.name in record,
-                reset_at=schedule.model_start(layer.population.wave),
-            )
-            for layer in group
-        }
-        sent |= {name: run.spikes for name, run in runs.items()}
-        known = [arriving_before(layer, sent, before) for layer in group]
-        for k in range(schedule.steps):
-            for layer, a in zip(group, known, strict=True):
-                runs[layer.population.name].step(k, arriving_now(layer, a[:, k], sent, before, k))
-        ran |= {name: run.result() for name, run in runs.items()}
-    return Chunk(windows=windows, before=before, sent=sent, ran=ran)
+def work_per_step(network: Network) -> int:
+    """Return about how many products a step takes on arrays."""
+    neurons = sum(node.n for node in network.nodes.values())
+    return CELL_WORK * neurons + sum(products(p.synapse) for p in network.projections)
 
 
-def arriving_before(
-    layer: Layer, sent: Mapping[str, AnyArray], before: Mapping[str, AnyArray]
-) -> AnyArray:
-    """Return what arrives from populations that have run, int32 [n_windows, steps, n]."""
-    first = next(iter(sent.values()))
-    total = np.zeros((*first.shape[:2], layer.population.n), dtype=np.int32)
-    for feed in layer.before:
-        frames = sent[feed.source]
-        arrived = feed.deliver(frames.reshape(-1, frames.shape[2])).reshape(total.shape)
-        total[:, feed.lag :] += arrived[:, : max(total.shape[1] - feed.lag, 0)]
-        if feed.lag and before:
-            total[0, : feed.lag] += feed.deliver(before[feed.source][-feed.lag :])
-    return total
+def products(synapse: Synapse) -> int:
+    """Return how many products the sums of a step take."""
+    match synapse:
+        case Conv():
+            return synapse.n_out * int(synapse.weight[0].size)
+        case Pool():
+            return synapse.n_out * synapse.kernel[0] * synapse.kernel[1]
+        case Dense() | Sparse() | OneToOne():
+            return int(synapse.weight.size)
+        case _:
+            assert_never(synapse)
 
 
-def arriving_now(
-    layer: Layer, a: AnyArray, sent: Mapping[str, AnyArray], before: Mapping[str, AnyArray], k: int
-) -> AnyArray:
-    """Return a with what arrives at step k from the population's own group [n_windows, n]."""
-    for feed in layer.within:
-        if k >= feed.lag:
-            a = a + feed.deliver(sent[feed.source][:, k - feed.lag])
-        elif before:
-            a = a + feed.deliver(before[feed.source][None, k - feed.lag])
-    return a
-
-
-def check_windows(schedule: Schedule, sent: Mapping[str, AnyArray]) -> None:
-    """Check that no spike of one window would reach the next.
+def checked(schedule: Schedule, chunk: Chunk) -> Chunk:
+    """Return a chunk in which no spike of one window would reach the next.
 
     Raises:
         ModelError: E3004.
     """
     network = schedule.network
     for projection in network.projections:
-        crossing = sent[projection.source][:, max(schedule.steps - projection.lag, 0) :]
-        if projection.lag and not network.alone and crossing.any():
+        if not projection.lag or network.alone:
+            continue
+        if chunk.sent[projection.source].any_from(max(schedule.steps - projection.lag, 0)):
             raise ModelError(
                 "E3004",
                 "spikes of one sample would reach the next one",
                 where=projection.name,
                 remedy="compile with --one-at-a-time, or use the reference executor",
             )
+    return chunk

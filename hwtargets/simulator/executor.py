@@ -21,7 +21,7 @@ class SimulatorExecutor:
     name = "sim"
 
     def missing(self) -> str | None:
-        """Return None: numpy is all it needs."""
+        """Return None: it needs nothing that is not installed."""
         return None
 
     def run(

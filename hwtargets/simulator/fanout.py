@@ -1,7 +1,8 @@
 """Who touches whom: stored synapses per source neuron, and neurons that a frame reaches.
 
 Counts are exact at the borders of images; a zero weight inside a dense or convolution block is
-stored and counts, listed synapses count as listed.
+stored and counts, listed synapses count as listed. Neurons with the same fan-out are one class, so
+that counting them is enough: all neurons of a dense layer, the channels of a group at one pixel.
 """
 
 from typing import assert_never
@@ -25,21 +26,59 @@ def fan_out(synapse: Synapse, start: int, stop: int) -> IntArray:
             neurons = np.arange(synapse.n_in)
             return ((neurons >= start) & (neurons < stop)).astype(np.int64)
         case Conv() | Pool():
-            return _image_fan_out(synapse, start, stop)
+            return per_neuron(synapse, _image_fan_out(synapse, start, stop))
         case _:
             assert_never(synapse)
 
 
-def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
-    """Return which targets [F, n_out] active sources [F, n_in] reach with a stored synapse."""
+def classes(synapse: Synapse) -> tuple[int, int]:
+    """Return (groups, pixels) of the source: neurons of one group at one pixel are a class."""
     match synapse:
         case Dense():
-            reached = active.any(axis=1, keepdims=True)
-            return np.broadcast_to(reached, (len(active), synapse.n_out))
+            return 1, 1
+        case Sparse() | OneToOne():
+            return synapse.n_in, 1
+        case Conv() | Pool():
+            return _geometry(synapse)[0], synapse.in_shape[1] * synapse.in_shape[2]
+        case _:
+            assert_never(synapse)
+
+
+def class_fan_out(synapse: Synapse, start: int, stop: int) -> IntArray:
+    """Return how many stored synapses a neuron of each class [classes] has into [start, stop)."""
+    match synapse:
+        case Dense():
+            return np.array([stop - start])
+        case Sparse() | OneToOne():
+            return fan_out(synapse, start, stop)
+        case Conv() | Pool():
+            return _image_fan_out(synapse, start, stop).reshape(-1)
+        case _:
+            assert_never(synapse)
+
+
+def per_neuron(synapse: Synapse, values: AnyArray) -> AnyArray:
+    """Return values of classes [classes] as those of source neurons [n_in]."""
+    groups, pixels = classes(synapse)
+    if isinstance(synapse, Dense):
+        return np.broadcast_to(values, (synapse.n_in,))
+    each = synapse.n_in // (groups * pixels)
+    return np.repeat(values.reshape(groups, 1, pixels), each, axis=1).reshape(-1)
+
+
+def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
+    """Return which targets active classes [F, classes] reach with a stored synapse.
+
+    The answer [F, groups, pixels] holds for all channels of a group of targets at a pixel; it is
+    [F, 1, 1] for a dense layer and [F, n_out, 1] for listed synapses.
+    """
+    match synapse:
+        case Dense():
+            return active[:, :, None]
         case Sparse():
-            return _listed_touched(synapse, active)
+            return _listed_touched(synapse, active)[:, :, None]
         case OneToOne():
-            return active
+            return active[:, :, None]
         case Conv() | Pool():
             return _image_touched(synapse, active)
         case _:
@@ -57,7 +96,7 @@ def _geometry(synapse: Conv | Pool) -> tuple[int, tuple[int, int], tuple[int, in
 def _image_fan_out(synapse: Conv | Pool, start: int, stop: int) -> IntArray:
     """Add up, tap by tap, the targets that a source pixel reaches in its group's channels."""
     groups, kernel, dilation = _geometry(synapse)
-    channels, height, width = synapse.in_shape
+    _, height, width = synapse.in_shape
     _, out_h, out_w = synapse.out_shape
     wanted = np.zeros(synapse.n_out, dtype=np.int64)
     wanted[start:stop] = 1
@@ -67,25 +106,22 @@ def _image_fan_out(synapse: Conv | Pool, start: int, stop: int) -> IntArray:
     for i, j in np.ndindex(kernel):
         y, x = i * dilation[0], j * dilation[1]
         total[:, y : y + s_h * out_h : s_h, x : x + s_w * out_w : s_w] += per_place
-    inside = total[:, p_h : p_h + height, p_w : p_w + width]
-    return np.repeat(inside, channels // groups, axis=0).reshape(-1)
+    return total[:, p_h : p_h + height, p_w : p_w + width]
 
 
 def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
-    """Mark the places of each group whose window holds an active source, in all its channels."""
+    """Mark the places of each group whose window holds an active source."""
     groups, kernel, dilation = _geometry(synapse)
-    channels, height, width = synapse.in_shape
-    c_out, out_h, out_w = synapse.out_shape
-    grouped = active.reshape(len(active), groups, channels // groups, height, width)
-    pixels: BoolArray = np.logical_or.reduce(grouped, axis=2)
+    _, height, width = synapse.in_shape
+    _, out_h, out_w = synapse.out_shape
+    frames = active.reshape(len(active), groups * height * width)
     views = patches(
-        pixels, (groups, height, width), kernel, synapse.stride, synapse.padding, dilation
+        frames, (groups, height, width), kernel, synapse.stride, synapse.padding, dilation
     )
-    places = np.zeros((len(active), groups, 1, out_h, out_w), dtype=np.bool_)
+    places = np.zeros((len(active), groups, out_h, out_w), dtype=np.bool_)
     for i, j in np.ndindex(kernel):
-        places[:, :, 0] |= views[:, :, i, j]
-    everyone = np.broadcast_to(places, (len(active), groups, c_out // groups, out_h, out_w))
-    return everyone.reshape(len(active), synapse.n_out)
+        places |= views[:, :, i, j]
+    return places.reshape(len(active), groups, out_h * out_w)
 
 
 def _listed_touched(synapse: Sparse, active: BoolArray) -> BoolArray:
@@ -98,8 +134,13 @@ def _listed_touched(synapse: Sparse, active: BoolArray) -> BoolArray:
     return reached
 
 
-def tally(active: AnyArray, columns: IntArray) -> IntArray:
-    """Return the exact sums active @ columns: [F, n] of 0 and 1 times counts [n, k], as int64."""
-    dtype = exact_dtype(float(columns.sum(axis=0).max(initial=0)))
-    product: AnyArray = active.astype(dtype) @ columns.astype(dtype)
+def summable(columns: IntArray, most: int) -> AnyArray:
+    """Return columns [n, k] >= 0 in the fastest type in which counts up to `most` sum exactly."""
+    bound = float(columns.sum(axis=0).max(initial=0)) * most
+    return columns.astype(exact_dtype(bound))
+
+
+def tally(spikes: AnyArray, columns: AnyArray) -> IntArray:
+    """Return the exact sums spikes @ columns of `summable` columns, as int64."""
+    product: AnyArray = spikes.astype(columns.dtype) @ columns
     return product.astype(np.int64)

@@ -1,7 +1,7 @@
 """Ranges proven from the weights alone: what can arrive, accumulate, wrap or clip."""
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from snndeploy.ir.network import Network, Population, Source
 from snndeploy.ir.neurons import ACT_SHIFT, U_LIMIT, V_LIMIT
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
+Bound = TypeVar("Bound", int, IntArray)
 INPUT_LIMIT = (1 << 31) - 1
 UNBOUNDED = 1 << 62
 
@@ -105,7 +106,7 @@ def arriving_by_neuron(network: Network, population: Population) -> IntArray:
     return arriving
 
 
-def shifted(largest: IntArray, exponent: int) -> IntArray:
+def shifted(largest: Bound, exponent: int) -> Bound:
     """Bound |sum| after the exponent; a right shift floors, so one is added."""
     return largest << exponent if exponent >= 0 else (largest >> -exponent) + 1
 

@@ -1,0 +1,307 @@
+"""Run a network in the kernels: spikes as bits, sums and neurons fused, layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwtargets.simulator.kernels.arguments import Frames, Lists, Neurons
+from hwtargets.simulator.kernels.gather import advance
+from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.layout import Layout
+from hwtargets.simulator.kernels.listing import Listing
+from hwtargets.simulator.kernels.scatter import deliver_listed
+from hwtargets.simulator.kernels.vector import ESCAPED
+from hwtargets.simulator.kernels.weights import aligned
+from hwtargets.simulator.launch import (
+    NOTHING,
+    gather_of,
+    in_blocks,
+    list_frames,
+    neurons_of,
+    no_gather,
+    no_lists,
+    no_neurons,
+    scatter_of,
+)
+from hwtargets.simulator.neuron import kernel
+from hwtargets.simulator.plan import Link, Stage, image_of, plan
+from hwtargets.simulator.ran import Ran, Run, start
+from hwtargets.simulator.sent import Sent, packed
+from hwtargets.simulator.windows import Schedule
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.network import Network, Source
+
+NO_SPIKES = np.empty(0, dtype=np.uint16)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class FusedRun:
+    """A network ready to run.
+
+    Attributes:
+        given: bits [P, B, pixels, words] of the inputs that are 0 and 1 throughout.
+    """
+
+    schedule: Schedule
+    inputs: Mapping[str, IntArray]
+    given: Mapping[str, AnyArray]
+    images: Mapping[str, Image]
+    groups: tuple[tuple[Stage, ...], ...]
+
+    @classmethod
+    def of(cls, network: Network, inputs: Mapping[str, IntArray], schedule: Schedule) -> "FusedRun":
+        """Lay out the weights and the inputs."""
+        images = {name: image_of(network, name) for name in network.nodes}
+        given = {}
+        peaks = {p.name: max(1, -p.low, p.high) for p in network.populations}
+        plain = {p.name for p in network.populations if not p.is_graded}
+        for source in network.sources:
+            peaks[source.name] = 1
+            plain.add(source.name)
+            if source.is_given:
+                values = inputs[source.name].reshape(*inputs[source.name].shape[:2], -1)
+                bits, is_plain = packed(values, images[source.name])
+                if is_plain:
+                    given[source.name] = bits
+                else:
+                    plain.remove(source.name)
+                    peaks[source.name] = int(max(1, values.max(), -values.min()))
+        return cls(
+            schedule=schedule, inputs=inputs, given=given, images=images,
+            groups=plan(network, schedule, images, peaks, plain),
+        )  # fmt: skip
+
+    def chunk(self, windows: IntArray, record: tuple[str, ...]) -> "Chunked":
+        """Run some windows of every population."""
+        sent = {s.name: self._injected(s, windows) for s in self.schedule.network.sources}
+        chunk = Chunked(schedule=self.schedule, windows=windows, record=record, sent=sent)
+        for group in self.groups:
+            chunk.run(group)
+        return chunk
+
+    def _injected(self, source: Source, windows: IntArray) -> Sent:
+        """Return what a source sends."""
+        shape, image = (len(windows), self.schedule.steps), self.images[source.name]
+        if source.name not in self.given:
+            values = self.schedule.injected(source, self.inputs.get(source.name), windows)
+            return Sent(shape=(*shape, source.n), image=image, values=values)
+        bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
+        begin, steps = self.schedule.model_start(source.wave), self.schedule.network.steps
+        real = (windows >= 0) & (windows < self.schedule.n_samples)
+        rows = self.given[source.name][:, windows[real]]
+        bits[real, begin : begin + steps] = np.swapaxes(rows, 0, 1)
+        return Sent(shape=(*shape, source.n), image=image, bits=bits)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Chunked:
+    """Some windows under way: what has been sent, and the lists made of it.
+
+    Attributes:
+        record: populations whose states are kept.
+        ran: what populations did; spikes and states of the recorded ones.
+    """
+
+    schedule: Schedule
+    windows: IntArray
+    record: tuple[str, ...]
+    sent: dict[str, Sent]
+    ran: dict[str, Ran] = field(default_factory=dict)
+    spans: dict[str, Frames] = field(default_factory=dict)
+
+    def run(self, group: tuple[Stage, ...]) -> None:
+        """Run a group of populations: in the kernels, on arrays if a current leaves its range."""
+        in_kernels = all(s.lif and all(link.laid for link in s.within) for s in group)
+        if in_kernels and self._run_in_kernels(group):
+            return
+        self._run_on_arrays(group, [self.arriving(stage, all_of_it=True) for stage in group])
+
+    def exists(self, stage: Stage) -> BoolArray:
+        return self.schedule.exists(self.windows, stage.population.wave)
+
+    def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
+        """Return what `before` brings, and `fused` if asked for: int32, flat; empty if no need."""
+        links = (*stage.before, *filter(None, [stage.fused if all_of_it else None]))
+        if not (links or all_of_it or stage.within):
+            return NOTHING
+        total = aligned(self._frames() * stage.image.pixels * stage.image.padded, np.int32)
+        for link in links:
+            self.deliver(link, stage, total, 0, self.schedule.steps)
+        return total
+
+    def deliver(self, link: Link, stage: Stage, total: AnyArray, first: int, stop: int) -> None:
+        """Add what a projection brings in steps first .. stop to `total`."""
+        sent, image = self.sent[link.source], stage.image
+        if link.deliver:
+            n_windows, steps = len(self.windows), self.schedule.steps
+            values = sent.as_values()[:, max(first - link.lag, 0) : max(stop - link.lag, 0)]
+            if not values.size:
+                return
+            arrived = link.deliver(values.reshape(-1, values.shape[2]))
+            shape = (n_windows, values.shape[1], image.channels, image.pixels)
+            pixel_first = np.swapaxes(arrived.reshape(shape), 2, 3)
+            cells = total.reshape(n_windows, steps, image.pixels, image.padded)
+            cells[:, max(first, link.lag) : stop, :, : image.channels] += pixel_first
+            return
+        assert link.laid is not None
+        lists = self.lists(sent, link, first, stop)
+        frames = self._spans(stage, first, stop)
+        if isinstance(link.laid, Listing):
+            deliver_listed(scatter_of(link.laid, link.lag), lists, frames, total)
+        else:
+            blocks = in_blocks(frames, link.laid)
+            lanes = (0,) * link.laid.lanes
+            advance(
+                lanes, gather_of(link.laid, link.lag), lists, no_neurons(), blocks, total,
+                NO_SPIKES, False,
+            )  # fmt: skip
+
+    def lists(self, sent: Sent, link: Link, first: int, stop: int) -> Lists:
+        """Return the event lists of what arrives in steps first .. stop."""
+        laid, steps = link.laid, self.schedule.steps
+        assert laid is not None
+        bits = sent.as_bits(laid.source).reshape(self._frames(), -1)
+        if stop - first == 1 and steps > 1:
+            k = first - link.lag
+            return list_frames(bits[max(k, 0) :: steps], laid.reader, per_window=1, first=k)
+        return list_frames(bits, laid.reader, per_window=steps, first=0)
+
+    def _run_in_kernels(self, group: tuple[Stage, ...]) -> bool:
+        """Run a group of `lif` populations; return whether all currents stayed in range."""
+        arrived = [self.arriving(stage, all_of_it=False) for stage in group]
+        carried = any(stage.within for stage in group)
+        fires = [Firing.of(self, stage, carried=carried) for stage in group]
+        parts = list(zip(group, fires, arrived, strict=True))
+        if carried:
+            self._run_loop(parts)
+        else:
+            for stage, fire, a in parts:
+                if self._at_rest(stage).all():
+                    continue
+                link = stage.fused
+                steps = self.schedule.steps
+                lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
+                fire.run(a, 0, steps, link, lists)
+        for stage, fire, _ in parts:
+            self.ran[stage.population.name] = fire.result()
+        return not any(fire.escaped for fire in fires)
+
+    def _run_loop(self, parts: list[tuple[Stage, "Firing", AnyArray]]) -> None:
+        """Run populations that feed back on each other, step by step."""
+        for k in range(self.schedule.steps):
+            for stage, fire, a in parts:
+                for link in stage.within:
+                    if k >= link.lag:
+                        self.deliver(link, stage, a, k, k + 1)
+                fire.run(a, k, k + 1)
+
+    def _run_on_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
+        """Run populations whose neurons take their steps on arrays."""
+        shape = (len(self.windows), self.schedule.steps)
+        runs: list[Run] = []
+        for stage in group:
+            population = stage.population
+            run = start(
+                kernel(population), self.exists(stage), population.n,
+                states=population.name in self.record,
+                reset_at=self.schedule.model_start(population.wave),
+            )  # fmt: skip
+            runs.append(run)
+            self.sent[population.name] = Sent(
+                shape=(*shape, population.n), image=stage.image, values=run.spikes
+            )
+        for k in range(self.schedule.steps):
+            for stage, run, a in zip(group, runs, arrived, strict=True):
+                for link in stage.within:
+                    if k >= link.lag:
+                        self.sent[link.source].others.clear()
+                        self.deliver(link, stage, a, k, k + 1)
+                image = stage.image
+                cells = a.reshape(*shape, image.pixels, image.padded)[:, k, :, : image.channels]
+                run.step(k, np.swapaxes(cells, 1, 2).reshape(shape[0], -1))
+        for stage, run in zip(group, runs, strict=True):
+            self.sent[stage.population.name].others.clear()
+            self.ran[stage.population.name] = run.result()
+
+    def _at_rest(self, stage: Stage) -> BoolArray:
+        """Return in which windows nothing can happen: no spike, no bias, no low threshold."""
+        links = (*stage.before, *filter(None, [stage.fused]))
+        resting = np.full(len(self.windows), stage.is_quiet and not stage.within)
+        for link in links:
+            resting &= ~self.sent[link.source].in_windows()
+        return resting
+
+    def _frames(self) -> int:
+        return len(self.windows) * self.schedule.steps
+
+    def _spans(self, stage: Stage, first: int, stop: int) -> Frames:
+        """Return steps of all windows for a kernel that knows nothing of blocks."""
+        name = stage.population.name
+        if name not in self.spans:
+            exists = self.exists(stage) & ~self._at_rest(stage)[:, None]
+            begin = np.argmax(exists, axis=1)
+            self.spans[name] = Frames(
+                live=np.stack([begin, begin + exists.sum(axis=1)], axis=1),
+                steps=self.schedule.steps, first=first, stop=stop,
+                reset=self.schedule.model_start(stage.population.wave),
+                pixels=stage.image.pixels, planes=1, blocks=1, words=stage.image.words,
+            )  # fmt: skip
+        return self.spans[name]._replace(first=first, stop=stop)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Firing:
+    """A population of `lif` neurons under way in the kernel."""
+
+    chunk: Chunked
+    stage: Stage
+    neurons: Neurons
+    sent: Sent
+    clips: int = 0
+    escaped: bool = False
+
+    @classmethod
+    def of(cls, chunk: Chunked, stage: Stage, *, carried: bool) -> "Firing":
+        """Return a population that has taken no step."""
+        name, image = stage.population.name, stage.image
+        shape = (len(chunk.windows), chunk.schedule.steps)
+        bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
+        sent = Sent(shape=(*shape, image.n), image=image, bits=bits)
+        chunk.sent[name] = sent
+        logged = shape[0] * shape[1] * (name in chunk.record)
+        neurons = neurons_of(stage, shape[0] if carried else 0, logged)
+        return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)
+
+    def run(
+        self, arrived: AnyArray, first: int, stop: int, fused: Link | None = None,
+        lists: Lists | None = None,
+    ) -> None:  # fmt: skip
+        """Take steps first .. stop, adding what `fused` brings to what has arrived."""
+        image = self.stage.image
+        frames = self.chunk._spans(self.stage, first, stop)
+        if fused and lists:
+            laid = fused.laid
+            assert isinstance(laid, Layout)
+            gather, blocks, lanes = gather_of(laid, fused.lag), in_blocks(frames, laid), laid.lanes
+        else:
+            gather, lists, lanes = no_gather(), no_lists(), 2 if image.padded % 64 == 0 else 1
+            blocks = frames._replace(blocks=image.padded // (32 * lanes))
+        assert self.sent.bits is not None
+        sent = self.sent.bits.reshape(-1).view(np.uint16)
+        clips = advance((0,) * lanes, gather, lists, self.neurons, blocks, arrived, sent, True)
+        self.escaped |= clips >= ESCAPED
+        self.clips += clips
+
+    def result(self) -> Ran:
+        """Return what happened."""
+        overflows = {"u_wraps": 0, "v_clips": int(self.clips)}
+        if self.stage.population.name not in self.chunk.record:
+            return Ran(spikes=NOTHING, states={}, overflows=overflows)
+        shape, places = (*self.sent.shape[:2], -1), self.stage.image.places()
+        logs = {"u": self.neurons.log_u, "v": self.neurons.log_v}
+        return Ran(
+            spikes=self.sent.as_values(),
+            states={name: log.reshape(shape)[:, :, places] for name, log in logs.items()},
+            overflows=overflows,
+        )

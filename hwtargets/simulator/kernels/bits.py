@@ -1,0 +1,95 @@
+"""From bits to numbers and back."""
+
+from typing import Any
+
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from hwtargets.simulator.kernels.vector import (
+    CHUNK,
+    I16,
+    I32,
+    I64,
+    Code,
+    constant,
+)
+
+COMPRESSES = bool(get_host_cpu_features().get("avx512f"))
+"""Whether the processor packs the chosen lanes of a vector in one instruction."""
+
+
+def _one_by_one(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any:
+    """Emit a loop over the bits that are set, lowest first."""
+    builder = code.builder
+    n = builder.ctpop(word)
+
+    def write(i: Any, left: list[Any]) -> list[Any]:
+        lowest = builder.trunc(builder.cttz(left[0], ir.Constant(ir.IntType(1), 0)), I32)
+        place = code.at(events, I32, builder.add(at, i))
+        builder.store(builder.add(base, lowest), place)
+        return [builder.and_(left[0], builder.sub(left[0], ir.Constant(I64, 1)))]
+
+    code.loop(ir.Constant(I64, 0), n, [word], write)
+    return n
+
+
+@intrinsic
+def list_bits(context, word, base, events, at):
+    """Write base + i for every bit i set in a word to events[at:]; return how many there are.
+
+    Args:
+        word: uint64.
+        events: uint32, at least 64 longer than what is listed.
+    """
+    signature = types.int64(word, base, events, at)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        word, base, events, at = code.args
+        if not COMPRESSES:
+            return _one_by_one(code, word, base, events, at)
+        ints, flags = ir.VectorType(I32, CHUNK), ir.VectorType(ir.IntType(1), CHUNK)
+        numbers = builder.add(code.splat(base, CHUNK), ir.Constant(ints, list(range(CHUNK))))
+        compress = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ints, [ints, flags, ints]),
+            f"llvm.experimental.vector.compress.v{CHUNK}i32",
+        )
+        stop = at
+        for k in range(64 // CHUNK):
+            part = builder.trunc(builder.lshr(word, ir.Constant(I64, k * CHUNK)), I16)
+            shifted = builder.add(numbers, constant(k * CHUNK, I32, CHUNK))
+            packed = builder.call(
+                compress, [shifted, builder.bitcast(part, flags), ir.Constant(ints, ir.Undefined)]
+            )
+            code.store(packed, code.at(events, I32, stop))
+            stop = builder.add(stop, builder.zext(builder.ctpop(part), I64))
+        return builder.sub(stop, at)
+
+    return signature, generate
+
+
+@intrinsic
+def pack_word(context, values, first):
+    """Return a uint64 whose bit i says whether values[first + i], integer or float32, is not 0."""
+    signature = types.uint64(values, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        values, first = code.args
+        kind = context.get_data_type(signature.args[0].dtype)
+        is_float = isinstance(signature.args[0].dtype, types.Float)
+        compare = builder.fcmp_ordered if is_float else builder.icmp_signed
+        word = ir.Constant(I64, 0)
+        for k in range(64 // CHUNK):
+            start = builder.add(first, ir.Constant(I64, k * CHUNK))
+            part = code.load(code.at(values, kind, start), ir.VectorType(kind, CHUNK))
+            bits = builder.bitcast(compare("!=", part, ir.Constant(part.type, [0] * CHUNK)), I16)
+            shifted = builder.shl(builder.zext(bits, I64), ir.Constant(I64, k * CHUNK))
+            word = builder.or_(word, shifted)
+        return word
+
+    return signature, generate

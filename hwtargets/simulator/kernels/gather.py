@@ -1,0 +1,224 @@
+"""Synaptic sums and neurons of one population over all steps of many windows.
+
+For every target pixel and step the spikes it sees are a few runs of consecutive events, one per
+row of the kernel. They are written down once as numbers of weight rows; then, for every block of
+channels, the rows are added up in registers and the neurons take their step. Neither the sums nor
+the states of a step go to memory.
+
+Blocks are 32 * len(lanes) channels wide. The rows of a tile of pixels are listed together, so that
+a block's weights stay in the cache while the whole tile uses them.
+"""
+
+import numpy as np
+from numba import njit
+
+from hwtargets.simulator.kernels.arguments import Frames, Gather, Lists, Neurons
+from hwtargets.simulator.kernels.neuron import update_lif
+from hwtargets.simulator.kernels.rows import add_rows, copy_run, scale_sums
+from hwtargets.simulator.kernels.vector import ESCAPED, GROUP
+from snndeploy.ir.arrays import AnyArray
+
+TILE_ROWS = 1 << 15
+"""Weight rows listed at a time: 128 KB."""
+TILE_PIXELS = 256
+SLOTS = 128
+"""Sums of pixels and steps under way: 32 KB for 64 channels."""
+ROW_SLACK = 64
+"""Words written beyond the end of a list."""
+
+
+@njit(nogil=True, cache=True)
+def advance(
+    lanes: tuple[int, ...], gather: Gather, lists: Lists, neurons: Neurons, frames: Frames,
+    arrived: AnyArray, sent: AnyArray, fires: bool,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Run some steps of a population; return how many v were clipped, and ESCAPED.
+
+    Args:
+        lanes: a tuple as long as the width of a block in units of 32 channels.
+        arrived: int32, flat [windows, steps, pixels, channels]: what other projections brought;
+            empty if nothing.
+        sent: uint16, flat [windows, steps, pixels, 4 * words]: the spikes, filled.
+        fires: whether neurons run; else sums are added to `arrived` for a later call.
+    """
+    width = 32 * len(lanes)
+    n_steps = frames.stop - frames.first
+    n_items = frames.live.shape[0] * frames.pixels
+    fills = GROUP * max(1, gather.parts) * n_steps
+    most = min(gather.most * n_steps, len(lists.events) + fills)  # a pixel sees a spike once
+    rows = np.empty(TILE_ROWS + most + ROW_SLACK, dtype=np.uint32)
+    bounds = np.zeros((TILE_PIXELS, max(1, gather.parts), n_steps + 1), dtype=np.int32)
+    together = max(1, SLOTS // n_steps)
+    room = np.zeros((together * n_steps + 2) * width + 16, dtype=np.int32)
+    aligned = -room.ctypes.data % 64 // 4
+    sums = room[aligned : len(room) - 16 + aligned]
+    clips = escaped = 0
+    for plane in range(frames.planes):
+        first = 0
+        while first < n_items:
+            stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
+            left = run_tile(
+                lanes, gather, neurons, frames, plane, first, stop, rows, bounds, sums,
+                arrived, sent, fires,
+            )  # fmt: skip
+            clips += left & (ESCAPED - 1)
+            escaped |= left & ESCAPED
+            first = stop
+    return clips | escaped
+
+
+@njit(nogil=True, cache=True)
+def list_tile(
+    gather: Gather, lists: Lists, frames: Frames, plane: int, first: int,
+    rows: AnyArray, bounds: AnyArray,
+) -> int:  # pragma: no cover  # fmt: skip
+    """List the weight rows of pixels first .. of all windows till the tile is full; return its end.
+
+    bounds[i, j, k] says where in `rows` those of part j of step frames.first + k of pixel first + i
+    begin.
+    """
+    n_items = frames.live.shape[0] * frames.pixels
+    stop: int = min(n_items, first + TILE_PIXELS)
+    at = 0
+    for item in range(first, stop):
+        if at > TILE_ROWS:
+            stop = item
+            break
+        window, pixel = item // frames.pixels, item % frames.pixels
+        live, end = frames.live[window]
+        for part in range(gather.parts):
+            here = bounds[item - first, part]
+            for k in range(max(live, frames.first), min(end, frames.stop)):
+                here[k - frames.first] = at
+                if k >= gather.lag:
+                    frame = window * lists.per_window + k - gather.lag - lists.first
+                    at = list_part(
+                        gather, lists, frame, plane, pixel * gather.parts + part, rows, at
+                    )
+                here[k - frames.first + 1] = at
+    return stop
+
+
+@njit(nogil=True, cache=True, inline="always")
+def list_part(
+    gather: Gather, lists: Lists, frame: int, plane: int, part: int, rows: AnyArray, at: int
+) -> int:  # pragma: no cover
+    """List the weight rows of one part of a pixel in one frame from `at` on; return their end.
+
+    The last row of a block, which is empty, fills the last group.
+    """
+    shift = plane * gather.cells
+    first = at
+    for r in range(gather.starts[part], gather.starts[part + 1]):
+        start = lists.starts[shift + gather.runs[r, 0], frame]
+        stop = lists.starts[shift + gather.runs[r, 1], frame]
+        at += copy_run(lists.events, start, stop, np.int64(gather.runs[r, 2]), rows, at)
+    for k in range(GROUP):
+        rows[at + k] = gather.rows - 1
+    end: int = first + (at - first + GROUP - 1) // GROUP * GROUP
+    return end
+
+
+@njit(nogil=True, cache=True)
+def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in registers
+    lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, plane: int,
+    first: int, stop: int, rows: AnyArray, bounds: AnyArray, sums: AnyArray,
+    arrived: AnyArray, sent: AnyArray, fires: bool,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Run pixels first .. stop of all windows block by block; see `advance`.
+
+    A few pixels at a time, the rows of all their steps are added part by part of the weights, each
+    sum in a slot of its own; a projection of one part adds them as the neurons need them.
+
+    Args:
+        bounds: see `list_tile`.
+        sums: int32, flat [slots, width]: slot 0 is zero, the others are filled.
+    """
+    width = 32 * len(lanes)
+    channels = width * frames.blocks * frames.planes
+    steps, pixels, words, reset = frames.steps, frames.pixels, 4 * frames.words, frames.reset
+    begin, n_steps = frames.first, frames.stop - frames.first
+    weights, parts, safe, scaling = gather.weights, gather.parts, gather.safe, gather.scaling
+    u, v, threshold, bias = neurons.u, neurons.v, neurons.threshold, neurons.bias
+    log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
+    per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
+    kind = 3 if keep[0] or len(log_u) else 2 if keep[1] < 4096 else 1
+    together = max(1, SLOTS // n_steps)
+    has_more = len(arrived) > 0
+    spare = together * n_steps + 1
+    clips = escaped = 0
+    for block in range(plane * frames.blocks, (plane + 1) * frames.blocks):
+        origin = block * gather.rows * (width // 2)
+        for start in range(first, stop, together):
+            end = min(start + together, stop)
+            for part in range(parts if parts > 1 else 0):
+                for item in range(start, end):
+                    window = item // pixels
+                    for k in range(
+                        max(spans[window, 0] - begin, 0), min(spans[window, 1] - begin, n_steps)
+                    ):
+                        slot = (item - start) * n_steps + k + 1
+                        at, last = bounds[item - first, part, k], bounds[item - first, part, k + 1]
+                        middle = min(last, at + safe)
+                        before = slot if part else 0
+                        add_rows(lanes, rows, at, middle, weights, origin, sums, before, slot)
+                        while middle < last:
+                            at, middle = middle, min(last, middle + safe)
+                            add_rows(lanes, rows, at, middle, weights, origin, sums, slot, slot)
+            for item in range(start, end):
+                window, pixel = item // pixels, item % pixels
+                live = spans[window, 0]
+                fixed = pixel * per_pixel * channels + block * width
+                state = item * carried * channels + block * width
+                for k in range(max(live - begin, 0), min(spans[window, 1] - begin, n_steps)):
+                    frame = (window * steps + begin + k) * pixels + pixel
+                    here = frame * channels + block * width
+                    n, slot = 0, (item - start) * n_steps + k + 1
+                    if parts == 1:
+                        at, last = bounds[item - first, 0, k], bounds[item - first, 0, k + 1]
+                        n, slot = last - at, 1
+                        middle = min(last, at + safe)
+                        add_rows(lanes, rows, at, middle, weights, origin, sums, 0, 1)
+                        while middle < last:
+                            at, middle = middle, min(last, middle + safe)
+                            add_rows(lanes, rows, at, middle, weights, origin, sums, 1, 1)
+                    elif scaling[1]:
+                        for part in range(parts):
+                            n += bounds[item - first, part, k + 1] - bounds[item - first, part, k]
+                    factors = scaling
+                    if has_more:
+                        scale_sums(lanes, sums, slot, n, scaling, spare)
+                        slot, factors = spare, (1, 0, 0, 0)
+                        for j in range(width):
+                            sums[spare * width + j] += arrived[here + j]
+                        if not fires:
+                            for j in range(width):
+                                arrived[here + j] = sums[spare * width + j]
+                            continue
+                    if begin + k == 0 or begin + k == live or begin + k == reset:
+                        for j in range(width):
+                            u[state + j] = 0
+                            v[state + j] = 0
+                    word = frame * words + block * (width // 16)
+                    if kind == 3:
+                        left = update_lif(
+                            lanes, (0, 0, 0), sums, slot, n, factors, keep, u, v, state,
+                            threshold, bias, fixed, sent, word,
+                        )  # fmt: skip
+                    elif kind == 2:
+                        left = update_lif(
+                            lanes, (0, 0), sums, slot, n, factors, keep, u, v, state,
+                            threshold, bias, fixed, sent, word,
+                        )  # fmt: skip
+                    else:
+                        left = update_lif(
+                            lanes, (0,), sums, slot, n, factors, keep, u, v, state,
+                            threshold, bias, fixed, sent, word,
+                        )  # fmt: skip
+                    clips += left & (ESCAPED - 1)
+                    escaped |= left & ESCAPED
+                    if len(log_u):
+                        for j in range(width):
+                            log_u[here + j] = u[state + j]
+                            log_v[here + j] = v[state + j]
+    return clips | escaped

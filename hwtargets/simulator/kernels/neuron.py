@@ -1,0 +1,132 @@
+"""The leaky integrate-and-fire neuron, a block of channels at a time."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from hwtargets.simulator.kernels.vector import (
+    CHUNK,
+    I16,
+    I32,
+    I64,
+    Code,
+    Scale,
+    constant,
+)
+
+
+@intrinsic
+def update_lif(
+    context,
+    lanes,
+    kind,
+    sums,
+    slot,
+    n,
+    scaling,
+    keep,
+    u,
+    v,
+    state,
+    threshold,
+    bias,
+    fixed,
+    sent,
+    word,
+):
+    """Take one step of a block of neurons; return how many v were clipped, and ESCAPED.
+
+        a = scaled sum
+        u <- trunc(u * keep_u / 4096) + (a << 6)
+        y <- clip(trunc(v * keep_v / 4096) + u + bias),  s <- y > threshold,  v <- 0 where s, else y
+
+    All in 32 bits: for |x| < 2^23 and 0 <= d <= 4096, with x = 4096 h + l and 0 <= l < 4096,
+    trunc(x * d / 4096) = h * d + ((l * d + (4095 if x < 0)) >> 12). What arrives and the new u are
+    watched: if ESCAPED is set, |u| may have reached 2^23 and nothing that follows is to be used.
+
+    Args:
+        lanes: tuple, see the module.
+        kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
+            u is not kept; of 3: any.
+        sums, slot, n, scaling: what arrives; see `scale_sums`.
+        keep: (keep_u, keep_v) in 1/4096.
+        u, v: int32, flat, of this block from `state`.
+        threshold, bias: int32, flat, of this block from `fixed`.
+        sent: uint16, flat: a bit per neuron, of this block from `word`.
+    """
+    signature = types.int64(
+        lanes, kind, sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed, sent, word
+    )
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        _, _, sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed, sent, word = (
+            code.args
+        )
+        scale = Scale(code, scaling, n)
+        slot = builder.mul(slot, ir.Constant(I64, 32 * lanes.count))
+        keep_u, keep_v = (
+            code.splat(
+                builder.and_(
+                    builder.trunc(builder.extract_value(keep, k), I32), ir.Constant(I32, 8191)
+                ),
+                CHUNK,
+            )
+            for k in range(2)
+        )
+        ints = ir.VectorType(I32, CHUNK)
+        top, bottom = constant((1 << 23) - 1, I32, CHUNK), constant(1 - (1 << 23), I32, CHUNK)
+        zero = constant(0, I32, CHUNK)
+
+        def number(value: int) -> Any:
+            return constant(value, I32, CHUNK)
+
+        def decay(x: Any, d: Any) -> Any:
+            lift = builder.lshr(builder.ashr(x, number(31)), number(20))
+            low = builder.mul(builder.and_(x, number(4095)), d)
+            rest = builder.lshr(builder.add(low, lift), number(12))
+            return builder.add(builder.mul(builder.ashr(x, number(12)), d), rest)
+
+        def smaller(x: Any, y: Any) -> Any:
+            return builder.select(builder.icmp_signed("<", x, y), x, y)
+
+        def larger(x: Any, y: Any) -> Any:
+            return builder.select(builder.icmp_signed(">", x, y), x, y)
+
+        clips, escaped = ir.Constant(I64, 0), zero
+        for k in range(2 * lanes.count):
+            here = ir.Constant(I64, k * CHUNK)
+            mine = builder.add(state, here)
+            p_u, p_v = code.at(u, I32, mine), code.at(v, I32, mine)
+            arriving = scale(code.load(code.at(sums, I32, builder.add(slot, here)), ints))
+            x = builder.shl(arriving, number(6))
+            if kind.count < 3:
+                now, room = x, 1 << 17
+            else:
+                now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
+                escaped = builder.or_(
+                    escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
+                )
+                code.store(now, p_u)
+            over = builder.add(arriving, number(room - 1))
+            escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
+            y = code.load(p_v, ints)
+            if kind.count > 1:
+                y = decay(y, keep_v)
+            y = builder.add(y, now)
+            at = builder.add(fixed, here)
+            y = builder.add(y, code.load(code.at(bias, I32, at), ints))
+            clipped = larger(smaller(y, top), bottom)
+            outside = builder.bitcast(builder.icmp_signed("!=", y, clipped), I16)
+            clips = builder.add(clips, builder.zext(builder.ctpop(outside), I64))
+            fired = builder.icmp_signed(">", clipped, code.load(code.at(threshold, I32, at), ints))
+            code.store(builder.select(fired, zero, clipped), p_v)
+            mask = builder.bitcast(fired, I16)
+            code.store(mask, code.at(sent, I16, builder.add(word, ir.Constant(I64, k))))
+        any_escaped = builder.icmp_signed("!=", escaped, zero)
+        flag = builder.icmp_signed("!=", builder.bitcast(any_escaped, I16), ir.Constant(I16, 0))
+        return builder.or_(clips, builder.shl(builder.zext(flag, I64), ir.Constant(I64, 62)))
+
+    return signature, generate

@@ -1,0 +1,159 @@
+"""Adding rows of weights: the instructions of `gather` and `scatter`."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from hwtargets.simulator.kernels.vector import (
+    CHUNK,
+    GROUP,
+    I16,
+    I32,
+    I64,
+    LOW_BIAS,
+    Code,
+    Scale,
+    constant,
+)
+
+
+@intrinsic
+def add_rows(context, lanes, rows, first, last, weights, origin, sums, before, after):
+    """Set sums [after] to sums [before] and the weight rows listed in rows[first:last].
+
+    A word of `weights` [., width / 2], int16, holds two channels: 256 * high + low + LOW_BIAS, both
+    in int8. The words and their upper bytes are added modulo 2^16 in registers; the low channels
+    follow from both. Exact if the rows' sum fits 16 bits in every channel: on the way to it, only
+    congruence counts.
+
+    Args:
+        lanes: tuple, see the module.
+        rows: row numbers, uint32, a multiple of GROUP of them.
+        weights: int16, flat; `origin` is where its row 0 starts.
+        sums: int32, flat [., width].
+    """
+    half = 16 * lanes.count
+    signature = types.void(lanes, rows, first, last, weights, origin, sums, before, after)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        _, rows, first, last, weights, origin, sums, before, after = code.args
+        words, eight = ir.VectorType(I16, half), constant(8, I16, half)
+        ints, width = ir.VectorType(I32, half), ir.Constant(I64, 2 * half)
+        origin = code.at(weights, I16, origin)
+        first, last = code.wide(first), code.wide(last)
+
+        def add(i: Any, values: list[Any]) -> list[Any]:
+            listed = builder.add(first, builder.mul(i, ir.Constant(I64, GROUP)))
+            parts: list[list[Any]] = [[], []]
+            for k in range(GROUP):
+                place = builder.add(listed, ir.Constant(I64, k))
+                row = builder.zext(builder.load(code.at(rows, I32, place)), I64)
+                at = code.at(origin, I16, builder.mul(row, ir.Constant(I64, half)))
+                word = code.load(at, words)
+                parts[0].append(word)
+                parts[1].append(builder.ashr(word, eight))
+            for part in parts:
+                while len(part) > 1:
+                    part.append(builder.add(part.pop(0), part.pop(0)))
+            return [builder.add(value, part[0]) for value, part in zip(values, parts, strict=True)]
+
+        zero = constant(0, I16, half)
+        groups = builder.sdiv(builder.sub(last, first), ir.Constant(I64, GROUP))
+        total, high = code.loop(ir.Constant(I64, 0), groups, [zero, zero], add)
+        n = builder.trunc(builder.sub(last, first), I16)
+        bias = code.splat(builder.mul(n, ir.Constant(I16, LOW_BIAS)), half)
+        low = builder.sub(builder.sub(total, builder.shl(high, eight)), bias)
+        before, after = builder.mul(before, width), builder.mul(after, width)
+        for k, part in enumerate((low, high)):
+            start = ir.Constant(I64, k * half)
+            old = code.load(code.at(sums, I32, builder.add(before, start)), ints)
+            new = builder.add(old, builder.sext(part, ints))
+            code.store(new, code.at(sums, I32, builder.add(after, start)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def scale_sums(context, lanes, sums, slot, n, scaling, after):
+    """Set sums [after] to sums [slot] of n rows, scaled.
+
+    Args:
+        lanes: tuple, see the module.
+        scaling: (scale, zero, left, right): a sum s becomes
+            ((s * scale + zero * n) << left) >> right.
+    """
+    width = 32 * lanes.count
+    signature = types.void(lanes, sums, slot, n, scaling, after)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        _, sums, slot, n, scaling, after = code.args
+        scale = Scale(code, scaling, n)
+        start, goal = (builder.mul(x, ir.Constant(I64, width)) for x in (slot, after))
+        for k in range(0, width, CHUNK):
+            here = ir.Constant(I64, k)
+            at = code.at(sums, I32, builder.add(start, here))
+            value = scale(code.load(at, ir.VectorType(I32, CHUNK)))
+            code.store(value, code.at(sums, I32, builder.add(goal, here)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def copy_run(context, events, start, stop, base, rows, at):
+    """Write events[start:stop] - base to rows[at:]; return how many there are.
+
+    Whole vectors are read and written, the first always: up to 2 * CHUNK words beyond the end.
+
+    Args:
+        events, rows: uint32.
+    """
+    signature = types.int64(events, start, stop, base, rows, at)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        events, start, stop, base, rows, at = code.args
+        ints, width = ir.VectorType(I32, CHUNK), ir.Constant(I64, CHUNK)
+        shift = code.splat(builder.trunc(base, I32), CHUNK)
+        start, stop = code.wide(start), code.wide(stop)
+        n = builder.sub(stop, start)
+
+        def copy(k: Any) -> None:
+            values = code.load(code.at(events, I32, builder.add(start, k)), ints)
+            code.store(builder.sub(values, shift), code.at(rows, I32, builder.add(at, k)))
+
+        def more(i: Any, _: list[Any]) -> list[Any]:
+            copy(builder.mul(i, width))
+            return []
+
+        copy(ir.Constant(I64, 0))
+        copy(width)
+        chunks = builder.lshr(builder.add(n, ir.Constant(I64, CHUNK - 1)), ir.Constant(I64, 4))
+        code.loop(ir.Constant(I64, 2), chunks, [], more)
+        return n
+
+    return signature, generate
+
+
+@intrinsic
+def prefetch(context, array, index):
+    """Ask for the cache line of array[index], uint32; it need not exist."""
+    signature = types.void(array, index)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        array, index = code.args
+        place = builder.bitcast(code.at(array, I32, index), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read, keep, data = ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)
+        builder.call(fetch, [place, read, keep, data])
+        return context.get_dummy_value()
+
+    return signature, generate

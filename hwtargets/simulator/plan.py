@@ -1,0 +1,205 @@
+"""What runs in the kernels: decided once per run, from weights and ranges alone.
+
+A projection whose weights fit eight bits is gathered or scattered, every other one is multiplied
+on arrays. A population of `lif` neurons runs in the kernel, every other one step by step on arrays.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from hwtargets.simulator.deliver import delivery, largest_sum
+from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.layout import Layout, lay_out
+from hwtargets.simulator.kernels.listing import Listing, list_synapses
+from hwtargets.simulator.lif import Constants, constants
+from hwtargets.simulator.windows import Schedule, in_order
+from snndeploy.ir.arrays import AnyArray
+from snndeploy.ir.network import Network, Population, Projection
+from snndeploy.ir.neurons import LIF
+from snndeploy.ir.ranges import shifted
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
+
+LISTED_DENSITY = 1 / 32
+"""Denser lists of synapses are gathered as a matrix: a row of 64 adds costs as much as two."""
+MATRIX_CELLS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Link:
+    """A projection ready to run: by a kernel, or frames [F, n_in] -> sums [F, n_out] on arrays."""
+
+    projection: Projection
+    lag: int
+    laid: Layout | Listing | None
+    deliver: Callable[[AnyArray], AnyArray] | None
+
+    @property
+    def source(self) -> str:
+        return self.projection.source
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Stage:
+    """A population ready to run.
+
+    Attributes:
+        image: how its neurons are arranged.
+        lif: its parameters, if it runs in the kernel.
+        before: projections from what has run before; `fused`, if any, is not among them.
+        within: projections from its own group.
+    """
+
+    population: Population
+    image: Image
+    lif: Constants | None
+    before: tuple[Link, ...]
+    fused: Link | None
+    within: tuple[Link, ...]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its neurons stay at rest if nothing arrives."""
+        lif = self.lif
+        return lif is not None and not lif.bias.any() and int(lif.threshold.min()) >= 0
+
+
+def plan(
+    network: Network,
+    schedule: Schedule,
+    images: Mapping[str, Image],
+    peaks: Mapping[str, int],
+    plain: set[str],
+) -> tuple[tuple[Stage, ...], ...]:
+    """Return groups of populations in order of execution.
+
+    Args:
+        network: what is to run.
+        schedule: and when.
+        images: how every node's neurons are arranged.
+        peaks: the largest absolute value of each node.
+        plain: nodes that send nothing but 0 and 1.
+    """
+    groups = []
+    for group in in_order(network):
+        mates = {p.name for p in group}
+        stages = [_stage(network, schedule, p, mates, images, peaks, plain) for p in group]
+        in_kernels = all(s.lif and all(link.laid for link in s.within) for s in stages)
+        groups.append(tuple(s if in_kernels else _on_arrays(s, peaks) for s in stages))
+    return tuple(groups)
+
+
+def _on_arrays(stage: Stage, peaks: Mapping[str, int]) -> Stage:
+    """Return a population of a group that steps on arrays: so do its projections within."""
+    if not stage.within:
+        return stage
+    within = tuple(
+        replace(link, laid=None, deliver=delivery(link.projection, peaks[link.source]))
+        for link in stage.within
+    )
+    return replace(stage, lif=None, within=within)
+
+
+def image_of(network: Network, name: str) -> Image:
+    """Return how a node's neurons are arranged: as the image that makes it, else that it makes."""
+    made = [p.synapse for p in network.into(name) if isinstance(p.synapse, Conv | Pool)]
+    taken = [p.synapse for p in network.out_of(name) if isinstance(p.synapse, Conv | Pool)]
+    if made:
+        shape = made[0].out_shape
+    elif taken and not network.into(name):
+        shape = taken[0].in_shape
+    else:
+        shape = (network.nodes[name].n, 1, 1)
+    return Image(channels=shape[0], pixels=prod(shape[1:]))
+
+
+def _stage(
+    network: Network, schedule: Schedule, population: Population, group: set[str],
+    images: Mapping[str, Image], peaks: Mapping[str, int], plain: set[str],
+) -> Stage:  # fmt: skip
+    projections = network.into(population.name)
+    image = images[population.name]
+    links = [
+        (p, _link(p, schedule, images[p.source], image, peaks[p.source], plain))
+        for p in projections
+    ]
+    before = [link for p, link in links if p.source not in group]
+    within = tuple(link for p, link in links if p.source in group)
+    arriving = sum(_largest(link, peaks[link.source]) for _, link in links)
+    lif = lif_of(population) if arriving < 1 << 31 else None
+    fits = [link for link in before if lif and not within and _covers(link.laid, image)]
+    fused = fits[-1] if fits else None
+    return Stage(
+        population=population, image=image, lif=lif, fused=fused, within=within,
+        before=tuple(link for link in before if link is not fused),
+    )  # fmt: skip
+
+
+def _link(
+    projection: Projection,
+    schedule: Schedule,
+    source: Image,
+    target: Image,
+    peak: int,
+    plain: set[str],
+) -> Link:
+    laid = _laid(projection, source, target) if projection.source in plain else None
+    return Link(
+        projection=projection,
+        lag=schedule.lag(projection),
+        laid=laid,
+        deliver=None if laid else delivery(projection, peak),
+    )
+
+
+def _laid(projection: Projection, source: Image, target: Image) -> Layout | Listing | None:
+    """Return the layout of a projection of plain spikes, if there is one."""
+    synapse, exponent = projection.synapse, projection.weight_exp
+    if isinstance(synapse, Conv | Pool):
+        c_out, *out = synapse.out_shape
+        if (c_out, prod(out)) != (target.channels, target.pixels):
+            return None
+        return lay_out(synapse, source, target, exponent)
+    if isinstance(synapse, Dense):
+        return lay_out(synapse, source, target, exponent)
+    if isinstance(synapse, Sparse) and target.pixels == 1:
+        cells = synapse.n_in * synapse.n_out
+        if cells <= MATRIX_CELLS and len(synapse.weight) > LISTED_DENSITY * cells:
+            return lay_out(as_dense(synapse), source, target, exponent)
+    assert isinstance(synapse, Sparse | OneToOne)
+    return list_synapses(synapse, source, target, exponent)
+
+
+def as_dense(synapse: Sparse) -> Dense:
+    """Return listed synapses as a matrix."""
+    weight = np.zeros((synapse.n_out, synapse.n_in), dtype=np.int64)
+    weight[synapse.rows, synapse.indices] = synapse.weight
+    return Dense(weight=weight)
+
+
+def _covers(laid: Layout | Listing | None, image: Image) -> bool:
+    """Return whether the neurons of an image can run in the blocks of a layout."""
+    return isinstance(laid, Layout) and laid.pixels == image.pixels
+
+
+def _largest(link: Link, peak: int) -> int:
+    """Bound what a projection brings."""
+    if isinstance(link.laid, Layout):
+        return link.laid.largest
+    weights = int(largest_sum(link.projection.synapse))
+    return shifted(weights * peak, link.projection.weight_exp)
+
+
+def lif_of(population: Population) -> Constants | None:
+    """Return the parameters of a population that can run in the kernel, in 32 bits.
+
+    The kernel does not wrap u, it watches whether it would have to.
+    """
+    if population.program != LIF or any(len(population.params[p]) > 1 for p in ("du", "dv")):
+        return None
+    fixed = constants(population.params)
+    keep = (int(fixed.keep_u[0]), int(fixed.keep_v[0]))
+    in_range = all(0 <= k <= 4096 for k in keep) and int(np.abs(fixed.bias).max()) < 1 << 30
+    return fixed if in_range else None

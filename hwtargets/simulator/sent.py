@@ -1,0 +1,107 @@
+"""What a node sent in the windows of a chunk: as bits for the kernels, as numbers for the rest."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hwtargets.simulator.kernels.images import Image
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+
+
+@dataclass(eq=False, slots=True)
+class Sent:
+    """Spikes in one form or both; the other is made when it is asked for.
+
+    Attributes:
+        shape: (windows, steps, neurons).
+        image: how the bits are arranged.
+        bits: uint64 [windows, steps, pixels, words], None for what is not 0 or 1 or not yet known.
+        values: [windows, steps, neurons]: float32 0 and 1, or integers.
+        others: bits in other arrangements; `counted`: spikes per class; `windows`: those in which
+            anything was sent. Once all steps have run: none of them changes any more.
+    """
+
+    shape: tuple[int, int, int]
+    image: Image
+    bits: AnyArray | None = None
+    values: AnyArray | None = None
+    others: dict[Image, AnyArray] = field(default_factory=dict)
+    counted: dict[tuple[int, int], IntArray] = field(default_factory=dict)
+    windows: BoolArray | None = None
+
+    def as_values(self) -> AnyArray:
+        """Return numbers [windows, steps, neurons]."""
+        if self.values is None:
+            from hwtargets.simulator.kernels.events import unpack
+
+            assert self.bits is not None
+            frames = np.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=np.float32)
+            unpack(_frames(self.bits), self.image.channels, frames)
+            self.values = frames.reshape(self.shape)
+        return self.values
+
+    def as_bits(self, image: Image) -> AnyArray:
+        """Return bits arranged as another image of the same neurons."""
+        if self.bits is not None and image == self.image:
+            return self.bits
+        if image not in self.others:
+            self.others[image] = packed(self.as_values(), image)[0]
+        return self.others[image]
+
+    def per_class(self, groups: int, pixels: int) -> IntArray:
+        """Return spikes per frame and class [windows * steps, groups * pixels].
+
+        A class is the channels of one group at one pixel; a single class is all neurons.
+        """
+        key = (groups, pixels)
+        if key not in self.counted:
+            self.counted[key] = self._count(groups, pixels)
+        return self.counted[key]
+
+    def _count(self, groups: int, pixels: int) -> IntArray:
+        n_frames = self.shape[0] * self.shape[1]
+        if self.bits is not None and groups == 1 and pixels in (1, self.image.pixels):
+            axes = (2, 3) if pixels == 1 else 3
+            spikes = np.bitwise_count(self.bits).sum(axis=axes, dtype=np.int64)
+            return np.asarray(spikes.reshape(n_frames, pixels))
+        active = self.as_values().reshape(n_frames, groups, -1, pixels) != 0
+        found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
+        return found
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was sent."""
+        return not self.in_windows().any()
+
+    def in_windows(self) -> BoolArray:
+        """Return in which windows anything was sent."""
+        windows = self.windows
+        if windows is None:
+            known = self.values if self.bits is None else self.bits
+            assert known is not None
+            windows = self.windows = np.asarray(known.reshape(len(known), -1).any(axis=1))
+        return windows
+
+    def any_from(self, step: int) -> bool:
+        """Return whether anything was sent from a step of a window on."""
+        known = self.values if self.bits is None else self.bits
+        assert known is not None
+        return bool(known[:, step:].any())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:  # noqa: FBT001
+        """Return the numbers, for numpy."""
+        return np.array(self.as_values(), dtype=dtype, copy=copy)
+
+
+def packed(values: AnyArray, image: Image) -> tuple[AnyArray, bool]:
+    """Return numbers [a, b, neurons] as bits [a, b, pixels, words], and if all were 0 or 1."""
+    from hwtargets.simulator.kernels.events import pack
+
+    bits = np.zeros((*values.shape[:2], image.pixels, image.words), dtype=np.uint64)
+    frames = np.ascontiguousarray(values).reshape(-1, values.shape[2])
+    return bits, bool(pack(frames, image.channels, _frames(bits)))
+
+
+def _frames(bits: AnyArray) -> AnyArray:
+    return bits.reshape(-1, *bits.shape[2:])

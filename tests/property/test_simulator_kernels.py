@@ -1,0 +1,242 @@
+"""The kernels equal their definitions in plain numpy, and networks in kernels those on arrays."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwtargets.simulator import engine, fused, launch, plan, windows
+from hwtargets.simulator.kernels import events, images, layout
+from hwtargets.simulator.kernels.arguments import Frames
+from hwtargets.simulator.kernels.gather import advance
+from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.vector import ESCAPED
+from hwtargets.simulator.lif import kernel
+from hwtargets.simulator.ran import run_windows
+from hwtargets.simulator.sent import packed
+from snndeploy.errors import SnnDeployError
+from snndeploy.ir.interpret import run_reference
+from snndeploy.ir.network import Network, Population, Projection, Source
+from snndeploy.ir.neurons import LIF, lif
+from snndeploy.ir.synapses import Conv, Dense, Pool, sparse_from_dense
+from snndeploy.target import load_chip
+from tests.generator import networks
+from tests.generator.loops import random_loops
+from tests.generator.neurons import ALL_PROGRAMS
+
+LOIHI2 = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi2.toml")
+seeds = st.integers(0, 2**32 - 1)
+LEAKY = tuple(name for name, program in ALL_PROGRAMS.items() if program.bounds == "leaky")
+
+
+def assert_same(network, inputs, **options):
+    """Run on arrays and in kernels, with and without states: the same in every window."""
+    names = tuple(population.name for population in network.populations)
+
+    def chunks(record, kernels):
+        return engine.simulate(network, inputs, record=record, kernels=kernels, **options)
+
+    for a, b, c in zip(chunks(names, False), chunks(names, True), chunks((), True), strict=True):
+        for name in network.nodes:
+            assert np.array_equal(a.sent[name], b.sent[name]), name
+            assert np.array_equal(a.sent[name], c.sent[name]), name
+        for name in names:
+            assert a.ran[name].overflows == b.ran[name].overflows == c.ran[name].overflows
+            assert np.array_equal(a.ran[name].spikes, b.ran[name].spikes)
+            for word, values in a.ran[name].states.items():
+                assert np.array_equal(values, b.ran[name].states[word]), (name, word)
+
+
+@settings(max_examples=100, deadline=None)
+@given(networks.networks())
+def test_networks_are_the_same_in_kernels_and_on_arrays(case):
+    assert_same(*case)
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks.networks(extreme=True), st.sampled_from([1, 1 << 22]))
+def test_wrapping_and_clipping_networks_are_the_same_too(case, cells):
+    assert_same(*case, chunk_cells=cells)
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks.networks())
+def test_samples_alone_are_the_same_too(case):
+    network, inputs = case
+    assert_same(replace(network, alone=True), inputs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.booleans(), st.sampled_from([("lif",), LEAKY]))
+def test_networks_with_loops_are_the_same_too(seed, alone, programs):
+    rng = np.random.default_rng(seed)
+    try:
+        network, inputs = random_loops(rng, LOIHI2.numerics, programs=programs, alone=alone)
+    except SnnDeployError:
+        return
+    assert_same(network, inputs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks.networks())
+def test_kernels_equal_the_reference(case):
+    network, inputs = case
+    names = tuple(population.name for population in network.populations)
+    want = run_reference(network, inputs, record=names)
+    schedule = windows.schedule_of(network, inputs)
+    for chunk in engine.simulate(network, inputs, record=(), kernels=True, chunk_cells=1):
+        for name in names:
+            for i, window in enumerate(chunk.windows):
+                if 0 <= window < schedule.n_samples:
+                    got = np.asarray(chunk.sent[name])[i, : network.steps]
+                    assert np.array_equal(got, want[name].spikes[:, window])
+
+
+def test_random_networks_reach_every_kernel(monkeypatch):
+    seen = Counter()
+    planned = fused.plan
+
+    def spy(*args):
+        groups = planned(*args)
+        for stage in (stage for group in groups for stage in group):
+            seen["fused" if stage.fused else "alone"] += 1
+            links = (*stage.before, *stage.within, *filter(None, [stage.fused]))
+            for link in links:
+                seen[type(link.laid).__name__] += 1
+                seen["parts"] += getattr(link.laid, "parts", 0) > 1
+                seen["planes"] += getattr(link.laid, "planes", 0) > 1
+        return groups
+
+    monkeypatch.setattr(fused, "plan", spy)
+    for seed in range(60):
+        network, inputs = networks.random_network(np.random.default_rng(seed))
+        list(engine.simulate(network, inputs, record=(), kernels=True))
+    assert min(seen[key] for key in ("fused", "alone", "Layout", "Listing", "NoneType")) >= 10
+
+
+def one_layer(synapse, shape, *, steps, vth, weight_exp=0, du=4095, dv=300):
+    """Return a network of one population."""
+    n = synapse.n_out
+    return Network(
+        name="one", steps=steps, sources=(Source(name="in", shape=shape),),
+        populations=(Population(name="p", shape=(n,), program=LIF,
+                                params=lif(du=du, dv=dv, vth=vth), wave=1),),
+        projections=(Projection(name="w", source="in", target="p", synapse=synapse,
+                                weight_exp=weight_exp),),
+        outputs=(),
+    )  # fmt: skip
+
+
+def even(rng, shape):
+    return 2 * rng.integers(-127, 128, size=shape)
+
+
+def wide_synapses(rng):
+    """Yield layers that small networks do not have: parts, planes, blocks, repeats."""
+    yield Dense(weight=even(rng, (70, 900))), (900,)
+    yield Dense(weight=rng.integers(0, 256, size=(33, 130))), (130,)
+    yield Dense(weight=-rng.integers(0, 256, size=(3, 700))), (700,)
+    yield Dense(weight=np.full((40, 600), 254)), (600,)
+    yield Conv(weight=even(rng, (96, 150, 3, 3)), in_shape=(150, 5, 4), padding=(1, 1)), (150, 5, 4)
+    yield Conv(weight=even(rng, (64, 500, 2, 2)), in_shape=(500, 3, 3)), (500, 3, 3)
+    yield Conv(weight=even(rng, (128, 2, 3, 3)), in_shape=(128, 6, 6), groups=64), (128, 6, 6)
+    yield Conv(weight=even(rng, (64, 1, 3, 3)), in_shape=(64, 5, 5), groups=64), (64, 5, 5)
+    repeated = np.repeat(np.repeat(even(rng, (32, 70, 3, 3)), 2, axis=2), 2, axis=3)
+    yield (
+        Conv(weight=repeated, in_shape=(70, 7, 8), stride=(2, 2), padding=(2, 2)),
+        (70, 7, 8),
+    )
+    yield Conv(weight=even(rng, (32, 40, 3, 3)), in_shape=(40, 9, 9), dilation=(2, 3)), (40, 9, 9)
+    yield Pool(in_shape=(100, 6, 6), kernel=(2, 2), stride=(2, 2), weight=64), (100, 6, 6)
+    yield Pool(in_shape=(64, 7, 7), kernel=(3, 3), stride=(2, 2), padding=(1, 1)), (64, 7, 7)
+    listed = even(rng, (300, 500)) * (rng.random((300, 500)) < 0.01)
+    yield sparse_from_dense(listed), (500,)
+
+
+@pytest.mark.parametrize("index", range(13))
+@pytest.mark.parametrize(("du", "dv"), [(4095, 0), (4095, 300), (900, 300)])
+def test_wide_layers_are_the_same(index, du, dv):
+    rng = np.random.default_rng(index)
+    synapse, shape = list(wide_synapses(rng))[index]
+    network = one_layer(synapse, shape, steps=5, vth=600, weight_exp=index % 3 - 1, du=du, dv=dv)
+    inputs = {"in": (rng.random((5, 2, *shape)) < 0.3).astype(np.int64)}
+    assert_same(network, inputs)
+
+
+def test_frames_with_every_spike_are_added_in_parts_that_fit():
+    synapse = Dense(weight=np.full((40, 600), 254))
+    laid = layout.lay_out(synapse, Image(channels=600, pixels=1), Image(channels=40, pixels=1), 0)
+    assert laid.safe == layout.SAFE_ROWS
+    network = one_layer(synapse, (600,), steps=3, vth=1 << 16)
+    assert_same(network, {"in": np.ones((3, 2, 600), dtype=np.int64)})
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_bits_and_lists_are_the_spikes(seed):
+    rng = np.random.default_rng(seed)
+    image = Image(channels=int(rng.integers(1, 200)), pixels=int(rng.integers(1, 6)))
+    values = (rng.random((3, 2, image.n)) < rng.random()).astype(np.int64)
+    bits, plain = packed(values, image)
+    assert plain
+    assert events.count_bits(bits.reshape(-1)) == values.sum()
+    unpacked = np.zeros((6, image.n), dtype=np.float32)
+    events.unpack(bits.reshape(6, image.pixels, -1), image.channels, unpacked)
+    assert np.array_equal(unpacked, values.reshape(6, -1))
+    reader = images.read_all(image, int(rng.integers(1, 100)) * 64)
+    lists = launch.list_frames(bits.reshape(6, -1), reader, per_window=1, first=0)
+    by_pixel = values.reshape(6, image.channels, image.pixels).swapaxes(1, 2).reshape(6, -1)
+    for frame in range(6):
+        listed = lists.events[lists.starts[0, frame] : lists.starts[-1, frame]]
+        assert np.array_equal(listed, np.flatnonzero(by_pixel[frame]))
+
+
+def test_what_is_not_0_or_1_is_no_bit():
+    assert not packed(np.array([[[0, 2]]]), Image(channels=2, pixels=1))[1]
+    assert not packed(np.array([[[0, -1]]]), Image(channels=2, pixels=1))[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_neurons_in_the_kernel_are_those_on_arrays(seed):
+    rng = np.random.default_rng(seed)
+    n, steps = int(rng.integers(1, 150)), int(rng.integers(1, 7))
+    size = int(rng.choice([1, n]))
+    params = lif(
+        du=int(rng.integers(-1, 4096)), dv=int(rng.integers(0, 4097)),
+        vth=int(rng.integers(0, 1 << 17)), bias_exp=7,
+        bias_mant=rng.integers(-4096, 4096, size=size),
+    )  # fmt: skip
+    a = rng.integers(-(1 << 15), 1 << 15, size=(2, steps, n)).astype(np.int32)
+    exists = np.ones((2, steps), dtype=bool)
+    want = run_windows(a, kernel(params), exists, states=True)
+    population = Population(name="p", shape=(n,), program=LIF, params=params, wave=1)
+    image = Image(channels=n, pixels=1)
+    stage = plan.Stage(
+        population=population, image=image, lif=plan.lif_of(population), before=(), fused=None,
+        within=(),
+    )  # fmt: skip
+    neurons = launch.neurons_of(stage, 0, 2 * steps)
+    arrived = np.zeros((2, steps, image.padded), dtype=np.int32)
+    arrived[:, :, :n] = a
+    sent = np.zeros((2, steps, 4 * image.words), dtype=np.uint16)
+    lanes = (0,) * (2 if image.padded % 64 == 0 else 1)
+    frames = Frames(
+        live=np.array([[0, steps]] * 2), steps=steps, first=0, stop=steps, reset=0, pixels=1,
+        planes=1, blocks=image.padded // (32 * len(lanes)), words=image.words,
+    )  # fmt: skip
+    left = advance(
+        lanes, launch.no_gather(), launch.no_lists(), neurons, frames, arrived.reshape(-1),
+        sent.reshape(-1), True,
+    )  # fmt: skip
+    escaped = left >= ESCAPED
+    assert want.overflows["u_wraps"] == 0 or escaped
+    if not escaped:
+        got = neurons.log_v.reshape(2, steps, -1)[:, :, :n]
+        assert np.array_equal(got, want.states["v"])
+        assert np.array_equal(neurons.log_u.reshape(2, steps, -1)[:, :, :n], want.states["u"])
+        assert left == want.overflows["v_clips"]
