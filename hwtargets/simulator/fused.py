@@ -113,6 +113,8 @@ class Chunked:
     def run(self, group: tuple[Stage, ...]) -> None:
         """Run a group of populations: in the kernels, on arrays if a current leaves its range."""
         in_kernels = all(s.lif and all(link.laid for link in s.within) for s in group)
+        if any(s.within for s in group):  # step by step, the kernels take flat populations only
+            in_kernels &= all(s.image.pixels == 1 for s in group)
         if in_kernels and self._run_in_kernels(group):
             return
         self._run_on_arrays(group, [self.arriving(stage, all_of_it=True) for stage in group])

@@ -105,7 +105,7 @@ def needed_sources(case: Case) -> Case:
     used = {p.source for p in case.network.projections}
     sources = tuple(s for s in case.network.sources if s.name in used)
     network = replace(case.network, sources=sources)
-    return Case(network, {s.name: case.inputs[s.name] for s in sources})
+    return Case(network, {s.name: case.inputs[s.name] for s in sources if s.is_given})
 
 
 def ancestors(network: Network, name: str) -> set[str]:
