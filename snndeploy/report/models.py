@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from snndeploy.model import Model
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.payload import edge_payloads
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.plain import plain
@@ -85,7 +86,11 @@ def _semantics_line(model: Model) -> str:
 
 def _fields(node: Any) -> Iterator[tuple[str, str]]:
     """Yield a node's parameters: small ones as they are, arrays by shape and range."""
-    for key, value in vars(node).items():
+    values = vars(node)
+    if isinstance(node, Microcode):
+        own = {f"{key} ({p.kind})": p.value for key, p in node.parameters.items()}
+        values = {"program": node.program.name, "fraction_bits": node.fraction_bits, **own}
+    for key, value in values.items():
         if key in ("input_type", "output_type", "metadata", "nodes", "edges") or value is None:
             continue
         array = np.asarray(value)

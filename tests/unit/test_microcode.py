@@ -16,6 +16,7 @@ from snndeploy.nirgraph.microcode import Microcode, Parameter
 from snndeploy.nirgraph.shapes import normalize_graph
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
+from snndeploy.report.models import model_record
 from tests.chains import graph_model, lif
 from tests.generator.neurons import ALIF
 
@@ -127,3 +128,11 @@ def test_parameters_that_do_not_fit_are_refused(change):
     made, _ = model(np.random.default_rng(0), neuron=Microcode(program=ALIF, parameters=parameters))
     with pytest.raises(ModelError, match=r"E1023\] own"):
         run_float(made, {"in": np.zeros((2, 1, N_IN))})
+
+
+def test_a_report_shows_its_parameters_with_their_kinds():
+    made, _ = model(np.random.default_rng(0))
+    (record,) = [node for node in model_record(made)["nodes"] if node["name"] == "own"]
+    assert record["fields"]["program"] == "alif"
+    assert record["fields"]["dv (share)"] == "0.125"
+    assert record["fields"]["vth (level)"] == f"[{N}] all 1"
