@@ -75,17 +75,17 @@ def simulate(
         frames = schedule.steps * schedule.n_samples
         kernels = frames * work_per_step(network) >= KERNEL_WORK
     runner = _on_kernels(network, inputs, schedule) if kernels else None
-    groups = arrays.prepare(network, inputs, schedule) if not kernels or _lags(network) else ()
+    groups = arrays.prepare(network, inputs, schedule) if not kernels or schedule.hands_on else ()
     before: Mapping[str, Sent] = {}
     for windows in schedule.chunks(max(1, chunk_cells // per_window)):
-        hands_on = windows[-1] < 0 and _lags(network)
-        if runner and not hands_on:
+        in_turn = schedule.hands_on and windows[-1] < 0
+        if runner and not in_turn:
             chunk = runner(windows, record)
             sent, ran = chunk.sent, chunk.ran
         else:
             sent, ran = arrays.run_chunk(inputs, groups, schedule, windows, record, before)
         whole = Chunk(windows=windows, before=before, sent=sent, ran=ran)
-        before = sent if hands_on and windows[-1] < -1 else {}
+        before = sent if in_turn and windows[-1] < -1 else {}
         yield whole if before else checked(schedule, whole)
 
 
@@ -95,11 +95,6 @@ def _on_kernels(
     from hwtargets.simulator.fused import FusedRun
 
     return FusedRun.of(network, inputs, schedule).chunk
-
-
-def _lags(network: Network) -> bool:
-    """Whether spikes may be under way from one window to the next while the pipeline fills."""
-    return not network.alone and any(projection.lag for projection in network.projections)
 
 
 def work_per_step(network: Network) -> int:

@@ -113,8 +113,6 @@ class Chunked:
     def run(self, group: tuple[Stage, ...]) -> None:
         """Run a group of populations: in the kernels, on arrays if a current leaves its range."""
         in_kernels = all(s.lif and all(link.laid for link in s.within) for s in group)
-        if any(s.within for s in group):  # step by step, the kernels take flat populations only
-            in_kernels &= all(s.image.pixels == 1 for s in group)
         if in_kernels and self._run_in_kernels(group):
             return
         self._run_on_arrays(group, [self.arriving(stage, all_of_it=True) for stage in group])
@@ -163,10 +161,11 @@ class Chunked:
         """Return the event lists of what arrives in steps first .. stop."""
         laid, steps = link.laid, self.schedule.steps
         assert laid is not None
-        bits = sent.as_bits(laid.source).reshape(self._frames(), -1)
         if stop - first == 1 and steps > 1:
             k = first - link.lag
-            return list_frames(bits[max(k, 0) :: steps], laid.reader, per_window=1, first=k)
+            now = sent.bits_of_step(laid.source, max(k, 0))
+            return list_frames(now, laid.reader, per_window=1, first=k)
+        bits = sent.as_bits(laid.source).reshape(self._frames(), -1)
         return list_frames(bits, laid.reader, per_window=steps, first=0)
 
     def _run_in_kernels(self, group: tuple[Stage, ...]) -> bool:
@@ -217,13 +216,11 @@ class Chunked:
             for stage, run, a in zip(group, runs, arrived, strict=True):
                 for link in stage.within:
                     if k >= link.lag:
-                        self.sent[link.source].others.clear()
                         self.deliver(link, stage, a, k, k + 1)
                 image = stage.image
                 cells = a.reshape(*shape, image.pixels, image.padded)[:, k, :, : image.channels]
                 run.step(k, np.swapaxes(cells, 1, 2).reshape(shape[0], -1))
         for stage, run in zip(group, runs, strict=True):
-            self.sent[stage.population.name].others.clear()
             self.ran[stage.population.name] = run.result()
 
     def _at_rest(self, stage: Stage) -> BoolArray:

@@ -37,7 +37,7 @@ class Sent:
 
             assert self.bits is not None
             frames = np.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=np.float32)
-            unpack(_frames(self.bits), self.image.channels, frames)
+            unpack(_frames(np.ascontiguousarray(self.bits)), self.image.channels, frames)
             self.values = frames.reshape(self.shape)
         return self.values
 
@@ -48,6 +48,17 @@ class Sent:
         if image not in self.others:
             self.others[image] = packed(self.as_values(), image)[0]
         return self.others[image]
+
+    def bits_of_step(self, image: Image, step: int) -> AnyArray:
+        """Return the bits of one step as an image [windows, words], while later steps still run."""
+        now = slice(step, step + 1)
+        one = Sent(
+            shape=(self.shape[0], 1, self.shape[2]),
+            image=self.image,
+            bits=None if self.bits is None else self.bits[:, now],
+            values=None if self.bits is not None or self.values is None else self.values[:, now],
+        )
+        return one.as_bits(image).reshape(self.shape[0], -1)
 
     def per_class(self, groups: int, pixels: int) -> IntArray:
         """Return spikes per frame and class [windows * steps, groups * pixels].

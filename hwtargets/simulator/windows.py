@@ -45,11 +45,17 @@ class Schedule:
         """One past the last window in which any node has a chip step that exists."""
         return -(-self.n_chip_steps // self.steps)
 
+    @property
+    def hands_on(self) -> bool:
+        """Whether spikes may be under way from window to window while the pipeline fills."""
+        return not self.network.alone and any(p.lag for p in self.network.projections)
+
     def chunks(self, size: int) -> Iterator[IntArray]:
-        """Yield window numbers in order, at most `size` at a time; those of the fill one by one."""
-        for window in range(self.first, 0):
+        """Yield window numbers in order, at most `size` at a time; in turn while they hand on."""
+        together = 0 if self.hands_on else self.first
+        for window in range(self.first, together):
             yield np.array([window])
-        for start in range(0, self.stop, size):
+        for start in range(together, self.stop, size):
             yield np.arange(start, min(start + size, self.stop))
 
     def model_start(self, wave: int) -> int:

@@ -104,8 +104,10 @@ def _is_guard(network: Network, projection: Projection) -> bool:
 def _inhibition(projection: Projection, n: int) -> IntArray:
     """Return how much a guard takes from every neuron's input [n], in state units."""
     targets, _, weights = triples(projection.synapse)
-    total = np.bincount(targets, weights=-weights, minlength=n).astype(np.int64)
-    return total << (projection.weight_exp + ACT_SHIFT)
+    total = np.bincount(targets, weights=weights, minlength=n).astype(np.int64)
+    exponent = projection.weight_exp
+    arriving: IntArray = total << exponent if exponent >= 0 else total >> -exponent
+    return -arriving << ACT_SHIFT
 
 
 def _threshold(population: Population) -> IntArray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwtargets.simulator import engine, fused, launch, plan, windows
@@ -72,6 +72,7 @@ def test_samples_alone_are_the_same_too(case):
 
 @settings(max_examples=60, deadline=None)
 @given(seeds, st.booleans(), st.sampled_from([("lif",), LEAKY]))
+@example(seed=7, alone=False, programs=("lif",))  # a convolution between flat and image, in a loop
 def test_networks_with_loops_are_the_same_too(seed, alone, programs):
     rng = np.random.default_rng(seed)
     try:
