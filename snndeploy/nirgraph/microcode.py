@@ -62,11 +62,20 @@ class Microcode(nir.NIRNode):  # type: ignore[misc]  # nir has no types
 
     def words(self, shape: tuple[int, ...]) -> Words:
         """Return the parameters over the reals, in the states' unit, [*shape] or [1] each."""
-        scale = {"level": 2.0**self.fraction_bits, "share": float(SHARE), "count": 1.0}
         return {
-            name: _shaped(parameter.value, shape) * scale[parameter.kind]
+            name: _shaped(parameter.value, shape) * self.scale_of(name)
             for name, parameter in self.parameters.items()
         }
+
+    def scale_of(self, name: str, unit: float = 1.0) -> float:
+        """Return register / real value of a parameter; `unit` is the real value of 1 arriving."""
+        match self.parameters[name].kind:
+            case "level":
+                return 2.0**self.fraction_bits / unit
+            case "share":
+                return float(SHARE)
+            case "count":
+                return 1.0
 
 
 def check_microcode(name: str, node: Microcode, n: int) -> None:

@@ -130,6 +130,16 @@ def test_parameters_that_do_not_fit_are_refused(change):
         run_float(made, {"in": np.zeros((2, 1, N_IN))})
 
 
+@pytest.mark.parametrize("size", [0.0, 1.0])
+def test_a_register_that_no_unit_makes_fit_is_refused(size):
+    high = replace(ALIF, registers={**ALIF.registers, "dv": (0, 100)})
+    neuron = Microcode(program=high, parameters=alif(N).parameters)
+    made, _ = model(np.random.default_rng(0), neuron=neuron)
+    made.graph.nodes["w"].weight = made.graph.nodes["w"].weight * size
+    with pytest.raises(ModelError, match=r"E1023\] own: .*brings dv into"):
+        compile_model(made, find_target("loihi2"), CompileOptions())
+
+
 def test_a_report_shows_its_parameters_with_their_kinds():
     made, _ = model(np.random.default_rng(0))
     (record,) = [node for node in model_record(made)["nodes"] if node["name"] == "own"]
