@@ -101,13 +101,3 @@ def start(kernel: Kernel, exists: BoolArray, n: int, *, states: bool, reset_at: 
         log={s: np.empty(shape, dtype=kernel.state_dtype) for s in kernel.states if states},
         overflows=dict.fromkeys(kernel.watched, 0),
     )
-
-
-def run_windows(
-    a: AnyArray, kernel: Kernel, exists: BoolArray, *, states: bool, reset_at: int = 0
-) -> Ran:
-    """Run windows whose input is known: int32 [n_windows, steps, n]."""
-    run = start(kernel, exists, a.shape[2], states=states, reset_at=reset_at)
-    for k in range(a.shape[1]):
-        run.step(k, a[:, k])
-    return run.result()

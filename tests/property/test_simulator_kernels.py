@@ -16,7 +16,6 @@ from hwtargets.simulator.kernels.gather import advance
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.lif import kernel
-from hwtargets.simulator.ran import run_windows
 from hwtargets.simulator.sent import packed
 from snndeploy.errors import SnnDeployError
 from snndeploy.ir.interpret import run_reference
@@ -27,6 +26,7 @@ from snndeploy.target import load_chip
 from tests.generator import networks
 from tests.generator.loops import random_loops
 from tests.generator.neurons import ALL_PROGRAMS
+from tests.windows import run_windows
 
 LOIHI2 = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi2.toml")
 seeds = st.integers(0, 2**32 - 1)

@@ -8,12 +8,12 @@ import pytest
 
 from hwtargets.simulator.deliver import delivery
 from hwtargets.simulator.lif import kernel
-from hwtargets.simulator.ran import run_windows
 from snndeploy.ir.grid import natural_sign_mode, stored_weight
 from snndeploy.ir.interpret import deliver, run_reference, step, triples, wrap
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
 from snndeploy.ir.synapses import Dense, sparse_from_dense
+from tests.windows import run_windows
 
 DATA = Path(__file__).parents[1] / "data" / "lava"
 

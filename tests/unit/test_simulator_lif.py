@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hwtargets.simulator.lif import kernel
-from hwtargets.simulator.ran import run_windows
 from snndeploy.ir.neurons import NEVER, lif
+from tests.windows import run_windows
 
 DATA = Path(__file__).parents[1] / "data" / "lava" / "vectors_lava_lif.npz"
 ARRAYS = np.load(DATA)
