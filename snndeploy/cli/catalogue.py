@@ -638,6 +638,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "Fine-tuning moves weights and biases, and the model has none.",
         "Give a model with linear or convolutional layers.",
     ),
+    "E2303": Entry(
+        "Neuron that is not trained",
+        "Fine-tuning knows the frameworks' neurons; one of your own has no gradients here.",
+        "Fine-tune the network in its own framework.",
+    ),
     "E3001": Entry(
         "Does not fit",
         "The network breaks at least one limit of the chip; the table lists every one with "

@@ -24,6 +24,7 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.model import Model
 from snndeploy.nirgraph.canonical import NEURONS
 from snndeploy.nirgraph.dynamics import step_constants
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import (
     copy_node,
     feedback_edges,
@@ -59,7 +60,8 @@ def torch_graph(model: Model) -> TorchGraph:
     """Return a model that is ready to run in torch.
 
     Raises:
-        UnsupportedError: E2020 (node type), E2301 (a loop, by its edge).
+        UnsupportedError: E2020 (node type), E2301 (a loop, by its edge), E2303 (a neuron of the
+            user's own).
         ModelError: E1020 to E1022, the graph.
     """
     graph = normalize_graph(model.graph)
@@ -70,6 +72,12 @@ def torch_graph(model: Model) -> TorchGraph:
             "E2301", f"a loop: its edge {source} -> {target} reads the step before; loops are not "
             "trained yet", where=target, remedy="fine-tune the network in its own framework",
         )  # fmt: skip
+    for name, node in graph.nodes.items():
+        if isinstance(node, Microcode):
+            raise UnsupportedError(
+                "E2303", f"neurons of the program {node.program.name!r} are not trained here",
+                where=name, remedy="fine-tune the network in its own framework",
+            )  # fmt: skip
     return TorchGraph(
         model=replace(model, graph=graph),
         order=topological_order(graph),

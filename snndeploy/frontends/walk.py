@@ -161,7 +161,7 @@ class Walk:
         node, semantics = self._read_neuron(path, leaf, framework, source)
         if self.is_fed_back:
             semantics = replace(semantics, feedback="spike")
-        payload = payload_of(semantics)
+        payload = payload_of(node, semantics)
         node = with_semantics(node, semantics)
         spikes: Operand
         if hasattr(leaf, "recurrent"):

@@ -60,6 +60,15 @@ class Microcode(nir.NIRNode):  # type: ignore[misc]  # nir has no types
     def __post_init__(self) -> None:
         """Nothing is inferred here; `snndeploy.nirgraph.shapes` sets the types."""
 
+    @property
+    def payload(self) -> tuple[int, int]:
+        """The smallest and largest value that a neuron sends."""
+        low, high = self.program.payload
+        return (
+            low if isinstance(low, int) else int(self.parameters[low].value.min()),
+            high if isinstance(high, int) else int(self.parameters[high].value.max()),
+        )
+
     def words(self, shape: tuple[int, ...]) -> Words:
         """Return the parameters over the reals, in the states' unit, [*shape] or [1] each."""
         return {

@@ -7,7 +7,9 @@ model (`snndeploy.passes.payload`).
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.semantics import Semantics
 
 
@@ -60,6 +62,9 @@ REAL = Payload(-inf, inf, False)
 COUNTS = Payload(0.0, inf, True)
 
 
-def payload_of(semantics: Semantics) -> Payload:
-    """Return what a spiking neuron sends: spikes, or counts of them."""
+def payload_of(node: Any, semantics: Semantics) -> Payload:
+    """Return what a spiking neuron sends: spikes, counts of them, or what its program says."""
+    if isinstance(node, Microcode):
+        low, high = node.payload
+        return Payload(float(low), float(high), True)
     return COUNTS if semantics.multi_spike else SPIKES

@@ -9,10 +9,10 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT
 from snndeploy.model import Model
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.choose import choose
 from snndeploy.passes.layer_report import LayerReport, report, sum_report
 from snndeploy.passes.layers import BIAS, Layer, LayerGraph, with_bias_as_spikes
-from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import MOST_SPIKES
 from snndeploy.passes.streams import write_sum
 from snndeploy.passes.task import Task
@@ -95,10 +95,12 @@ def discretize(
 
 def _to_come(layer: Layer) -> Source:
     """Return what stands for a layer that feeds back before it is written: its payloads."""
-    high = 1
-    if isinstance(layer.neuron, Recurrence) and layer.neuron.multi_spike:
+    low, high = 0, 1
+    if isinstance(layer.neuron, Microcode):
+        low, high = layer.neuron.payload
+    elif layer.neuron is not None and layer.neuron.multi_spike:
         high = MOST_SPIKES
-    return Source(name=layer.name, shape=layer.shape, high=high)
+    return Source(name=layer.name, shape=layer.shape, low=low, high=high)
 
 
 def _outputs(

@@ -33,7 +33,7 @@ def edge_payloads(model: Model) -> Mapping[Edge, Payload]:
         if isinstance(node, nir.Threshold):
             sent[name] = SPIKES
         elif isinstance(node, NEURONS):
-            sent[name] = payload_of(model.semantics_of(name))
+            sent[name] = payload_of(node, model.semantics_of(name))
     lagging = feedback_edges(graph)
     for name in topological_order(graph):
         if name not in sent:

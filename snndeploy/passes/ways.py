@@ -15,6 +15,7 @@ from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.model import Model
 from snndeploy.nirgraph.loops import check_loops
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import feedback_edges, sources_of
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.passes.compose import scaled
@@ -130,7 +131,8 @@ class Ways:
         found = self.streams.get(_key(arriving))
         if found is not None:
             return found
-        spiking = all(isinstance(self.graph.nodes.get(w.source), NEURONS) for w in arriving)
+        sources = [self.graph.nodes.get(way.source) for way in arriving]
+        spiking = all(isinstance(s, NEURONS) and not isinstance(s, Microcode) for s in sources)
         biased = any(way.linear.biases for way in arriving)
         forms = [way.linear.form for way in arriving]
         step = whole_step(forms) if spiking and not biased else None

@@ -10,10 +10,13 @@ import snndeploy
 from hwtargets.simulator import SIMULATOR
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends import nir_file
+from snndeploy.ir import programs
 from snndeploy.ir.interpret import run_reference
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.nirgraph.microcode import Microcode, Parameter
+from snndeploy.nirgraph.payload import SPIKES, Payload
 from snndeploy.nirgraph.shapes import normalize_graph
+from snndeploy.passes.payload import edge_payloads
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
 from snndeploy.report.models import model_record
@@ -128,6 +131,18 @@ def test_parameters_that_do_not_fit_are_refused(change):
     made, _ = model(np.random.default_rng(0), neuron=Microcode(program=ALIF, parameters=parameters))
     with pytest.raises(ModelError, match=r"E1023\] own"):
         run_float(made, {"in": np.zeros((2, 1, N_IN))})
+
+
+def test_it_sends_what_its_program_says_and_is_not_trained():
+    made, _ = model(np.random.default_rng(0))
+    assert edge_payloads(made)["own", "v"] == SPIKES
+    wide = replace(programs.GRADED_SUM, registers={})
+    ends = {"low": Parameter(-3, "count"), "high": Parameter(12, "count")}
+    graded, _ = model(np.random.default_rng(0), neuron=Microcode(program=wide, parameters=ends))
+    assert edge_payloads(graded)["own", "v"] == Payload(-3.0, 12.0, True)
+    samples = {"data": np.ones((STEPS, 20, N_IN)), "label": np.arange(20) % N_OUT}
+    with pytest.raises(UnsupportedError, match=r"E2303\] own"):
+        snndeploy.finetune(made, **samples)
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0])
