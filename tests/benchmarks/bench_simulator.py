@@ -85,7 +85,7 @@ def simulator(workload):
         for windows in schedule.chunks(max(1, engine.CHUNK_CELLS // per_window)):
             chunk = run.chunk(windows, ())
             if count:
-                count(engine.Chunk(windows=windows, sent=chunk.sent, ran=chunk.ran))
+                count(engine.Chunk(windows=windows, before={}, sent=chunk.sent, ran=chunk.ran))
 
     return once
 
