@@ -48,7 +48,7 @@ class SimulatorExecutor:
         traffic = None
         if counted and placement and chip:
             traffic = traffic_counter(
-                network, placement, schedule, counted.rows, keep=timing != "bound"
+                network, placement, schedule, counted.reach, keep=timing != "bound"
             )
         for chunk in simulate(network, inputs, record=record):
             kept.add(chunk)

@@ -29,6 +29,7 @@ from hwtargets.simulator.kernels.neuron import update_lif
 from hwtargets.simulator.kernels.rows import add_rows
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.windows import schedule_of
+from hwtargets.simulator.workers import Workers
 from snndeploy.mapping import place
 from snndeploy.target import load_chip
 
@@ -75,10 +76,10 @@ class Limit:
         return (middle - start) / (200 * 4096 * BLOCK), (end - middle) / (200_000 * BLOCK)
 
 
-def simulator(workload):
+def simulator(workload, threads=1):
     """Return a function that runs a workload whose weights and inputs are laid out."""
     schedule = schedule_of(workload.network, workload.inputs)
-    run = FusedRun.of(workload.network, workload.inputs, schedule)
+    run = FusedRun.of(workload.network, workload.inputs, schedule, Workers(threads))
     per_window = schedule.steps * sum(node.n for node in workload.network.nodes.values())
 
     def once(count=None):

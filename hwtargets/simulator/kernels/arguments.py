@@ -77,6 +77,7 @@ class Frames(NamedTuple):
         reset: the step at whose start states are cleared, besides step 0.
         pixels, planes, blocks: of the target; a plane is a group of output channels.
         words: of 64 bits per pixel.
+        items: which of windows x pixels, from and to.
     """
 
     live: AnyArray
@@ -88,3 +89,4 @@ class Frames(NamedTuple):
     planes: int
     blocks: int
     words: int
+    items: tuple[int, int]

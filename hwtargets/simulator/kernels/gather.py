@@ -32,7 +32,7 @@ def advance(
     lanes: tuple[int, ...], gather: Gather, lists: Lists, neurons: Neurons, frames: Frames,
     arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """Run some steps of a population; return how many v were clipped, and ESCAPED.
+    """Run some steps of some items of a population; return how many v were clipped, and ESCAPED.
 
     Args:
         lanes: a tuple as long as the width of a block in units of 32 channels.
@@ -43,7 +43,6 @@ def advance(
     """
     width = 32 * len(lanes)
     n_steps = frames.stop - frames.first
-    n_items = frames.live.shape[0] * frames.pixels
     fills = GROUP * max(1, gather.parts) * n_steps
     most = min(gather.most * n_steps, len(lists.events) + fills)  # a pixel sees a spike once
     rows = np.empty(TILE_ROWS + most + ROW_SLACK, dtype=np.uint32)
@@ -54,8 +53,8 @@ def advance(
     sums = room[aligned : len(room) - 16 + aligned]
     clips = escaped = 0
     for plane in range(frames.planes):
-        first = 0
-        while first < n_items:
+        first = frames.items[0]
+        while first < frames.items[1]:
             stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
             left = run_tile(
                 lanes, gather, neurons, frames, plane, first, stop, rows, bounds, sums,
@@ -77,8 +76,7 @@ def list_tile(
     bounds[i, j, k] says where in `rows` those of part j of step frames.first + k of pixel first + i
     begin.
     """
-    n_items = frames.live.shape[0] * frames.pixels
-    stop: int = min(n_items, first + TILE_PIXELS)
+    stop: int = min(frames.items[1], first + TILE_PIXELS)
     at = 0
     for item in range(first, stop):
         if at > TILE_ROWS:

@@ -42,11 +42,14 @@ class Scatter(NamedTuple):
 def deliver_listed(
     scatter: Scatter, lists: Lists, frames: Frames, arrived: AnyArray
 ) -> None:  # pragma: no cover
-    """Add what arrives in some steps to `arrived`, int32, flat [windows, steps, places]."""
+    """Add what arrives in some steps to `arrived`, int32, flat [windows, steps, places].
+
+    Items are windows.
+    """
     n = len(scatter.sums)
     scale, left, right = scatter.scaling
     factor = np.int32(scale << left)
-    for window in range(frames.live.shape[0]):
+    for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
         for k in range(max(live, frames.first, scatter.lag), min(end, frames.stop)):
             frame = window * lists.per_window + k - scatter.lag - lists.first
