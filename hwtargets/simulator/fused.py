@@ -14,14 +14,13 @@ from hwtargets.simulator.kernels.scatter import deliver_listed
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
+    NO_GATHER,
+    NO_LISTS,
+    NO_NEURONS,
     NOTHING,
     gather_of,
     in_blocks,
     list_frames,
-    no_gather,
-    no_lists,
-    no_neurons,
-    of_a_task,
     scatter_of,
     with_states,
 )
@@ -170,7 +169,7 @@ class Chunked:
 
         def add(items: tuple[int, int]) -> None:
             mine = blocks._replace(items=items)
-            advance(lanes, gather, lists, no_neurons(), mine, total, NO_SPIKES, False)
+            advance(lanes, gather, lists, NO_NEURONS, mine, total, NO_SPIKES, False)
 
         self.workers.map(add, self.workers.ranges(len(self.windows) * blocks.pixels))
 
@@ -197,7 +196,8 @@ class Chunked:
             self._run_loop(parts)
         else:
             for stage, fire, a in parts:
-                if self._at_rest(stage).all():
+                live = self._spans(stage, 0, self.schedule.steps).live
+                if (live[:, 0] == live[:, 1]).all():
                     continue
                 fire.sent.windows = None
                 link = stage.fused
@@ -272,10 +272,9 @@ class Chunked:
         start = 0 if schedule.network.alone else stage.population.wave
         first = self.windows * schedule.steps + start
         live = np.empty((len(first), 2), dtype=np.int64)
-        live[:, 0] = np.clip(-first, 0, schedule.steps)
-        live[:, 1] = np.clip(schedule.n_chip_steps - first, live[:, 0], schedule.steps)
-        resting = self._at_rest(stage)
-        live[resting, 1] = live[resting, 0]
+        begin = live[:, 0] = np.minimum(np.maximum(-first, 0), schedule.steps)
+        end = np.minimum(schedule.n_chip_steps - first, schedule.steps)
+        live[:, 1] = np.where(self._at_rest(stage), begin, np.maximum(begin, end))
         return live
 
 
@@ -312,13 +311,13 @@ class Firing:
             assert isinstance(laid, Layout)
             gather, blocks, lanes = gather_of(laid, fused.lag), in_blocks(frames, laid), laid.lanes
         else:
-            gather, lists, lanes = no_gather(), no_lists(), 2 if image.padded % 64 == 0 else 1
+            gather, lists, lanes = NO_GATHER, NO_LISTS, 2 if image.padded % 64 == 0 else 1
             blocks = frames._replace(blocks=image.padded // (32 * lanes))
         assert self.sent.bits is not None
         sent, workers = self.sent.bits.reshape(-1).view(np.uint16), self.chunk.workers
 
         def task(items: tuple[int, int]) -> int:
-            mine, neurons = blocks._replace(items=items), of_a_task(self.neurons, image)
+            mine, neurons = blocks._replace(items=items), self.neurons
             return int(advance((0,) * lanes, gather, lists, neurons, mine, arrived, sent, True))
 
         for left in workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)):

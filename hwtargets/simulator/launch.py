@@ -4,7 +4,7 @@ import numpy as np
 
 from hwtargets.simulator.kernels.arguments import Frames, Gather, Lists, Neurons
 from hwtargets.simulator.kernels.events import SLACK, count_bits, list_events
-from hwtargets.simulator.kernels.images import Image, Reader
+from hwtargets.simulator.kernels.images import Reader
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import Scatter
@@ -62,6 +62,8 @@ def in_blocks(frames: Frames, laid: Layout) -> Frames:
 def with_states(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
     """Return a population's neurons with room for states and logs."""
     assert stage.neurons is not None
+    if not n_carried and not n_logged:
+        return stage.neurons
     n = stage.image.pixels * stage.image.padded
     return stage.neurons._replace(
         u=aligned(n_carried * n, np.int32), v=aligned(n_carried * n, np.int32),
@@ -70,32 +72,16 @@ def with_states(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
     )  # fmt: skip
 
 
-def of_a_task(neurons: Neurons, image: Image) -> Neurons:
-    """Return neurons with states of their own, if none are carried on."""
-    if neurons.carried:
-        return neurons
-    return neurons._replace(u=aligned(image.padded, np.int32), v=aligned(image.padded, np.int32))
-
-
-def no_neurons() -> Neurons:
-    """Return nothing, of the right types."""
-    return Neurons(
-        keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, u=NOTHING, v=NOTHING,
-        carried=0, log_u=NOTHING, log_v=NOTHING,
-    )  # fmt: skip
-
-
-def no_gather() -> Gather:
-    """Return a projection that brings nothing, of the right types."""
-    return Gather(
-        runs=np.empty((0, 3), dtype=np.int32), starts=np.zeros(1, dtype=np.int64), parts=0, cells=0,
-        weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
-    )  # fmt: skip
-
-
-def no_lists() -> Lists:
-    """Return lists of nothing, of the right types."""
-    return Lists(
-        starts=np.zeros((1, 0), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
-        per_window=0, first=0,
-    )  # fmt: skip
+NO_NEURONS = Neurons(
+    keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, u=NOTHING, v=NOTHING,
+    carried=0, log_u=NOTHING, log_v=NOTHING,
+)  # fmt: skip
+"""Of the right types, as what follows."""
+NO_GATHER = Gather(
+    runs=np.empty((0, 3), dtype=np.int32), starts=np.zeros(1, dtype=np.int64), parts=0, cells=0,
+    weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
+)  # fmt: skip
+NO_LISTS = Lists(
+    starts=np.zeros((1, 0), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
+    per_window=0, first=0,
+)  # fmt: skip

@@ -228,7 +228,7 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
         population=population, image=image, lif=fixed, neurons=plan.neurons_of(fixed, image),
         before=(), fused=None, within=(),
     )  # fmt: skip
-    neurons = launch.of_a_task(launch.with_states(stage, 0, 2 * steps), image)
+    neurons = launch.with_states(stage, 0, 2 * steps)
     arrived = np.zeros((2, steps, image.padded), dtype=np.int32)
     arrived[:, :, :n] = a
     sent = np.zeros((2, steps, 4 * image.words), dtype=np.uint16)
@@ -238,7 +238,7 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
         planes=1, blocks=image.padded // (32 * len(lanes)), words=image.words, items=(0, 2),
     )  # fmt: skip
     left = advance(
-        lanes, launch.no_gather(), launch.no_lists(), neurons, frames, arrived.reshape(-1),
+        lanes, launch.NO_GATHER, launch.NO_LISTS, neurons, frames, arrived.reshape(-1),
         sent.reshape(-1), True,
     )  # fmt: skip
     escaped = left >= ESCAPED
