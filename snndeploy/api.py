@@ -1,5 +1,6 @@
 """The public functions: the command line's steps with Python values in and out."""
 
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,15 @@ def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:
     return compile_model(model, find_target(target), CompileOptions(**options))
 
 
-def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = None) -> Answer:
+def run(
+    what: Model | Deployed,
+    data: Data,
+    backend: str = "",
+    *,
+    label: Any = None,
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
+) -> Answer:
     """Run samples.
 
     Args:
@@ -85,18 +94,31 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
         data: samples.
         backend: an executor; default: the simulator.
         label: right classes [B], for the accuracy.
+        threads: of the simulator; answers do not depend on it.
+        trace: neurons whose states the simulator traces, by population; `result.trace` of the
+            answer holds the arrays, spikes and loads too.
 
     Raises:
-        ModelError: arrays that do not fit the inputs.
+        ModelError: arrays that do not fit the inputs; E3020 and E3021, of the trace.
+        UsageError: E5060, threads or a trace of something that is not the simulator.
         TargetError: the executor is missing or failed.
     """
     if isinstance(what, Model):
         return run_model(what, samples_of(data, model_shapes(what), label))
     executor = usable_executor(backend or "sim")
-    return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
+    samples = samples_of(data, input_shapes(what), label)
+    return run_deployed(what, samples, executor.name, threads=threads, trace=trace)
 
 
-def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound") -> Estimate:
+def estimate(
+    what: Deployed,
+    data: Data,
+    *,
+    label: Any = None,
+    timing: Level = "bound",
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
+) -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
 
     Args:
@@ -104,13 +126,15 @@ def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "
         data: samples.
         label: class per sample [B].
         timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
+        threads: of the simulator; the answer does not depend on it.
+        trace: neurons whose states are traced, by population; the answer's `trace` holds arrays.
 
     Raises:
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
     """
     samples = samples_of(data, input_shapes(what), label)
-    return estimate_deployed(what, samples, timing=timing)
+    return estimate_deployed(what, samples, timing=timing, threads=threads, trace=trace)
 
 
 def finetune(

@@ -5,6 +5,7 @@ pipeline fill and drain included.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,6 +25,7 @@ from snndeploy.energy import (
 from snndeploy.errors import CapacityError
 from snndeploy.frames import longest
 from snndeploy.inference import Deployed, run_deployed
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network
 from snndeploy.latency import Latency as Latency
 from snndeploy.latency import latency_of
@@ -100,6 +102,7 @@ class Estimate:
         missing: events that happened and have no public price, with their counts.
         grade: weakest grade of a price used.
         latency: None where the chip's latencies are not public.
+        trace: arrays for `numpy.savez`, if asked for.
     """
 
     target: str
@@ -120,6 +123,7 @@ class Estimate:
     missing: tuple[tuple[str, int], ...]
     grade: str
     latency: Latency | None
+    trace: Mapping[str, AnyArray] | None = None
 
 
 def estimate(
@@ -127,6 +131,8 @@ def estimate(
     samples: Samples,
     *,
     timing: Level = "bound",
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
     progress: Progress = no_progress,
 ) -> Estimate:
     """Simulate samples, price the events and time the steps.
@@ -135,18 +141,23 @@ def estimate(
         deployed: a network that fits its chip.
         samples: what it is measured on.
         timing: how closely the network on the chip is followed.
-        progress: called with samples done and total.
+        threads: of the simulator.
+        trace: neurons whose states are traced, by population; None keeps no trace.
+        progress: called with samples done and total, then with chip steps beyond `bound`.
 
     Raises:
         CapacityError: it does not fit.
         ModelError: arrays that do not fit the inputs; E3006, the chip has no latencies; E3007, it
-            does not state the network that the level follows.
+            does not state the network that the level follows; E3020 and E3021, of the trace.
     """
     chip, network = deployed.target.chip, deployed.network.lasting(longest(samples.x))
     if deployed.placement is None:
         violations = getattr(deployed, "violations", ())
         raise CapacityError(deployed.target.name, violations)
-    answer = run_deployed(deployed, samples, SIMULATOR, timing=timing, progress=progress)
+    answer = run_deployed(
+        deployed, samples, SIMULATOR, timing=timing, threads=threads, trace=trace,
+        progress=progress,
+    )  # fmt: skip
     assert answer.result is not None
     assert answer.result.counts is not None
     counts, timed = answer.result.counts, answer.result.timing
@@ -173,6 +184,7 @@ def estimate(
         missing=tuple(sorted(ledger.missing.items())),
         grade=ledger.grade,
         latency=latency_of(network, counts, timed) if timed else None,
+        trace=answer.result.trace,
     )
 
 

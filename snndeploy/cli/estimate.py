@@ -7,12 +7,15 @@ import click
 
 from snndeploy.cli.options import (
     DEFAULT_TARGET,
+    check_trace,
     compile_options,
     is_bundle,
     open_deployed,
     open_samples,
     output_options,
     path_type,
+    trace_options,
+    write_trace,
 )
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
@@ -36,6 +39,8 @@ LEVELS = ("bound", "queue", "flit")
     help="Time of the network on the chip: bound (what cores and links must do), queue (messages "
     "wait in FIFOs) or flit (cycle by cycle, slow); default: bound.",
 )
+@click.option("--force", is_flag=True, help="Replace an existing trace.")
+@trace_options
 @compile_options
 @output_options
 def estimate_command(
@@ -43,7 +48,10 @@ def estimate_command(
     targets: str | None,
     data: Path | None,
     timing: "Level",
+    trace: Path | None,
     *,
+    threads: int,
+    force: bool,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -62,7 +70,17 @@ def estimate_command(
     names = [name.strip() for name in (targets or "").split(",") if name.strip()]
     if not names:
         names = [""] if is_bundle(model) else [DEFAULT_TARGET]
-    estimates = [_estimate(model, data, name or None, timing, chosen) for name in names]
+    if trace is not None and len(names) > 1:
+        raise UsageError(
+            "E5063",
+            f"one file, {len(names)} chips",
+            where="--trace",
+            remedy="give one --target, and estimate the others by themselves",
+        )
+    neurons = check_trace(trace, chosen.pop("chosen"), force=force)
+    simulating = {"timing": timing, "threads": threads, "trace": neurons}
+    estimates = [_estimate(model, data, name or None, chosen, simulating) for name in names]
+    write_trace(trace, estimates[0].trace)
     if as_json:
         print_json({"estimates": [estimate_record(estimate) for estimate in estimates]})
     else:
@@ -70,7 +88,11 @@ def estimate_command(
 
 
 def _estimate(
-    path: Path, data: Path, target: str | None, timing: "Level", chosen: dict[str, Any]
+    path: Path,
+    data: Path,
+    target: str | None,
+    chosen: dict[str, Any],
+    simulating: dict[str, Any],
 ) -> "Estimate":
     from snndeploy.estimation import estimate
     from snndeploy.inference import input_shapes
@@ -78,4 +100,4 @@ def _estimate(
     deployed = open_deployed(path, target, chosen)
     samples = open_samples(data, input_shapes(deployed))
     with progress_bar("simulating") as progress:
-        return estimate(deployed, samples, timing=timing, progress=progress)
+        return estimate(deployed, samples, progress=progress, **simulating)

@@ -1,6 +1,6 @@
 """Reports as plain data: what `--json` prints, without its schema version."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from snndeploy.bundle import Bundle
@@ -38,7 +38,9 @@ def answer_arrays(answer: Answer) -> dict[str, AnyArray]:
 
 def estimate_record(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate as plain data; counts are exact, joules are floats per sample."""
-    return {**asdict(estimate), "verdict": verdict_record(estimate.verdict)}
+    record = asdict(replace(estimate, trace=None))
+    del record["trace"]
+    return {**record, "verdict": verdict_record(estimate.verdict)}
 
 
 def deployment_record(deployment: Deployment) -> dict[str, Any]:

@@ -112,7 +112,8 @@ def scale_sums(context, lanes, sums, slot, n, scaling, after):
 def copy_run(context, events, start, stop, base, rows, at):
     """Write events[start:stop] - base to rows[at:]; return how many there are.
 
-    Whole vectors are read and written, the first always: up to CHUNK words beyond the end.
+    Whole vectors are read and written, two always, without a guess to get wrong: up to 2 * CHUNK
+    words beyond the end.
 
     Args:
         events, rows: uint32.
@@ -136,8 +137,9 @@ def copy_run(context, events, start, stop, base, rows, at):
             return []
 
         copy(ir.Constant(I64, 0))
+        copy(width)
         chunks = builder.lshr(builder.add(n, ir.Constant(I64, CHUNK - 1)), ir.Constant(I64, 4))
-        code.loop(ir.Constant(I64, 1), chunks, [], more)
+        code.loop(ir.Constant(I64, 2), chunks, [], more)
         return n
 
     return signature, generate
