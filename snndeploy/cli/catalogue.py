@@ -349,6 +349,18 @@ CATALOGUE: Mapping[str, Entry] = {
         "The bundle was compiled for another version of the chip's data than is installed.",
         "Compile the model again.",
     ),
+    "E1460": Entry(
+        "Nothing to compare",
+        "The two sides have no spiking layer of the same name, and not the same layers in the "
+        "same order either.",
+        "Compare two forms of the same network.",
+    ),
+    "E1461": Entry(
+        "Sides of different size",
+        "A layer has another number of neurons on the other side, or the sides run different "
+        "numbers of steps per sample.",
+        "Compare two forms of the same network, with the same steps.",
+    ),
     "E2001": Entry(
         "Unsupported module",
         "A torch module or operation has no meaning on a chip, or none that is known here.",
