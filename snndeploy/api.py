@@ -13,8 +13,9 @@ from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
 from snndeploy.frames import model_shapes, steps_of
+from snndeploy.frontends.confined import read_model
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file
-from snndeploy.frontends.nir_file import Values, read
+from snndeploy.frontends.nir_file import Values
 from snndeploy.inference import (
     Answer,
     Deployed,
@@ -26,7 +27,7 @@ from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Data, Samples, samples_of
-from snndeploy.semantics import parse_semantics
+from snndeploy.semantics import parse_semantics, to_record
 from snndeploy.target import Progress, no_progress
 
 
@@ -52,7 +53,12 @@ def load(
     path = Path(path)
     if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
         chosen = parse_semantics(semantics) if semantics else None
-        return read(path, chosen, values=values, input_range=input_range or (-inf, inf))
+        options = {
+            "semantics": None if chosen is None else to_record(chosen),
+            "values": values,
+            "input_range": input_range or (-inf, inf),
+        }
+        return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
     if semantics or input_range:
         raise UsageError(
             "E5023",
@@ -60,9 +66,7 @@ def load(
             where="--semantics" if semantics else "--input-range",
             remedy="drop the option; it is for .nir files",
         )
-    from snndeploy.frontends.checkpoint import load as load_checkpoint  # torch, only for .pt
-
-    return load_checkpoint(path)
+    return read_model("snndeploy.frontends.checkpoint:load_packed", path, {})
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

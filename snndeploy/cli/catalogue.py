@@ -361,6 +361,18 @@ CATALOGUE: Mapping[str, Entry] = {
         "numbers of steps per sample.",
         "Compare two forms of the same network, with the same steps.",
     ),
+    "E1470": Entry(
+        "File that cannot be read within bounds",
+        "Files are read in a process of their own that may use only so much memory and time for a "
+        "file of its size; this one took more, or made the process crash.",
+        "Export the model again. If you trust the file, report it.",
+    ),
+    "E1471": Entry(
+        "File that does something",
+        "While it was read, the file made a library try to write, to connect or to start a "
+        "program. The attempt was stopped.",
+        "Do not use the file.",
+    ),
     "E2001": Entry(
         "Unsupported module",
         "A torch module or operation has no meaning on a chip, or none that is known here.",

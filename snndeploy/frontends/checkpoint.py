@@ -17,6 +17,7 @@ from torch import nn
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frames import model_shapes
+from snndeploy.frontends.confined import packed
 from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
 from snndeploy.frontends.examples import Example, ImportOptions, Values
 from snndeploy.frontends.guard import SAVE, check_torch_file
@@ -111,6 +112,11 @@ def load(path: str | os.PathLike[str]) -> Model:
     except (ModelError, UnsupportedError) as error:
         place = f"{file}: {error.where}" if error.where else str(file)
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
+
+
+def load_packed(path: str) -> tuple[Any, list[AnyArray]]:
+    """Read a `model.pt` in the reading process."""
+    return packed(load(path))
 
 
 def dump_model(model: Model) -> bytes:
