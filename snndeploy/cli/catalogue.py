@@ -361,6 +361,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "numbers of steps per sample.",
         "Compare two forms of the same network, with the same steps.",
     ),
+    "E1462": Entry(
+        "Graph of a later nir",
+        "The file says that a later version of the nir package wrote it; what that version added "
+        "could change what the graph means.",
+        "Update nir, or export the graph with the version that is installed here.",
+    ),
     "E1470": Entry(
         "File that cannot be read within bounds",
         "Files are read in a process of their own that may use only so much memory and time for a "

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from snndeploy.errors import ModelError, SnnDeployError, TargetError, UnsupportedError, UsageError
 from snndeploy.frontends.content import content_of, model_of
@@ -22,13 +22,6 @@ CLASSES: dict[str, type[SnnDeployError]] = {
     kind.__name__: kind for kind in (ModelError, UnsupportedError, UsageError, TargetError)
 }
 END_TIMEOUT_S = 5.0
-
-
-class Read(NamedTuple):
-    """What a file held, and the most memory its reader had."""
-
-    model: Model
-    peak_bytes: int
 
 
 def read_model(reader: str, path: Path, options: dict[str, Any]) -> Model:
@@ -43,13 +36,8 @@ def read_model(reader: str, path: Path, options: dict[str, Any]) -> Model:
         ModelError: E1470, the file takes too much memory or time, or crashes its reader; E1471, it
             would do something else than be read; and what the reader raises.
     """
-    return measured(reader, path, options).model
-
-
-def measured(reader: str, path: Path, options: dict[str, Any]) -> Read:
-    """Read a model file as `read_model` does; say how much memory that took."""
     reply = _ask({"reader": reader, "path": str(path.absolute()), "options": options}, path)
-    usage, _, rest = unpack(memoryview(reply))
+    _, _, rest = unpack(memoryview(reply))  # what reading took, for tests
     header, arrays, _ = unpack(rest)
     if "error" in header:
         error = header["error"]
@@ -58,7 +46,7 @@ def measured(reader: str, path: Path, options: dict[str, Any]) -> Read:
         raise kind(error["code"], error["message"], where=where, remedy=error["remedy"])
     if "bug" in header:
         raise RuntimeError(header["bug"])
-    return Read(model_of(give_arrays(header["content"], arrays)), usage["peak_bytes"])
+    return model_of(give_arrays(header["content"], arrays))
 
 
 def packed(model: Model) -> tuple[Any, list[AnyArray]]:

@@ -64,7 +64,8 @@ def _reply(request: dict[str, Any]) -> bytes:
     _, status, usage = os.wait4(child, 0)
     if os.WIFSIGNALED(status) or not in_time:
         reply = pack({"error": _ended(request["path"], os.WTERMSIG(status), in_time=in_time)}, [])
-    return pack({"peak_bytes": usage.ru_maxrss * 1024}, []) + reply
+    took = {"peak_bytes": usage.ru_maxrss * 1024, "cpu_s": usage.ru_utime + usage.ru_stime}
+    return pack(took, []) + reply
 
 
 def _collect(source: int, seconds: float) -> tuple[bytes, bool]:

@@ -51,7 +51,8 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
     """Return the node of a record; its shapes are checked when the graph is normalized.
 
     Raises:
-        ModelError: E1010, fields that are missing, unknown or of the wrong type.
+        ModelError: E1010, fields that are missing, unknown or of the wrong type; E1021, arrays
+            that no node of the type takes.
         UnsupportedError: E2020, a node type that is not supported.
     """
     if set(record) != {"type", "arrays", "integers", "metadata"}:
@@ -73,7 +74,11 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
             (fields[field],) = fields[field]
     if kind is nir.Conv1d:
         fields |= {key: fields[key][0] for key in ("input_shape", "stride", "padding", "dilation")}
-    return kind(**fields, metadata=plain_record(record["metadata"]))
+    try:
+        return kind(**fields, metadata=plain_record(record["metadata"]))
+    except (AssertionError, IndexError, TypeError, ValueError) as error:
+        text = str(error).split("\n", maxsplit=1)[0]
+        raise ModelError("E1021", f"no {kind.__name__}: {text:.120}", where=name) from error
 
 
 def _microcode_record(node: Microcode) -> dict[str, Any]:
