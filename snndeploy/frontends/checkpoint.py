@@ -160,7 +160,7 @@ def _check_format(where: str, content: Any) -> None:
             "E1009", "a torch file, but not a snndeploy model", where=where, remedy=SAVE
         )
     version = content.get("version")
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise ModelError(
             "E1009", f"format version {version!r:.20}, this snndeploy reads {VERSION}", where=where,
             remedy="save the model again with this version, or update snndeploy",

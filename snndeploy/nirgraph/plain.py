@@ -59,9 +59,9 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
         raise ModelError("E1010", f"a node with the fields {sorted(record)}", where=name)
     if record["type"] == Microcode.__name__:
         return _microcode(name, record)
-    kind = TYPES.get(record["type"])
+    kind = TYPES.get(record["type"]) if isinstance(record["type"], str) else None
     if kind is None:
-        raise UnsupportedError("E2020", f"unknown node type {record['type']!r}", where=name)
+        raise UnsupportedError("E2020", f"unknown node type {record['type']!r:.60}", where=name)
     arrays, integers = record["arrays"], record["integers"]
     _check_fields(name, arrays, ARRAYS.get(kind, ()), np.ndarray)
     _check_fields(name, integers, INTEGERS.get(kind, ()), list)
