@@ -40,6 +40,7 @@ class Choice:
         exponents: weight exponent per projection.
         units: real value of one unit arriving, [1], or [rows] where thresholds differ.
         enlarged: largest factor by which a unit is coarser than its weights ask for.
+        weight_bits: stored bits per projection; empty where all have the task's.
     """
 
     rounded: tuple[Rounded, ...]
@@ -48,6 +49,7 @@ class Choice:
     params: Params
     exact: bool = False
     enlarged: float = 1.0
+    weight_bits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -227,6 +229,7 @@ class Task:
             name=layer.name, shape=layer.shape, program=program, params=params, wave=0
         )
         names = self._projection_names()
+        bits = choice.weight_bits or (self.bits,) * len(layer.paths)
         projections = tuple(
             Projection(
                 name=name,
@@ -234,12 +237,12 @@ class Task:
                 target=layer.name,
                 synapse=smallest(path.build(rounded.weight)),
                 sign_mode=rounded.sign_mode,
-                weight_bits=self.bits,
+                weight_bits=path_bits,
                 weight_exp=exponent,
                 lag=path.lag,
             )
-            for name, path, rounded, exponent in zip(
-                names, layer.paths, choice.rounded, choice.exponents, strict=True
+            for name, path, rounded, exponent, path_bits in zip(
+                names, layer.paths, choice.rounded, choice.exponents, bits, strict=True
             )
         )
         return population, projections
