@@ -82,7 +82,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         UsageError: options that contradict the model.
     """
     numerics = target.chip.numerics
-    steps = _steps(model, options)
+    steps = steps_for(model, options)
     host, on_chip = _split(model, options.host_layers)
     sources, graph = layers_for(on_chip, numerics, options)
     network, reports = discretize(
@@ -200,7 +200,12 @@ def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) 
     )
 
 
-def _steps(model: Model, options: CompileOptions) -> int:
+def steps_for(model: Model, options: CompileOptions) -> int:
+    """Return the steps per sample: the ones asked for, else the model's own; 0 has no end.
+
+    Raises:
+        UsageError: E5013, they are not known, or a static image has no end.
+    """
     steps = model.steps if options.steps is None else options.steps
     if steps is None:
         raise UsageError(

@@ -40,6 +40,13 @@ class Codes:
         """The largest magnitude."""
         return largest_code(self.bits, self.kind, self.sign_mode)
 
+    @property
+    def n_codes(self) -> int:
+        """How many there are."""
+        if self.kind == "odd":
+            return 1 << self.bits
+        return 2 * self.largest + 1 if self.sign_mode == "mixed" else self.largest + 1
+
 
 def signs_of(weight: FloatArray, kind: Kind) -> SignMode:
     """Return the sign mode that weights are stored in; odd codes have both signs always."""
@@ -90,10 +97,7 @@ def gamma_of(
     rows = weight.reshape(len(weight) if by_channel else 1, -1)
     if rule == "vanilla":
         return np.ones(len(rows))
-    if rule == "mse":
-        gamma = _least_error(rows, codes)
-    else:
-        gamma = RULES[rule](rows, percentile)
+    gamma = _least_error(rows, codes) if rule == "mse" else RULES[rule](rows, percentile)
     known = gamma > 0
     return np.where(known, gamma, gamma[known].mean() if known.any() else 1.0)
 

@@ -1,4 +1,4 @@
-"""What snndeploy keeps in NIR metadata, under one key: semantics or a grid per node, ports per graph.
+"""What snndeploy keeps in NIR metadata, under one key: semantics or grid per node, ports per graph.
 
 Records are nested dicts of str, int, float and bool, because that is what survives HDF5; what
 other programs have put there is left alone.

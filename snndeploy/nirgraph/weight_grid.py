@@ -1,4 +1,4 @@
-"""The grid on which a layer's weights lie after quantization, and its record in the node's metadata.
+"""The grid on which a quantized layer's weights lie, and its record in the node's metadata.
 
 A weight is step * code: codes are integers, the step is gamma / largest code, gamma the real value
 of the largest code. Two families of codes:
@@ -60,22 +60,9 @@ class WeightGrid:
         return largest_code(self.bits, self.kind, self.sign_mode)
 
     @property
-    def n_codes(self) -> int:
-        """How many codes there are."""
-        if self.kind == "odd":
-            return 1 << self.bits
-        return 2 * self.largest + 1 if self.sign_mode == "mixed" else self.largest + 1
-
-    @property
     def step(self) -> FloatArray:
         """Real value of code 1, [1] or [rows]."""
         return self.gamma / self.largest
-
-    @property
-    def natural_shift(self) -> int:
-        """Bits by which a code is shifted to fill the chip's 8-bit weight word."""
-        spare = 8 - self.bits
-        return spare + 1 if self.kind == "chip" and self.sign_mode == "mixed" else spare
 
 
 def largest_code(bits: int, kind: Kind, sign_mode: SignMode) -> int:

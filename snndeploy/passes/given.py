@@ -1,4 +1,4 @@
-"""A layer whose weights were quantized before: its integers are the codes, nothing is rounded again.
+"""A layer whose weights were quantized before: its integers are the codes, not rounded again.
 
 The unit of the population is given with the grid; the threshold, biases and whatever else arrives
 (identities, pools) are written in it. A threshold of a neuron that resets to zero lies between two
@@ -150,7 +150,7 @@ def real_threshold(neuron: Recurrence, threshold: IntArray) -> FloatArray:
     """Return where a threshold, as `parameters` takes it, lies in states."""
     if not lies_between(neuron):
         return threshold.astype(np.float64)
-    return threshold - (neuron.compare == "ge") + 0.5
+    return np.asarray(threshold - (neuron.compare == "ge") + 0.5)
 
 
 # ---- weights -----------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def store_path(task: Task, index: int, units: FloatArray) -> Stored:
     """Return a path's integers at the population's units, in the chip's format."""
     path, weight = task.layer.paths[index], task.weights[index]
     if path.grid is None:
-        return store_constant(weight, units, task.has_exponent[index], task)
+        return store_constant(weight, units, task, has_exponent=task.has_exponent[index])
     ideal = weight / by_row(units, weight)
     integers = np.rint(ideal)
     off = float(np.abs(ideal - integers).max(initial=0.0))
@@ -203,7 +203,9 @@ def _sign_mode(path: Path) -> SignMode:
     return SWAPPED[path.grid.sign_mode] if np.all(path.factor < 0) else "mixed"
 
 
-def store_constant(weight: FloatArray, units: FloatArray, has_exponent: bool, task: Task) -> Stored:
+def store_constant(
+    weight: FloatArray, units: FloatArray, task: Task, *, has_exponent: bool
+) -> Stored:
     """Return weights that nothing was quantized of, an identity or a bias, in the given units.
 
     Raises:
@@ -237,7 +239,7 @@ def _check_ranges(task: Task, choice: Choice) -> None:
 
 
 def _is_exact(task: Task, choice: Choice) -> bool:
-    """Return whether the population equals the float model: nothing rounded, no bit lost, no tie."""
+    """Whether the population equals the float model: nothing rounded, no bit lost, no tie."""
     neuron = task.layer.neuron
     if isinstance(neuron, Microcode) or any(r.rounded for r in choice.rounded):
         return False

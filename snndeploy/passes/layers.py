@@ -175,11 +175,12 @@ def _close(
         for values in (neuron.threshold, neuron.gain, neuron.drive, neuron.keep_u, neuron.keep_v):
             if len(values) not in (1, n):
                 raise bad_shape(name, values.shape, shape)
-        factor, neuron, drive = _normalised(neuron, n)
-        biased = not neuron.keep_u.any()
+        factor, normal, drive = _normalised(neuron, n)
+        biased = not normal.keep_u.any()
+        neuron = normal
     paths = [_path(way, factor, name, grids) for way in arriving]
     if isinstance(neuron, Recurrence) and any(map(_differs_by_row, paths)):
-        neuron = replace(neuron, by_row=True)
+        neuron = neuron.with_own_thresholds()
     bias = np.zeros(n)
     for lag, late in _biases(arriving):
         if lag or (late.any() and not biased):

@@ -8,7 +8,7 @@ in coordinates where a reset to a value is one to 0. Everything is per neuron an
 that jumps, is used and then decays (Norse) is this u as well: what is used obeys the same equation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import nir
@@ -58,6 +58,10 @@ class Recurrence:
         one_decay = np.ptp(self.keep_u) == np.ptp(self.keep_v) == 0
         plain = self.reset == "zero" and not self.multi_spike and self.v_min is None
         return bool(one_decay and plain and not self.by_row)
+
+    def with_own_thresholds(self) -> "Recurrence":
+        """Return the neuron with a threshold per row of its weights, in microcode."""
+        return replace(self, by_row=True)
 
     @property
     def is_memoryless(self) -> bool:

@@ -82,6 +82,14 @@ class Task:
         )
 
     @property
+    def program(self) -> Program:
+        """The program of its neuron, an integrator's for a readout."""
+        neuron = self.layer.neuron
+        if neuron is None:
+            return LIF
+        return neuron.program if isinstance(neuron, Microcode) else program_of(neuron)
+
+    @property
     def most_spikes(self) -> int:
         """Spikes that one of its neurons may send per step, if it counts them."""
         return MOST_SPIKES if self.feeds_others else MOST_READ
@@ -224,9 +232,8 @@ class Task:
         params = {
             name: values if np.ptp(values) else values[:1] for name, values in choice.params.items()
         }
-        program = _program(layer.neuron)
         population = Population(
-            name=layer.name, shape=layer.shape, program=program, params=params, wave=0
+            name=layer.name, shape=layer.shape, program=self.program, params=params, wave=0
         )
         names = self._projection_names()
         bits = choice.weight_bits or (self.bits,) * len(layer.paths)
@@ -257,9 +264,3 @@ class Task:
             way = f" via {'+'.join(nodes)}" if several and nodes else ""
             lag = f" lag {path.lag}" if several and path.lag else ""
             yield f"{path.source}->{self.layer.name}{way}{lag}"
-
-
-def _program(neuron: Recurrence | Microcode | None) -> Program:
-    if neuron is None:
-        return LIF
-    return neuron.program if isinstance(neuron, Microcode) else program_of(neuron)
