@@ -35,7 +35,8 @@ from snndeploy.passes.task import Task
 
 COARSER = 1.002
 """Smallest factor on the unit from one try to the next while a range does not hold."""
-MOST_TRIES = 1000
+MOST_ENLARGED = 64.0
+"""A unit that many times the wanted one leaves nothing of the weights: odd codes never vanish."""
 LARGEST_CONSTANT = 254
 
 
@@ -117,7 +118,8 @@ def fit(
     wanted = wanted_units(plan, gammas)
     floor = _floor(plan, bias, len(wanted))
     units = _snapped(plan, np.maximum(wanted, floor), below=bool(np.any(floor > wanted)))
-    for _ in range(MOST_TRIES):
+    most = MOST_ENLARGED * units
+    while np.all(units <= most):
         fitted = _fitted(plan, weights, bias, units, wanted)
         over = margin * _over(plan, fitted)
         if np.all(over <= 1):

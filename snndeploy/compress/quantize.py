@@ -12,7 +12,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from snndeploy.compress.fit import Fitted, Plan
-from snndeploy.compress.plans import Structure, chosen_plan, structure_of
+from snndeploy.compress.plans import Structure, chosen_plan, structure_of, task_bias
 from snndeploy.compress.records import LayerQuantization, Quantized, QuantizeOptions
 from snndeploy.compress.rescaw import (
     Codes,
@@ -77,7 +77,11 @@ def quantize(
         structure = structure_of(gridded, numerics, compile_options, steps=steps)
     gammas = {name: _gamma(weights[name], name, chosen, options, channels) for name in chosen}
     fitted = _fit_all(structure, weights, gammas)
-    written = write_fitted(gridded, structure, fitted)
+    written = write_fitted(
+        gridded,
+        structure,
+        {name: (plan, found, task_bias(plan.task)) for name, (plan, found) in fitted.items()},
+    )
     rows = tuple(_row(name, weights[name], fitted, gammas[name], chosen[name]) for name in chosen)
     note = ImportNote(kind="approximated", node="", text=_text(rows, options))
     return Quantized(

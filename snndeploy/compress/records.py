@@ -10,6 +10,7 @@ from snndeploy.model import Model, Original
 from snndeploy.nirgraph.weight_grid import Kind, Rule
 
 Granularity = Literal["tensor", "channel"]
+Ste = Literal["one", "rescaled", "masked"]
 
 JudgedOn = Literal["validation samples", "held-out samples", "training samples"]
 
@@ -26,6 +27,8 @@ class TrainOptions:
         seed: of the order of the samples and of those held out.
         hold_out: share of the samples to judge on, where no validation samples are given; with 0
             the training samples judge.
+        ste: of a quantized model: slope of a quantized weight in the real one. `one`; `rescaled`:
+            1 / gamma, as in the code published with ReScaW; `masked`: 1 within gamma, 0 beyond.
     """
 
     epochs: int = 10
@@ -33,6 +36,7 @@ class TrainOptions:
     batch: int = 64
     seed: int = 0
     hold_out: float = 0.1
+    ste: Ste = "one"
 
     def __post_init__(self) -> None:
         """Raise UsageError E5050 for a value out of range."""
@@ -43,6 +47,7 @@ class TrainOptions:
             "batch": (self.batch, self.batch >= 1, "1 or more"),
             "seed": (self.seed, self.seed >= 0, "0 or more"),
             "hold-out": (self.hold_out, 0 <= self.hold_out < 1, "0 up to, but not, 1"),
+            "ste": (self.ste, self.ste in get_args(Ste), ", ".join(get_args(Ste))),
         }
         for name, (value, is_right, allowed) in checks.items():
             if not is_right:
@@ -86,6 +91,7 @@ class TuningReport:
         n_judged: samples that judged.
         steps: model steps per sample.
         seconds: wall time.
+        trained: `float model`, or `integer network` of a quantized model on `target`.
     """
 
     original: Original | None
@@ -100,6 +106,8 @@ class TuningReport:
     steps: int
     options: TrainOptions
     seconds: float
+    trained: Literal["float model", "integer network"] = "float model"
+    target: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
