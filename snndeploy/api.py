@@ -177,6 +177,8 @@ def quantize(
     target: str = "loihi",
     steps: int | None = None,
     input_bits: int = 8,
+    data: Data | None = None,
+    label: Any = None,
     **options: Any,
 ) -> Quantized:
     """Quantize the weights of a model after training; the argument is left as it is.
@@ -191,6 +193,8 @@ def quantize(
         target: whose weights and ranges hold the result.
         steps: model steps per sample; default: the model's own.
         input_bits: of real inputs, as `compile` will be given.
+        data: labelled samples to compare the accuracy before and after on.
+        label: right classes [B], unless `data` has them.
         options: fields of `QuantizeOptions`: gamma, percentile, granularity, grid, first_bits,
             last_bits.
 
@@ -206,4 +210,5 @@ def quantize(
         find_target(target),
         QuantizeOptions(bits=bits, **options),
         CompileOptions(steps=steps, input_bits=input_bits),
+        samples=None if data is None else samples_of(data, model_shapes(model), label),
     )

@@ -13,7 +13,12 @@ import numpy as np
 
 from snndeploy.compress.fit import Fitted, Plan
 from snndeploy.compress.plans import Structure, chosen_plan, structure_of, task_bias
-from snndeploy.compress.records import LayerQuantization, Quantized, QuantizeOptions
+from snndeploy.compress.records import (
+    Accuracies,
+    LayerQuantization,
+    Quantized,
+    QuantizeOptions,
+)
 from snndeploy.compress.rescaw import (
     Codes,
     clipped_share,
@@ -24,7 +29,8 @@ from snndeploy.compress.rescaw import (
     sqnr_db,
 )
 from snndeploy.compress.written import write_fitted
-from snndeploy.errors import UnsupportedError, UsageError
+from snndeploy.errors import ModelError, UnsupportedError, UsageError
+from snndeploy.inference import run_deployed, run_model
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import ImportNote, Model
 from snndeploy.nirgraph.rebuild import rebuild_graph, topological_order
@@ -32,7 +38,8 @@ from snndeploy.nirgraph.shapes import normalize_graph
 from snndeploy.nirgraph.weight_grid import WEIGHTS, WeightGrid, with_grid
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.task import Task
-from snndeploy.pipeline import CompileOptions, steps_for
+from snndeploy.pipeline import CompileOptions, compile_model, steps_for
+from snndeploy.samples import Samples
 from snndeploy.target import Numerics, Target
 
 AS_IT_IS = 32
@@ -44,6 +51,8 @@ def quantize(
     target: Target,
     options: QuantizeOptions,
     compile_options: CompileOptions | None = None,
+    *,
+    samples: Samples | None = None,
 ) -> Quantized:
     """Quantize a model's weights for a target; the argument is left as it is.
 
@@ -52,12 +61,19 @@ def quantize(
         target: whose weights, registers and ranges hold the result.
         options: bits, rule of the clip point, grid.
         compile_options: steps per sample and input bits that the ranges are proven for.
+        samples: to compare the accuracy before and after on, with labels.
 
     Raises:
-        UnsupportedError: E2310 (odd codes that no stored weight holds), E2311 to E2314.
+        UnsupportedError: E2302 (nothing to quantize), E2310 (odd codes that no stored weight
+            holds), E2311 to E2314.
         UsageError: E5080 (bits), E5081 (no such layer), and those of `compile`.
-        ModelError: E1053 (no unit proves the ranges).
+        ModelError: E1053 (no unit proves the ranges), E1214 (samples without labels).
     """
+    if samples is not None and samples.label is None:
+        raise ModelError(
+            "E1214", "the samples have no labels to compare with", where="data",
+            remedy=f"save 'label' beside 'x', shape [{samples.n}]",
+        )  # fmt: skip
     compile_options = compile_options or CompileOptions()
     numerics = target.chip.numerics
     steps = steps_for(model, compile_options)
@@ -84,12 +100,32 @@ def quantize(
     )
     rows = tuple(_row(name, weights[name], fitted, gammas[name], chosen[name]) for name in chosen)
     note = ImportNote(kind="approximated", node="", text=_text(rows, options))
+    quantized = replace(written, steps=steps or model.steps, notes=(*model.notes, note))
     return Quantized(
-        model=replace(written, steps=steps or model.steps, notes=(*model.notes, note)),
+        model=quantized,
         report=rows,
         options=options,
         target=target.name,
+        accuracy=_accuracies(model, quantized, target, compile_options, samples),
     )
+
+
+def _accuracies(
+    model: Model,
+    quantized: Model,
+    target: Target,
+    options: CompileOptions,
+    samples: Samples | None,
+) -> Accuracies | None:
+    """Return what the float model and the integer network decide right of labelled samples."""
+    if samples is None:
+        return None
+    compiled = compile_model(quantized, target, options)
+    before = run_model(model, samples, steps=options.steps).accuracy
+    after = run_deployed(compiled, samples, "sim").accuracy
+    assert before is not None
+    assert after is not None
+    return Accuracies(before=before, after=after, n_samples=samples.n)
 
 
 # ---- what is chosen ----------------------------------------------------------------------

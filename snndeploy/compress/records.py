@@ -199,11 +199,25 @@ class LayerQuantization:
     program: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accuracies:
+    """Shares of right decisions: the float model as it came, the integer network as quantized."""
+
+    before: float
+    after: float
+    n_samples: int
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Quantized:
-    """A quantized model and what was done to it, layer by layer."""
+    """A quantized model and what was done to it, layer by layer.
+
+    Attributes:
+        accuracy: None without labelled samples.
+    """
 
     model: Model
     report: tuple[LayerQuantization, ...]
     options: QuantizeOptions
     target: str
+    accuracy: Accuracies | None = None
