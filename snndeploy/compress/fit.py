@@ -108,6 +108,7 @@ def fit(
     bias: FloatArray,
     *,
     margin: float = 1.0,
+    clips: bool = True,
 ) -> Fitted:
     """Return the integers at the clip points that are wanted, or coarser ones that fit.
 
@@ -117,6 +118,7 @@ def fit(
         gammas: wanted clip points per layer, [1] or [rows].
         bias: real bias per neuron [n], as `moving_bias` finds it.
         margin: how many times the proven ranges must fit.
+        clips: whether the potential of a neuron may reach its limit within a window.
 
     Raises:
         ModelError: E1053, no unit keeps the sums in the chip's words.
@@ -127,7 +129,7 @@ def fit(
     most = MOST_ENLARGED * units
     while np.all(units <= most):
         fitted = _fitted(plan, weights, bias, units, wanted)
-        over = margin * _over(plan, fitted)
+        over = margin * _over(plan, fitted, clips=clips)
         if np.all(over <= 1):
             return fitted
         coarser = _snapped(
@@ -238,7 +240,7 @@ def moving_bias(task: Task) -> FloatArray:
     return np.asarray(sum((path.weight[:, 0] for path in late), np.zeros(len(task.layer.bias))))
 
 
-def _over(plan: Plan, fitted: Fitted) -> FloatArray:
+def _over(plan: Plan, fitted: Fitted, *, clips: bool) -> FloatArray:
     """Return per unit how many times too large the tightest proven range is."""
     task, neuron = plan.task, plan.task.layer.neuron
     arriving = _arriving(plan, fitted)
@@ -252,7 +254,7 @@ def _over(plan: Plan, fitted: Fitted) -> FloatArray:
     )  # fmt: skip
     ranges = leaky_ranges(population, most, task.steps)
     over = share * ranges.current / (U_LIMIT - 1)
-    if neuron is None and task.steps:
+    if task.steps and (neuron is None or not clips):
         over = np.maximum(over, ranges.potential / V_LIMIT)
     return np.asarray(over)
 

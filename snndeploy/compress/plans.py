@@ -177,7 +177,8 @@ def chosen_plan(
             remedy="give these layers bits that are closer to each other",
         )
     best: tuple[Plan, Fitted] | None = None
-    for margin in (MARGIN, 1.0):
+    may_clip = (False, True) if all(task.has_exponent[index] for index in given) else (True,)
+    for margin, clips in (*((MARGIN, clips) for clips in may_clip), (1.0, True)):
         for base in range(high, low - 1, -1):
             feeds = tuple(
                 _feed(task, index, factors[index], 1 << (base + shifts[index]), areas)
@@ -185,7 +186,7 @@ def chosen_plan(
             )
             plan = Plan(task=task, feeds=feeds)
             try:
-                fitted = fit(plan, weights, gammas, moving_bias(task), margin=margin)
+                fitted = fit(plan, weights, gammas, moving_bias(task), margin=margin, clips=clips)
             except ModelError:
                 continue
             if fitted.enlarged <= SNAPPED:
