@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 
 import numpy as np
 
@@ -53,8 +53,8 @@ def ratios_of(groups: tuple[Group, ...], free: tuple[Group, ...], ratio: Ratio) 
         if found.setdefault(group.name, float(share)) != share:
             raise UsageError(
                 "E5092",
-                f"{share:g}, but {found[group.name]:g} of {said[group.name]}: the channels of both "
-                "are added up, so they stand and fall together",
+                f"{share:g}, but {found[group.name]:g} of {said[group.name]}: both have the "
+                "same channels, which stand and fall together",
                 where=name, remedy="give them the same ratio, or name one of them",
             )  # fmt: skip
         said[group.name] = name
@@ -111,9 +111,15 @@ def within_budget(
         rebuild: makes the pruned model of the channels to keep.
 
     Raises:
-        UsageError: E5093, one channel per group is still beyond the budget.
+        UsageError: E5093, one channel per group is still beyond the budget, or is a share of what
+            does not fit.
     """
     before = cost(model)
+    if budget.is_share and before == inf:
+        raise UsageError(
+            "E5093", "the network does not fit its chip, so a share of what it costs is not known",
+            where=f"--budget {budget.cost}", remedy="give an absolute number above 1",
+        )  # fmt: skip
     limit = budget.limit * before if budget.is_share else budget.limit
     known: dict[tuple[tuple[int, ...], ...], float] = {}
 
