@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from pruning_networks import FORMS, IMAGES, RECURRENT
 from test_branching_modules import calibrate
 from test_float_interpreter import build, frames
@@ -24,6 +25,15 @@ NETWORKS = {
     **{name: (make, (10,)) for name, make in RECURRENT.items()},
 }
 RATIO = 0.4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Let tiny operations run on one thread, where they are fastest."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def imported(name):
