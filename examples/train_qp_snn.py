@@ -131,7 +131,7 @@ def train(
         order = torch.randperm(
             len(samples.label), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         )
-        for rows in _bar(order.split(batch), f"epoch {epoch} of {epochs}"):
+        for rows in _bar(torch.split(order, batch), f"epoch {epoch} of {epochs}"):
             functional.reset_net(net)
             answer, label = net(samples.rows(rows, events=events)), samples.label[rows]
             loss = cross_entropy(answer, label)
@@ -184,7 +184,7 @@ def accuracy(net: nn.Module, samples: Labelled, *, events: bool, batch: int) -> 
     """Return the share of right answers."""
     net.eval()
     right = 0
-    for rows in torch.arange(len(samples.label)).split(batch):
+    for rows in torch.split(torch.arange(len(samples.label)), batch):
         functional.reset_net(net)
         answer = net(samples.rows(rows, events=events))
         right += int((answer.argmax(1) == samples.label[rows]).sum())

@@ -30,6 +30,7 @@ import torch
 
 from snndeploy.compress.activity import activity_of
 from snndeploy.compress.channels import CONVOLUTIONS, LAYERS, is_copy
+from snndeploy.compress.prune_records import PaperParameters
 from snndeploy.frames import steps_of
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import sources_of
@@ -38,19 +39,6 @@ from snndeploy.samples import Samples
 
 PJ_PER_SOP = 0.9
 PJ_PER_MAC = 4.6
-MB = 1e6
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PaperParameters:
-    """Parameters as QP-SNN counts them: those of b bits, and those of 32."""
-
-    quantized: int
-    full: int
-
-    def size_mb(self, bits: int) -> float:
-        """Return the size in MB (10^6 bytes) at so many bits per quantized weight."""
-        return (self.quantized * bits / 8 + self.full * 4) / MB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,13 +68,13 @@ def paper_parameters(model: Model, *, first_bias: bool = True) -> PaperParameter
         model: pruned or not.
         first_bias: whether the first layer has a bias beside its batch normalisation: VGG has.
     """
-    layers = _layers(normalize_graph(model.graph))
-    first, *between, last = layers.values()
-    normalised = sum(len(node.weight) for node in layers.values() if isinstance(node, CONVOLUTIONS))
-    full = first.weight.size + last.weight.size + len(last.weight) + 2 * normalised
+    layers = tuple(_layers(normalize_graph(model.graph)).values())
+    kept_full = layers[:1] if len(layers) == 1 else (layers[0], layers[-1])
+    normalised = sum(len(node.weight) for node in layers if isinstance(node, CONVOLUTIONS))
+    biases = len(layers[-1].weight) + (len(layers[0].weight) if first_bias else 0)
     return PaperParameters(
-        quantized=sum(node.weight.size for node in between),
-        full=full + (len(first.weight) if first_bias else 0),
+        quantized=sum(node.weight.size for node in layers[1:-1]),
+        full=sum(node.weight.size for node in kept_full) + biases + 2 * normalised,
     )
 
 
