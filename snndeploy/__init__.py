@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
+    from snndeploy.api import prune as prune
     from snndeploy.api import quantize as quantize
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
@@ -42,6 +43,7 @@ HOMES = {
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
     "quantize": "snndeploy.api",
+    "prune": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",

@@ -18,6 +18,7 @@ from snndeploy.cli.estimate import estimate_command
 from snndeploy.cli.explain import explain_command
 from snndeploy.cli.finetune import finetune_command
 from snndeploy.cli.inspect import inspect_command
+from snndeploy.cli.prune import prune_command
 from snndeploy.cli.quantize import quantize_command
 from snndeploy.cli.run import run_command
 from snndeploy.cli.targets import targets_command
@@ -70,6 +71,7 @@ for _command in (
     compare_command,
     quantize_command,
     finetune_command,
+    prune_command,
     inspect_command,
     targets_command,
     explain_command,
