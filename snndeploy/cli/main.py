@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from snndeploy.cli.ablate import ablate_command
 from snndeploy.cli.compile import compile_command
 from snndeploy.cli.doctor import doctor_command
 from snndeploy.cli.estimate import estimate_command
@@ -66,6 +67,7 @@ for _command in (
     estimate_command,
     verify_command,
     finetune_command,
+    ablate_command,
     inspect_command,
     targets_command,
     explain_command,
