@@ -1,10 +1,13 @@
 """The public functions: the command line's steps with Python values in and out."""
 
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from snndeploy.compress.prune_records import Budget, CostName, Pruned, Ratio
 from snndeploy.compress.records import TrainOptions, Tuned
+from snndeploy.costs import cost_on
 from snndeploy.energy import Level
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
@@ -158,3 +161,85 @@ def finetune(
         options=TrainOptions(**options),
         progress=progress,
     )
+
+
+def prune(
+    model: Model,
+    data: Data | None = None,
+    *,
+    label: Any = None,
+    criterion: str = "svs",
+    ratio: Ratio | None = None,
+    budget: Mapping[str, float] | None = None,
+    target: str = "loihi",
+    seed: int = 0,
+    n_scored: int = 640,
+    steps: int | None = None,
+    progress: Progress = no_progress,
+    **options: Any,
+) -> Pruned:
+    """Remove the channels that matter least; the argument is left as it is.
+
+        pruned = snndeploy.prune(model, "train.npz", ratio={"conv1": 0.3, "conv2": 0.5})
+        print(pruned.report.weights_before, pruned.report.weights_after)
+        snndeploy.write_model(pruned.model, "pruned.pt")
+
+    The pruned network is the unpruned one with those channels silenced, spike for spike. Inputs
+    and outputs stay; what cannot be pruned is named in the report.
+
+    Args:
+        model: what `load` or `save` returned.
+        data: samples to score on, and, with labels, to measure the accuracy on.
+        label: right classes [B], unless `data` has them.
+        criterion: svs, svs_nuclear, effective_rank, rate, sca, l1 or random.
+        ratio: share of channels to remove, of every layer or by the name of a layer.
+        budget: instead of a ratio, one of `{"weights": 0.5}`, `{"synaptic_ops": 0.5}` (up to 1 a
+            share of the unpruned network's, above it a number), `{"cores": 20}` and
+            `{"energy_j": 1e-6}` (per sample).
+        target: chip on which a budget's cost is found out.
+        seed: of the random criterion.
+        n_scored: samples that are scored.
+        steps: model steps per sample; default: the model's own.
+        progress: called with samples done and total.
+        options: fields of `CompileOptions`, for a budget's cost.
+
+    Raises:
+        UsageError: E5090 to E5095, a ratio, budget, layer or criterion that cannot be used.
+        UnsupportedError: E2320, E2321, channels that cannot be pruned.
+        ModelError: samples that do not fit the model.
+    """
+    from snndeploy.compress.prune import prune as prune_model  # torch, only to score
+
+    samples = None if data is None else samples_of(data, model_shapes(model), label)
+    allowed = None if budget is None else _budget(budget)
+    cost = None
+    if allowed is not None and allowed.cost != "weights":
+        if samples is None and allowed.cost != "cores":
+            raise UsageError(
+                "E5095", f"{allowed.cost} are counted on samples", where="--data",
+                remedy="give samples, or a budget of weights or cores",
+            )  # fmt: skip
+        chosen = CompileOptions(**{"steps": steps, **options})
+        cost = cost_on(find_target(target), allowed.cost, samples, chosen)
+    return prune_model(
+        model,
+        samples,
+        criterion=criterion,
+        ratio=ratio,
+        budget=allowed,
+        cost=cost,
+        seed=seed,
+        n_scored=n_scored,
+        steps=steps,
+        progress=progress,
+    )
+
+
+def _budget(budget: Mapping[str, float]) -> Budget:
+    if len(budget) != 1:
+        raise UsageError(
+            "E5094", f"{len(budget)} limits", where="--budget",
+            remedy="give one: weights, synaptic_ops, cores or energy_j",
+        )  # fmt: skip
+    ((cost, limit),) = budget.items()
+    return Budget(cost=cast("CostName", cost), limit=float(limit))

@@ -8,7 +8,7 @@ import nir
 from snndeploy.ir.network import Decode
 from snndeploy.semantics import Semantics, from_record
 
-NoteKind = Literal["folded", "dropped", "approximated", "assumed", "trained"]
+NoteKind = Literal["folded", "dropped", "approximated", "assumed", "trained", "pruned"]
 METADATA_KEY = "snndeploy"
 
 

@@ -18,7 +18,7 @@ from snndeploy.ablation.space import Point, Trial
 from snndeploy.ablation.store import Store, digest_of
 from snndeploy.ablation.study import FLOAT, UNPRUNED, Stage, Training
 from snndeploy.compress.threads import torch_threads
-from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.errors import ModelError
 from snndeploy.estimation import Estimate
 from snndeploy.frames import model_shapes
 from snndeploy.frontends.checkpoint import dump_model
@@ -208,10 +208,9 @@ def _training_step(training: Training, after: Any, seed: int) -> list[Step]:
 
 
 def pruned(model: Model, train: Samples, *, criterion: str, ratio: float, seed: int) -> Model:
-    """Remove channels."""
-    raise UnsupportedError(
-        "E2303", f"no criterion {criterion!r} ({ratio:.0%}, {seed}, {train.n}, {model.origin})"
-    )
+    """Remove channels, by scores on training samples; nobody asks for accuracies here."""
+    unlabelled = Samples(x=train.x)
+    return api.prune(model, unlabelled, criterion=criterion, ratio=ratio, seed=seed).model
 
 
 def quantized(model: Model, *, bits: int, gamma: str, grid: str, target: str) -> Model:

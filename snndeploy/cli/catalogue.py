@@ -695,6 +695,18 @@ CATALOGUE: Mapping[str, Entry] = {
         "Fine-tuning knows the frameworks' neurons; one of your own has no gradients here.",
         "Fine-tune the network in its own framework.",
     ),
+    "E2320": Entry(
+        "Layer that cannot be pruned",
+        "A ratio names a layer whose channels are those of an input or output, would leave the "
+        "groups of a convolution unequal, or cannot be measured by the criterion.",
+        "Name another layer, or another criterion; the message says why.",
+    ),
+    "E2321": Entry(
+        "Nothing to prune",
+        "No layer has channels that may be removed: inputs and outputs stay as they are, and the "
+        "criterion has to apply.",
+        "Prune a network with a hidden layer of neurons, or use --criterion l1.",
+    ),
     "E3001": Entry(
         "Does not fit",
         "The network breaks at least one limit of the chip; the table lists every one with "
@@ -904,6 +916,39 @@ CATALOGUE: Mapping[str, Entry] = {
         "With data, save runs the module itself; its forward fails on the samples, needs states "
         "that it does not make, or gives no answer per sample.",
         "Leave out data; the model is then saved without the module's accuracy.",
+    ),
+    "E5090": Entry(
+        "How much to prune",
+        "Pruning takes a criterion that exists and either ratios, shares from 0 up to 1 of the "
+        "channels to remove, or a budget.",
+        "Use --ratio 0.5, --ratio conv1=0.3,conv2=0.5 or --budget weights=0.5.",
+    ),
+    "E5091": Entry(
+        "Ratio of a layer that is not there",
+        "A ratio is given by the name of a layer, and the model has none of this name.",
+        "Use a name that `snndeploy inspect MODEL` prints.",
+    ),
+    "E5092": Entry(
+        "Two ratios for the same channels",
+        "What two layers make is added up, as around a shortcut, so their channels stand and fall "
+        "together and have one ratio.",
+        "Give both the same ratio, or name one of them.",
+    ),
+    "E5093": Entry(
+        "Budget out of reach",
+        "Even the smallest network that pruning can make costs more than the budget allows, or "
+        "the budget is a share of a cost that is not known because the network does not fit.",
+        "Allow more, give an absolute number, or use a smaller network.",
+    ),
+    "E5094": Entry(
+        "Budget that cannot be read",
+        "A budget is one cost (weights, synaptic_ops, cores, energy_j) and a number above 0.",
+        "Use for example --budget synaptic_ops=0.5.",
+    ),
+    "E5095": Entry(
+        "Samples needed",
+        "The criterion scores what channels do on samples, or the budget counts events.",
+        "Give --data, or use --criterion l1 or random and a budget of weights or cores.",
     ),
     "E5100": Entry(
         "Study exists",

@@ -18,6 +18,7 @@ from snndeploy.cli.estimate import estimate_command
 from snndeploy.cli.explain import explain_command
 from snndeploy.cli.finetune import finetune_command
 from snndeploy.cli.inspect import inspect_command
+from snndeploy.cli.prune import prune_command
 from snndeploy.cli.run import run_command
 from snndeploy.cli.targets import targets_command
 from snndeploy.cli.verify import verify_command
@@ -68,6 +69,7 @@ for _command in (
     verify_command,
     finetune_command,
     ablate_command,
+    prune_command,
     inspect_command,
     targets_command,
     explain_command,

@@ -98,12 +98,12 @@ def _cells(
 ) -> dict[str, _Cell]:
     """Return the nodes of a loop in the order of a step."""
     lagging = feedback_edges(graph)
-    rest = _at_rest(graph, loop, n_samples)
+    rest = at_rest(graph, loop, n_samples)
     cells = {}
     for name in loop.members:
         sources = sources_of(graph, name)
         outside = [values[source] for source in sources if source not in loop.members]
-        acts = _feedback(model, graph, loop, name) == "spike"
+        acts = feedback_rule(model, graph, loop, name) == "spike"
         before = {
             source: rest[source] if acts else np.zeros_like(rest[source])
             for source in sources
@@ -121,7 +121,7 @@ def _cells(
     return cells
 
 
-def _at_rest(graph: nir.NIRGraph, loop: Stage, n_samples: int) -> dict[str, FloatArray]:
+def at_rest(graph: nir.NIRGraph, loop: Stage, n_samples: int) -> dict[str, FloatArray]:
     """Return what every node of a loop sends, [B, *shape], if neurons and inputs send zeros."""
     rest = {name: np.zeros((n_samples, *shape_of(graph.nodes[name]))) for name in loop.members}
     for name in order_among(graph, [n for n in loop.members if not _is_neuron(graph, n)]):
@@ -137,7 +137,7 @@ def _is_neuron(graph: nir.NIRGraph, name: str) -> bool:
     return isinstance(graph.nodes[name], NEURONS)
 
 
-def _feedback(model: Model, graph: nir.NIRGraph, loop: Stage, name: str) -> Feedback:
+def feedback_rule(model: Model, graph: nir.NIRGraph, loop: Stage, name: str) -> Feedback:
     """Return the rule of the first spiking neuron of a loop at or behind a node."""
     level, seen = [name], {name}
     while True:
