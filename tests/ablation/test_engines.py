@@ -9,6 +9,7 @@ import time
 import pytest
 from ablation.conftest import measured
 
+from snndeploy.ablation.ablate import Options, ablate
 from snndeploy.errors import UsageError
 
 TROUBLE = ("seeds = [0, 1, 2]", "seeds = [0, 1, 2, 3, 4, 5, 6, 7]")
@@ -118,7 +119,7 @@ def test_no_socket_is_opened(study, folder, monkeypatch, engine):
     assert subprocess.run([sys.executable, "-c", control], check=False).returncode == 77
 
 
-def test_what_a_trial_prints_is_no_answer(study, run, folder, monkeypatch):
+def test_what_a_trial_prints_is_no_answer(study, folder, monkeypatch):
     (folder / "loud.py").write_text(
         "import study_benches\n"
         "def bench(job):\n"
@@ -130,13 +131,11 @@ def test_what_a_trial_prints_is_no_answer(study, run, folder, monkeypatch):
     path = os.environ["PYTHONPATH"]
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{path}")
     monkeypatch.syspath_prepend(folder)
-    from snndeploy.ablation.ablate import Options, ablate
-
     results = ablate(study(ONE), folder / "out", Options(workers=1), bench="loud:bench")
     assert results.is_complete
 
 
-def test_a_worker_that_cannot_start_says_why(study, run, folder, monkeypatch):
+def test_a_worker_that_cannot_start_says_why(study, folder, monkeypatch):
     """The bench opens in the parent, but not in workers."""
     (folder / "fragile.py").write_text(
         "import os, study_benches\n"
@@ -147,8 +146,6 @@ def test_a_worker_that_cannot_start_says_why(study, run, folder, monkeypatch):
     path = os.environ["PYTHONPATH"]
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{path}")
     monkeypatch.syspath_prepend(folder)
-    from snndeploy.ablation.ablate import Options, ablate
-
     one_seed = ("seeds = [0, 1, 2]", "seeds = [0]")
     results = ablate(study(ONE, one_seed), folder / "out", Options(), bench="fragile:bench")
     assert results.rows[0].reason == "worker process ended with code 1: AssertionError: not here"

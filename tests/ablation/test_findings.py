@@ -24,7 +24,8 @@ def measures(accuracy, energy=1.0):
 
 
 @pytest.mark.parametrize(
-    ("freedom", "t"), [(1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (9, 2.2622), (30, 2.0423)]
+    ("freedom", "t"),
+    [(1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (9, 2.2622), (30, 2.0423)],
 )
 def test_student_t_is_that_of_the_tables(freedom, t):
     assert student_t(freedom) == pytest.approx(t, abs=1e-4)

@@ -23,9 +23,7 @@ SEEDS = ("seeds = [0, 1, 2]", "seeds = [0, 1, 2, 3, 4, 5]")
 
 
 def start(name, engine):
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, name, engine], stderr=subprocess.DEVNULL
-    )
+    return subprocess.Popen([sys.executable, "-c", DRIVER, name, engine], stderr=subprocess.DEVNULL)
 
 
 def wait_for_records(folder, least, process):

@@ -92,7 +92,9 @@ def test_what_is_the_same_network_is_one_point(study):
 
 
 def test_points_cross_all_factors(study):
-    more = "criterion = ['none', 'l1', 'random']\nratio = [0.25, 0.5]\ntarget = ['loihi1', 'loihi2']"
+    more = (
+        "criterion = ['none', 'l1', 'random']\nratio = [0.25, 0.5]\ntarget = ['loihi1', 'loihi2']"
+    )
     points = points_of(study((SPACE, f"{SPACE}\n{more}")).space)
     assert len(points) == len(set(points)) == 3 * (1 + 2 * 2) * 2
     assert {p.ratio for p in points if p.criterion == "none"} == {0.0}
