@@ -2,9 +2,9 @@
 
 What was proposed is kept in a journal beside the trials, or in the storage the user names. Every
 proposal has a sampler of its own, seeded by its number, and a proposal that was under way when a
-run was killed is made again, so that a study that was killed and resumed proposes what an
+run was killed is taken up again, so that a study that was killed and resumed proposes what an
 undisturbed one does. One run at a time works on a study, so what the storage calls running when a
-run begins is left over from a killed one.
+run begins is left over from a killed one; no proposal stays running for ever.
 """
 
 import warnings
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
@@ -27,7 +26,6 @@ from snndeploy.errors import TargetError
 RunPoints = Callable[[tuple[Point, ...], int], None]
 """Runs points that are missing, out of so many in all."""
 JOURNAL = "search.log"
-TOLD = "told"
 SMALLEST_POPULATION = 4
 
 
@@ -46,26 +44,21 @@ def search(work: Work, run_points: RunPoints, *, storage: str = "") -> tuple[Poi
     assert spec is not None
     optuna = _import_optuna()
     held = _open(optuna, work, storage)
-    _reap(optuna, held)
-    while (told := len(_told(held))) < spec.points and not work.is_late():
-        asked = []
-        for number in range(told, min(told + spec.batch, spec.points)):
-            held.sampler = _sampler(optuna, spec, number)
-            trial = held.ask()
-            asked.append((trial, _propose(trial, work)))
-        points = tuple(dict.fromkeys(point for _, point in asked))
-        run_points(points, spec.points)
+    while (told := len(_told(optuna, held))) < spec.points and not work.is_late():
+        end = (told // spec.batch + 1) * spec.batch  # a batch that was cut short is filled up
+        numbers = range(told, min(end, spec.points))
+        asked = [_ask(optuna, held, work, number) for number in numbers]
+        run_points(tuple(dict.fromkeys(point for _, point in asked)), spec.points)
         for trial, point in asked:
             if not _tell(optuna, held, trial, point, work):
-                return _points(held)
-    return _points(held)
+                return _points(optuna, held)
+    return _points(optuna, held)
 
 
 def masked(url: str) -> str:
-    """Return a storage's URL without its user and password."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    """Return a storage's URL without its user, password and options."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def _open(optuna: Any, work: Work, storage: str) -> Any:
@@ -95,16 +88,22 @@ def _journal(optuna: Any, path: Path) -> Any:
     return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
 
 
-def _reap(optuna: Any, held: Any) -> None:
-    """End what a killed run left running, and propose it again."""
+def _told(optuna: Any, held: Any) -> list[Any]:
+    """Return the proposals that were measured, or failed."""
     state = optuna.trial.TrialState
-    for trial in held.get_trials(deepcopy=False, states=(state.RUNNING,)):
-        held.tell(trial.number, state=state.FAIL)
-        held.enqueue_trial(trial.params)
+    return list(held.get_trials(deepcopy=False, states=(state.COMPLETE, state.FAIL)))
 
 
-def _told(held: Any) -> list[Any]:
-    return [trial for trial in held.get_trials(deepcopy=False) if TOLD in trial.user_attrs]
+def _ask(optuna: Any, held: Any, work: Work, number: int) -> tuple[Any, Point]:
+    """Return a proposal: one that a killed run left running, or a new one."""
+    assert work.job.study.search is not None
+    held.sampler = _sampler(optuna, work.job.study.search, number)
+    running = (optuna.trial.TrialState.RUNNING,)
+    left = {one.number: one for one in held.get_trials(deepcopy=False, states=running)}
+    trial = optuna.trial.Trial(held, left[number]._trial_id) if number in left else held.ask()
+    levels = asdict(work.job.study.space)
+    chosen = {f: trial.suggest_categorical(f, levels[f]) for f in FACTORS}
+    return trial, point_of(chosen)
 
 
 def _sampler(optuna: Any, spec: Search, number: int) -> Any:
@@ -114,11 +113,6 @@ def _sampler(optuna: Any, spec: Search, number: int) -> Any:
         return optuna.samplers.TPESampler(seed=seed)
     population = max(SMALLEST_POPULATION, spec.batch)
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
-
-
-def _propose(trial: Any, work: Work) -> Point:
-    levels = asdict(work.job.study.space)
-    return point_of({f: trial.suggest_categorical(f, levels[f]) for f in FACTORS})
 
 
 def _tell(optuna: Any, held: Any, trial: Any, point: Point, work: Work) -> bool:
@@ -132,7 +126,6 @@ def _tell(optuna: Any, held: Any, trial: Any, point: Point, work: Work) -> bool:
     if not failed and any(record is None for record in records):
         return False
     values = _means([record for record in records if record], work) if not failed else None
-    trial.set_user_attr(TOLD, asdict(point))
     if values is None:
         held.tell(trial, state=optuna.trial.TrialState.FAIL)
     else:
@@ -153,8 +146,8 @@ def _means(records: list[dict[str, Any]], work: Work) -> list[float] | None:
     return means
 
 
-def _points(held: Any) -> tuple[Point, ...]:
-    return tuple(dict.fromkeys(Point(**trial.user_attrs[TOLD]) for trial in _told(held)))
+def _points(optuna: Any, held: Any) -> tuple[Point, ...]:
+    return tuple(dict.fromkeys(point_of(trial.params) for trial in _told(optuna, held)))
 
 
 def _import_optuna() -> Any:

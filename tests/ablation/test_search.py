@@ -1,4 +1,4 @@
-"""Search: Optuna proposes, the same store answers; what a killed run left running is made again."""
+"""Search: Optuna proposes, the same store answers; what a killed run left running is taken up."""
 
 import optuna
 import pytest
@@ -8,7 +8,11 @@ from snndeploy.ablation import search as search_module
 from snndeploy.ablation.search import masked
 from snndeploy.errors import TargetError
 
-SPACE = "bits = ['fp32', 8, 6, 5, 4, 3, 2]\ncriterion = ['none', 'l1', 'random']\nratio = [.25, .5]"
+SPACE = """
+bits = ['fp32', 8, 6, 5, 4, 3, 2]
+criterion = ['none', 'l1', 'random']
+ratio = [0.25, 0.5]
+"""
 SEARCH = "[search]\npoints = 14\nbatch = 4\nsampler = '{}'\nseed = 3\n[limits]"
 
 
@@ -16,11 +20,11 @@ SEARCH = "[search]\npoints = 14\nbatch = 4\nsampler = '{}'\nseed = 3\n[limits]"
 def searched(study):
     """Read a study that is searched."""
 
-    def make(sampler="nsga2"):
+    def make(sampler="nsga2", points=14):
         return study(
             ('bits = ["fp32", 4, 2]', SPACE),
             ("seeds = [0, 1, 2]", "seeds = [0, 1]"),
-            ("[limits]", SEARCH.format(sampler)),
+            ("[limits]", SEARCH.format(sampler).replace("14", str(points))),
         )
 
     return make
@@ -63,7 +67,7 @@ def test_a_search_that_was_killed_proposes_what_an_undisturbed_one_does(
     states = [t.state.name for t in _opened(folder / "out")]
     assert states.count("RUNNING") == 0
     assert states.count("COMPLETE") == 14
-    assert states.count("FAIL") == 2
+    assert len(states) == 14
 
 
 def test_a_budget_leaves_a_search_to_be_resumed(searched, run):
@@ -106,14 +110,15 @@ def test_a_masked_address_keeps_the_place():
     assert masked("mysql+pymysql://u:p@h:3306/db?ssl=x") == "mysql+pymysql://h:3306/db"
     assert masked("sqlite:///x.db") == "sqlite:///x.db"
     assert masked("") == ""
+    assert masked("postgresql://u:p/w@d@h/db") == "postgresql://h/db"
 
 
 def test_a_database_may_hold_the_search(searched, run, folder):
     url = f"sqlite:///{folder}/search.db"
-    results = run(searched(), engine="serial", storage=url)
+    results = run(searched(points=4), engine="serial", storage=url)
     assert results.is_complete
     assert not (folder / "out/search.log").exists()
-    assert measured(run(searched(), engine="serial", name="again")) == measured(results)
+    assert measured(run(searched(points=4), engine="serial", name="again")) == measured(results)
 
 
 def _opened(folder):
