@@ -56,6 +56,17 @@ def slow(job):
     return measure
 
 
+def slower(job):
+    """Answer after a longer while: time enough to lose a machine."""
+    measure = slow(job)
+
+    def wait(trial):
+        time.sleep(5 * PAUSE_S)
+        return measure(trial)
+
+    return wait
+
+
 def troubled(job):
     """Misbehave by seed; seed 0 does not."""
 

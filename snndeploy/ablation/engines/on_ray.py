@@ -27,9 +27,11 @@ from snndeploy.ablation.worker import limit_memory, trial_of
 from snndeploy.errors import TargetError
 
 POLL_S = 0.5
-LOOPBACK = "127.0.0.1"
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "1", "RAY_DISABLE_IMPORT_WARNING": "1"}
-"""No report to Ray's makers, no advice on the terminal."""
+NO_REPORTS = {"RAY_USAGE_STATS_ENABLED": "0"}
+"""Ray does not tell its makers that it is used."""
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's switch for machines that are no part of a cluster: it then listens on 127.0.0.1 only. Read
+when Ray is imported."""
 OVERTIME = 4
 """Exit code of a worker whose trial took too long."""
 LOG = "ray.log"
@@ -40,6 +42,7 @@ class RayEngine:
 
     def __init__(self, work: Work, address: str) -> None:
         self._work = work
+        os.environ.update(NO_REPORTS if address else {**NO_REPORTS, **LOOPBACK_ONLY})
         self._ray = _import_ray()
         self._hush = _Hush(Path(work.job.folder) / LOG)
         try:
@@ -80,7 +83,6 @@ class RayEngine:
 
     def _start(self, address: str) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-        os.environ.update(QUIET)  # Ray reads nothing else, and its processes inherit them
         if address:
             self._ray.init(address=address, **quiet)
         else:
@@ -88,7 +90,6 @@ class RayEngine:
                 address="local",
                 num_cpus=self._work.workers * self._work.job.study.limits.threads,
                 include_dashboard=False,
-                _node_ip_address=LOOPBACK,
                 **quiet,
             )
 
@@ -155,24 +156,24 @@ def _import_ray() -> Any:
 
 
 class _Hush:
-    """Sends what libraries print on file descriptor 2 to a log; Python's own stderr goes on."""
+    """Sends what Ray prints to a log, from any thread, to stdout or stderr; progress goes on."""
 
     def __init__(self, log: Path) -> None:
         sys.stderr.flush()
-        self._stderr, self._saved = sys.stderr, os.dup(2)
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-        self._own = os.fdopen(os.dup(self._saved), "w", buffering=1) if _is_fd_2() else None
-        if self._own is not None:
-            sys.stderr = self._own
+        self._log = log.open("a")
+        self._stdout, self._stderr, self._fd = sys.stdout, sys.stderr, os.dup(2)
+        self._progress = os.fdopen(os.dup(2), "w", buffering=1) if _is_fd_2() else sys.stderr
+        os.dup2(self._log.fileno(), 2)
+        sys.stdout, sys.stderr = self._log, self._progress
 
     def end(self) -> None:
         """Put everything back."""
-        os.dup2(self._saved, 2)
-        os.close(self._saved)
-        if self._own is not None:
-            sys.stderr = self._stderr
-            self._own.close()
+        os.dup2(self._fd, 2)
+        os.close(self._fd)
+        sys.stdout, sys.stderr = self._stdout, self._stderr
+        self._log.close()
+        if self._progress is not self._stderr:
+            self._progress.close()
 
 
 def _is_fd_2() -> bool:
