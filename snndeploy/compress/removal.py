@@ -73,7 +73,8 @@ def _smaller(node: Any, inputs: BoolArray | None, outputs: BoolArray) -> Any:
         )
     if isinstance(node, LAYERS):
         own = {"bias": node.bias[outputs]} if isinstance(node, nir.Affine) else {}
-        return copy_node(node, weight=node.weight[outputs][:, inputs], metadata=metadata, **own)
+        weight = np.ascontiguousarray(node.weight[outputs][:, inputs])
+        return copy_node(node, weight=weight, metadata=metadata, **own)
     if isinstance(node, Microcode):
         return copy_node(node, parameters=_own_parameters(node, outputs), metadata=metadata)
     fields = PARAMETERS.get(type(node), ())
