@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
     from snndeploy.api import prune as prune
+    from snndeploy.api import quantize as quantize
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
@@ -40,6 +41,7 @@ HOMES = {
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
     "prune": "snndeploy.api",
+    "quantize": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",

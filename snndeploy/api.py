@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from snndeploy.compress.prune_records import Budget, CostName, Pruned, Ratio
-from snndeploy.compress.records import TrainOptions, Tuned
+from snndeploy.compress.records import Quantized, QuantizeOptions, TrainOptions, Tuned
 from snndeploy.costs import cost_on
 from snndeploy.energy import Level
 from snndeploy.errors import UsageError
@@ -124,10 +124,14 @@ def finetune(
     validation: Data | None = None,
     validation_label: Any = None,
     steps: int | None = None,
+    target: str = "loihi",
+    input_bits: int = 8,
     progress: Progress = no_progress,
     **options: Any,
 ) -> Tuned:
     """Train the weights of a model on labelled samples; the argument is left as it is.
+
+    A quantized model is trained as the integer network that `compile` makes of it.
 
         tuned = snndeploy.finetune(model, "train.npz", epochs=5)
         print(tuned.report.before, tuned.report.after)
@@ -140,12 +144,15 @@ def finetune(
         validation: samples that choose the best epoch; a tenth of the data if not given.
         validation_label: right classes [B], unless `validation` has them.
         steps: model steps per sample; default: the model's own.
+        target: of a quantized model.
+        input_bits: of a quantized model's real inputs, as `compile` will be given.
         progress: called with batches done and total.
-        options: fields of `TrainOptions`: epochs, learning_rate, batch, seed, hold_out.
+        options: fields of `TrainOptions`: epochs, learning_rate, batch, seed, hold_out, ste.
 
     Raises:
         ModelError: samples or labels that do not fit the model.
-        UnsupportedError: E2301 (a loop), E2302 (nothing to train).
+        UnsupportedError: E2301 (a loop), E2302 (nothing to train), E2315 and E2316 (parts of a
+            quantized model that are not trained as integers).
         UsageError: E5050 (an option out of range), E5051 (training diverged).
     """
     from snndeploy.compress.finetune import finetune as tune  # torch, only to train
@@ -158,6 +165,8 @@ def finetune(
             None if validation is None else samples_of(validation, shapes, validation_label)
         ),
         steps=steps,
+        target=find_target(target),
+        input_bits=input_bits,
         options=TrainOptions(**options),
         progress=progress,
     )
@@ -243,3 +252,47 @@ def _budget(budget: Mapping[str, float]) -> Budget:
         )  # fmt: skip
     ((cost, limit),) = budget.items()
     return Budget(cost=cast("CostName", cost), limit=float(limit))
+
+
+def quantize(
+    model: Model,
+    bits: int | Mapping[str, int] = 8,
+    *,
+    target: str = "loihi",
+    steps: int | None = None,
+    input_bits: int = 8,
+    data: Data | None = None,
+    label: Any = None,
+    **options: Any,
+) -> Quantized:
+    """Quantize the weights of a model after training; the argument is left as it is.
+
+        quantized = snndeploy.quantize(model, bits=4)
+        tuned = snndeploy.finetune(quantized.model, "train.npz")
+        compiled = snndeploy.compile(tuned.model, "loihi")
+
+    Args:
+        model: what `load` or `save` returned.
+        bits: 2 to 8, of all layers or by name; layers that are not named stay as they are.
+        target: whose weights and ranges hold the result.
+        steps: model steps per sample; default: the model's own.
+        input_bits: of real inputs, as `compile` will be given.
+        data: labelled samples to compare the accuracy before and after on.
+        label: right classes [B], unless `data` has them.
+        options: fields of `QuantizeOptions`: gamma, percentile, granularity, grid, first_bits,
+            last_bits.
+
+    Raises:
+        UnsupportedError: E2310 to E2314, a grid that the target or the network does not hold.
+        UsageError: E5080 to E5082 (options).
+        ModelError: E1053 (no step proves the ranges).
+    """
+    from snndeploy.compress.quantize import quantize as quantize_model
+
+    return quantize_model(
+        model,
+        find_target(target),
+        QuantizeOptions(bits=bits, **options),
+        CompileOptions(steps=steps, input_bits=input_bits),
+        samples=None if data is None else samples_of(data, model_shapes(model), label),
+    )

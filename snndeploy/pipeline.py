@@ -17,7 +17,7 @@ from snndeploy.nirgraph.split import split_after
 from snndeploy.passes.discretize import discretize
 from snndeploy.passes.guard import schedule
 from snndeploy.passes.layer_report import LayerReport
-from snndeploy.passes.layers import layers_of
+from snndeploy.passes.layers import LayerGraph, layers_of
 from snndeploy.passes.sums import SumRule
 from snndeploy.target import Numerics, Target
 
@@ -82,23 +82,11 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         UsageError: options that contradict the model.
     """
     numerics = target.chip.numerics
-    steps = _steps(model, options)
+    steps = steps_for(model, options)
     host, on_chip = _split(model, options.host_layers)
-    sources = tuple(choose_source(port, options, numerics) for port in on_chip.inputs)
-    weight_bits = _weight_bits(options, numerics)
-    sums = SumRule(
-        message_bits=numerics.message_bits, memory=partial(whole_bits, weight_bits=weight_bits)
-    )
-    graph = layers_of(on_chip, sums)
-    if not graph.layers:
-        raise UnsupportedError(
-            "E2107",
-            "nothing is left for the chip",
-            where="--host-layers",
-            remedy="leave at least one layer to the chip",
-        )
+    sources, graph = layers_for(on_chip, numerics, options)
     network, reports = discretize(
-        on_chip, graph, sources, numerics, steps=steps, weight_bits=weight_bits
+        on_chip, graph, sources, numerics, steps=steps, weight_bits=options.weight_bits
     )
     network = schedule(network, numerics, alone=options.one_at_a_time)
     verify_network(network)
@@ -117,6 +105,31 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         placement=None if broken else placement,
         violations=broken,
     )
+
+
+def layers_for(
+    model: Model, numerics: Numerics, options: CompileOptions
+) -> tuple[tuple[Source, ...], LayerGraph]:
+    """Return how the host encodes a model's inputs, and the model cut into layers.
+
+    Raises:
+        UnsupportedError: E2107 (nothing is left for the chip), and those of `layers_of`.
+        UsageError: E5014, more weight bits than the chip has, and those of `choose_source`.
+    """
+    sources = tuple(choose_source(port, options, numerics) for port in model.inputs)
+    weight_bits = _weight_bits(options, numerics)
+    sums = SumRule(
+        message_bits=numerics.message_bits, memory=partial(whole_bits, weight_bits=weight_bits)
+    )
+    graph = layers_of(model, sums)
+    if not graph.layers:
+        raise UnsupportedError(
+            "E2107",
+            "nothing is left for the chip",
+            where="--host-layers",
+            remedy="leave at least one layer to the chip",
+        )
+    return sources, graph
 
 
 def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) -> Source:
@@ -187,7 +200,12 @@ def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) 
     )
 
 
-def _steps(model: Model, options: CompileOptions) -> int:
+def steps_for(model: Model, options: CompileOptions) -> int:
+    """Return the steps per sample: the ones asked for, else the model's own; 0 has no end.
+
+    Raises:
+        UsageError: E5013, they are not known, or a static image has no end.
+    """
     steps = model.steps if options.steps is None else options.steps
     if steps is None:
         raise UsageError(

@@ -349,6 +349,31 @@ CATALOGUE: Mapping[str, Entry] = {
         "The bundle was compiled for another version of the chip's data than is installed.",
         "Compile the model again.",
     ),
+    "E1240": Entry(
+        "Malformed grid",
+        "A layer's metadata say on which grid its weights lie, but the record is damaged, or "
+        "not one that snndeploy writes.",
+        "Quantize the model again.",
+    ),
+    "E1241": Entry(
+        "Weights beside their grid",
+        "A layer says that its weights were quantized, but they do not lie on the grid: they "
+        "were changed afterwards.",
+        "Quantize the model again after every change of its weights.",
+    ),
+    "E1242": Entry(
+        "A quantized layer does not fit its words",
+        "The codes of a quantized layer are never rounded again, and with these steps, input "
+        "bits or this target a sum, a threshold or a bias leaves the word that holds it.",
+        "Quantize the model for the steps, input bits and target it is compiled for.",
+    ),
+    "E1243": Entry(
+        "Grids without a common unit",
+        "All weights into a population count in one unit, or one per output channel; the "
+        "grids of its layers have none in common.",
+        "Quantize all layers in one call, with --granularity tensor where neurons of a "
+        "channel differ.",
+    ),
     "E1300": Entry(
         "Study file unreadable",
         "The study's TOML file cannot be parsed.",
@@ -695,6 +720,48 @@ CATALOGUE: Mapping[str, Entry] = {
         "Fine-tuning knows the frameworks' neurons; one of your own has no gradients here.",
         "Fine-tune the network in its own framework.",
     ),
+    "E2310": Entry(
+        "Odd codes that no stored weight holds",
+        "Odd codes of 8 bits go up to 255, but the chip stores even weights up to 254, so "
+        "each code is stored doubled and has 7 bits at most.",
+        "Use 7 bits, or the chip's own grid with --grid chip.",
+    ),
+    "E2311": Entry(
+        "Two quantized layers are one map",
+        "No neuron stands between two layers, so they are composed into one map whose weights "
+        "are products and lie on neither grid.",
+        "Put a neuron between them, or merge them before quantization.",
+    ),
+    "E2312": Entry(
+        "Scales in front of quantized weights",
+        "Scales that differ between the inputs of a layer would take its weights off their grid.",
+        "Fold the scales into the weights before quantization.",
+    ),
+    "E2313": Entry(
+        "Codes that no stored weight holds",
+        "A stored weight has 8 bits. Pools behind a layer add several codes up in one weight, "
+        "and layers that meet in one population must count in the same unit.",
+        "Use fewer bits for the layer that is named, or bits closer to those of the other layers.",
+    ),
+    "E2314": Entry(
+        "One step for two units",
+        "A layer's step fixes the unit of the population it feeds. It cannot feed two "
+        "populations, nor neurons whose thresholds differ, unless the step is one per output "
+        "channel.",
+        "Give each population its own copy of the layer, or use --granularity channel.",
+    ),
+    "E2315": Entry(
+        "A layer that is not quantized",
+        "A quantized model is trained as its integer network, which takes all of its layers "
+        "on a grid.",
+        "Quantize all layers, or fine-tune the model before quantization.",
+    ),
+    "E2316": Entry(
+        "Deployed, but not trained as integers",
+        "The integer network has a part that training does not run: neurons of the user's "
+        "own, delays, or pools that overlap.",
+        "Fine-tune the network in its own framework before quantization.",
+    ),
     "E2320": Entry(
         "Layer that cannot be pruned",
         "A ratio names a layer whose channels are those of an input or output, would leave the "
@@ -916,6 +983,21 @@ CATALOGUE: Mapping[str, Entry] = {
         "With data, save runs the module itself; its forward fails on the samples, needs states "
         "that it does not make, or gives no answer per sample.",
         "Leave out data; the model is then saved without the module's accuracy.",
+    ),
+    "E5080": Entry(
+        "Bits out of range",
+        "Weights have 2 to 8 bits on the chip; 32 leaves the first or last layer as it is.",
+        "Choose bits in that range.",
+    ),
+    "E5081": Entry(
+        "No such layer",
+        "Bits are given for a layer that the model does not have, or that has no weights.",
+        "See the names with snndeploy inspect MODEL.",
+    ),
+    "E5082": Entry(
+        "Unknown rule, grid or granularity",
+        "An option of the quantization has a value that does not exist.",
+        "See snndeploy quantize --help.",
     ),
     "E5090": Entry(
         "How much to prune",

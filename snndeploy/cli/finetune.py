@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from snndeploy.cli.options import open_samples, output_options, path_type
+from snndeploy.cli.options import DEFAULT_TARGET, open_samples, output_options, path_type
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
 
@@ -33,6 +33,23 @@ from snndeploy.errors import UsageError
     show_default=True,
     help="Share of the samples that chooses the epoch, without --validation.",
 )
+@click.option(
+    "--target", default=DEFAULT_TARGET, show_default=True, help="Chip of a quantized model."
+)
+@click.option(
+    "--input-bits",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    help="Bits of a quantized model's graded input.",
+)
+@click.option(
+    "--ste",
+    type=click.Choice(("one", "rescaled", "masked")),
+    default="one",
+    show_default=True,
+    help="Slope of a quantized weight: 1, 1 / gamma, or 1 within gamma.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Model steps per sample.")
 @click.option("--semantics", help="PRESET[,key=value…]: how a .nir model's steps are taken.")
 @click.option(
@@ -57,6 +74,9 @@ def finetune_command(
     batch: int,
     seed: int,
     hold_out: float,
+    target: str,
+    input_bits: int,
+    ste: str,
     steps: int | None,
     semantics: str | None,
     values: Literal["real", "spikes"],
@@ -65,7 +85,10 @@ def finetune_command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Train MODEL further and write the best epoch; say what it reached before and after."""
+    """Train MODEL further and write the best epoch; say what it reached before and after.
+
+    A quantized model is trained as the integer network that compile makes of it.
+    """
     from snndeploy.api import finetune, load
     from snndeploy.bundle.publish import check_file, write_file
     from snndeploy.frames import model_shapes
@@ -85,12 +108,15 @@ def finetune_command(
             open_samples(data, shapes),
             validation=open_samples(validation, shapes) if validation else None,
             steps=steps,
+            target=target,
+            input_bits=input_bits,
             progress=progress,
             epochs=epochs,
             learning_rate=learning_rate,
             batch=batch,
             seed=seed,
             hold_out=hold_out,
+            ste=ste,
         )
     write_file(out, dump_model(tuned.model))
     if as_json:

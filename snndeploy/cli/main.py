@@ -19,6 +19,7 @@ from snndeploy.cli.explain import explain_command
 from snndeploy.cli.finetune import finetune_command
 from snndeploy.cli.inspect import inspect_command
 from snndeploy.cli.prune import prune_command
+from snndeploy.cli.quantize import quantize_command
 from snndeploy.cli.run import run_command
 from snndeploy.cli.targets import targets_command
 from snndeploy.cli.verify import verify_command
@@ -67,6 +68,7 @@ for _command in (
     run_command,
     estimate_command,
     verify_command,
+    quantize_command,
     finetune_command,
     ablate_command,
     prune_command,

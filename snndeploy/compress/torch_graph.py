@@ -158,12 +158,12 @@ def _run_stateless(graph: TorchGraph, name: str, weights: Weights, x: Tensor) ->
         for field in FIELDS
         if isinstance(node, LAYERS) and hasattr(node, field)
     }
-    out = _apply(node, own, frames.flatten(0, 1))
+    out = apply_node(node, own, frames.flatten(0, 1))
     steps = out.reshape(*frames.shape[:2], *out.shape[1:])
     return steps.expand(len(x), *steps.shape[1:])
 
 
-def _apply(node: Any, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def apply_node(node: Any, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
     """Apply a node without state to x [N, *shape]; biases are added last, as the reference does."""
     match node:
         case nir.Linear():
@@ -179,7 +179,7 @@ def _apply(node: Any, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
             return sums + own["bias"].reshape(-1, *[1] * (x.ndim - 2))
         case nir.SumPool2d() | nir.AvgPool2d():
             area = prod(node.kernel_size.tolist()) if isinstance(node, nir.AvgPool2d) else 1
-            return _sum_pool(x, node) / area
+            return sum_pool(x, node) / area
         case nir.Scale():
             return x * _tensor(node.scale, x)
         case nir.Threshold():
@@ -191,7 +191,7 @@ def _apply(node: Any, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
     return x
 
 
-def _sum_pool(x: Tensor, node: Any) -> Tensor:
+def sum_pool(x: Tensor, node: Any) -> Tensor:
     """Sum x [N, C, H, W] over windows; torch's own padding ends at half a kernel, so pad first."""
     rows, columns = (int(size) for size in node.padding)
     padded = functional.pad(x, (columns, columns, rows, rows))

@@ -1,10 +1,11 @@
-"""The training loop: weights in, better weights out; what runs forward is a `TorchGraph`.
+"""The training loop: weights in, better weights out; what runs forward is a function of weights.
 
-Steps are taken in float32, for speed; every epoch is judged in float64, where the spikes are those
-of the float interpreter, so that the accuracies are those `run` gives.
+A float model's steps are taken in float32, for speed; every epoch is judged in float64, where the
+spikes are those of the float interpreter, so that the accuracies are those `run` gives. An integer
+network is the same in both.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, assert_never
@@ -23,6 +24,8 @@ from snndeploy.ir.network import Decode
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 
+Answers = Callable[[Weights, Samples, torch.dtype], Tensor]
+"""First output [T, B, …] for weights and samples, in a precision."""
 JUDGE_BATCH = 128
 """Samples that are judged at once: bounds memory, changes no number."""
 
@@ -37,12 +40,12 @@ class Trained:
 
 
 def train(
-    graph: TorchGraph,
+    answers: Answers,
     training: Samples,
     judging: Samples,
     *,
     weights: Weights,
-    steps: int,
+    decode: Decode,
     options: TrainOptions,
     progress: Progress = no_progress,
 ) -> Trained:
@@ -53,11 +56,11 @@ def train(
     threads: same weights.
 
     Args:
-        graph: the model.
+        answers: the network.
         training: samples with labels.
         judging: samples with labels.
         weights: to start from; they are not changed.
-        steps: model steps per sample.
+        decode: reduction of the output over the steps.
         options: epochs, learning rate, batch and seed.
         progress: called with batches done and total.
 
@@ -70,20 +73,20 @@ def train(
     total = options.epochs * n_batches
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
     rng = np.random.default_rng(options.seed)
-    epochs = [Epoch(number=0, training=None, judged=judge(graph, weights, judging, steps))]
+    epochs = [Epoch(number=0, training=None, judged=judge(answers, weights, judging, decode))]
     best, kept = epochs[0], dict(weights)
     for number in range(1, options.epochs + 1):
         scores = []
         for rows in _batches(rng.permutation(training.n), options.batch):
             batch = training.rows(rows)
-            scores.append((len(rows), _step(graph, moving, batch, steps, optimizer)))
+            scores.append((len(rows), _step(answers, moving, batch, decode, optimizer)))
             if not isfinite(scores[-1][1].loss):
                 raise _diverged(number, options)
             schedule.step()
             progress((number - 1) * n_batches + len(scores), total)
         if not all(bool(tensor.isfinite().all()) for tensor in moving.values()):
             raise _diverged(number, options)  # NaN weights can hide behind silent neurons
-        judged = judge(graph, moving, judging, steps)
+        judged = judge(answers, moving, judging, decode)
         epochs.append(Epoch(number=number, training=_mean(scores), judged=judged))
         if _rank(epochs[-1]) > _rank(best):
             best = epochs[-1]
@@ -92,14 +95,14 @@ def train(
 
 
 def _step(
-    graph: TorchGraph,
+    answers: Answers,
     moving: Weights,
     batch: Samples,
-    steps: int,
+    decode: Decode,
     optimizer: torch.optim.Optimizer,
 ) -> Score:
     """Move the weights once; return the score of the batch before that."""
-    logits, label = _answer(graph, moving, batch, steps, torch.float32)
+    logits, label = _decided(answers, moving, batch, decode, torch.float32)
     loss = cross_entropy(logits, label)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call] # torch has no stub
@@ -118,26 +121,34 @@ def _mean(scores: list[tuple[int, Score]]) -> Score:
 
 
 @torch.no_grad()
-def judge(graph: TorchGraph, weights: Weights, samples: Samples, steps: int) -> Score:
+def judge(answers: Answers, weights: Weights, samples: Samples, decode: Decode) -> Score:
     """Return loss and accuracy of weights on samples, in float64."""
     loss, right = 0.0, 0
     for rows in _batches(np.arange(samples.n), JUDGE_BATCH):
-        logits, label = _answer(graph, weights, samples.rows(rows), steps, torch.float64)
+        logits, label = _decided(answers, weights, samples.rows(rows), decode, torch.float64)
         loss += float(cross_entropy(logits, label, reduction="sum"))
         right += int((logits.argmax(1) == label).sum())
     return Score(loss=loss / samples.n, accuracy=right / samples.n)
 
 
-def _answer(
-    graph: TorchGraph, weights: Weights, samples: Samples, steps: int, dtype: torch.dtype
+def _decided(
+    answers: Answers, weights: Weights, samples: Samples, decode: Decode, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Return the first output, decoded [B, n], and the labels [B]."""
-    frames = frames_of(graph.model, samples, steps)
-    inputs = {name: _tensor(frame, dtype) for name, frame in frames.items()}
-    port = graph.model.outputs[0]
-    decoded = _decode(port.decode, run_graph(graph, weights, inputs)[port.name])
+    decoded = _decode(decode, answers(weights, samples, dtype))
     assert samples.label is not None
     return decoded.flatten(1), torch.from_numpy(np.array(samples.label))
+
+
+def float_answers(graph: TorchGraph, steps: int) -> Answers:
+    """Return the answers of a float model."""
+
+    def answers(weights: Weights, samples: Samples, dtype: torch.dtype) -> Tensor:
+        frames = frames_of(graph.model, samples, steps)
+        inputs = {name: tensor_of(frame, dtype) for name, frame in frames.items()}
+        return run_graph(graph, weights, inputs)[graph.model.outputs[0].name]
+
+    return answers
 
 
 def _decode(decode: Decode, y: Tensor) -> Tensor:
@@ -155,7 +166,7 @@ def _decode(decode: Decode, y: Tensor) -> Tensor:
             assert_never(decode)
 
 
-def _tensor(frames: Any, dtype: torch.dtype) -> Tensor:
+def tensor_of(frames: Any, dtype: torch.dtype) -> Tensor:
     """Return frames as a tensor; what is shown at every step stays one frame in memory."""
     is_still = len(frames) > 1 and frames.strides[0] == 0
     held = torch.from_numpy(np.array(frames[:1] if is_still else frames)).to(dtype)

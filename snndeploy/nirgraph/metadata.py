@@ -1,4 +1,4 @@
-"""What snndeploy keeps in NIR metadata, under one key: semantics per node, ports per graph.
+"""What snndeploy keeps in NIR metadata, under one key: semantics or grid per node, ports per graph.
 
 Records are nested dicts of str, int, float and bool, because that is what survives HDF5; what
 other programs have put there is left alone.
@@ -15,6 +15,7 @@ from snndeploy.ir.network import Decode
 from snndeploy.model import METADATA_KEY, InputPort, Model, Original, OutputPort
 from snndeploy.nirgraph.rebuild import copy_node
 from snndeploy.nirgraph.shapes import shape_of
+from snndeploy.nirgraph.weight_grid import WEIGHTS, grid_of_node
 from snndeploy.semantics import Semantics, from_record, to_record
 
 MAX_DEPTH = 8
@@ -28,14 +29,16 @@ def with_semantics(node: Any, semantics: Semantics) -> Any:
 
 
 def check_semantics(graph: nir.NIRGraph) -> None:
-    """Check the semantics that nodes carry.
+    """Check the semantics that nodes carry, and the grids that weights lie on.
 
     Raises:
-        ModelError: E1010, a record is not one of ours.
+        ModelError: E1010, a record is not one of ours; E1240, a grid is not.
     """
     for name, node in graph.nodes.items():
         record = (node.metadata or {}).get(METADATA_KEY)
-        if record:
+        if record and isinstance(node, WEIGHTS):
+            grid_of_node(name, node)
+        elif record:
             semantics_of_record(name, record)
 
 

@@ -15,6 +15,7 @@ from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.neurons import ACT_SHIFT, V_LIMIT, gate, integrator
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.exact import exact_choice, grid_of
+from snndeploy.passes.given import given_choice, is_given
 from snndeploy.passes.microcode import microcode_choice
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import (
@@ -38,10 +39,13 @@ def choose(task: Task) -> Choice:
     """Return the integers of a layer.
 
     Raises:
-        ModelError: E1053, no step is large enough to prove a range.
+        ModelError: E1053, no step is large enough to prove a range; E1241 to E1243, a grid that
+            is given does not hold.
         UnsupportedError: E2106, a gate beyond the memoryless range.
     """
     neuron = task.layer.neuron
+    if is_given(task.layer):
+        return given_choice(task)
     if neuron is None:
         return _integrator(task)
     if isinstance(neuron, Microcode):

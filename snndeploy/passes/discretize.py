@@ -5,6 +5,8 @@ on the stored grid, no current that can wrap, no bias that saturates, no readout
 whatever the data. A step that had to be enlarged for that, and all rounding, is reported.
 """
 
+from dataclasses import replace
+
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT
@@ -45,39 +47,20 @@ def discretize(
         ModelError: E1053, no step is large enough to prove a range.
         UnsupportedError: E2106 a gate beyond the memoryless range, E2128 a chip without this `lif`.
     """
-    if (numerics.act_shift, numerics.state_bits, numerics.decay_bits) != (ACT_SHIFT, 24, 12):
-        raise UnsupportedError(
-            "E2128",
-            "the chip's state format is not that of the `lif` program",
-            remedy="describe a chip with act_shift 6, state_bits 24 and decay_bits 12",
-        )
-    layers = graph.layers
-    if numerics.reset == "host":  # its neurons would charge before a sample's wave arrives
-        layers = tuple(map(with_bias_as_spikes, layers))
-    if any(path.source == BIAS for layer in layers for path in layer.paths):
-        sources = (*sources, Source(name=BIAS, shape=(1,), encoding="bias"))
+    sources, tasks = tasks_of(graph, sources, numerics, steps=steps, weight_bits=weight_bits)
     nodes: dict[str, Source | Population] = {source.name: source for source in sources}
-    nodes |= {layer.name: _to_come(layer) for layer in layers}
-    lagging = {path.source for layer in layers for path in layer.paths if path.lag}
+    nodes |= {task.layer.name: to_come(task.layer) for task in tasks}
     projections: list[Projection] = []
     reports: dict[str, LayerReport] = {}
-    read = {path.source for layer in layers for path in layer.paths}
-    for layer in layers:
+    for planned in tasks:
+        layer = planned.layer
         feeding = tuple(nodes[path.source] for path in layer.paths)
         if layer.is_sum:
             nodes[layer.name], into = write_sum(layer, feeding)
             projections += into
             reports[layer.name] = sum_report(layer, into)
             continue
-        task = Task(
-            layer=layer,
-            sources=feeding,
-            numerics=numerics,
-            steps=steps,
-            bits=weight_bits,
-            feeds_others=layer.name in read,
-            lags=layer.name in lagging,
-        )
+        task = replace(planned, sources=feeding)
         choice = choose(task)
         nodes[layer.name], into = task.write(choice)
         projections += into
@@ -93,8 +76,51 @@ def discretize(
     return network, tuple(reports.values())
 
 
-def _to_come(layer: Layer) -> Source:
-    """Return what stands for a layer that feeds back before it is written: its payloads."""
+def tasks_of(
+    graph: LayerGraph,
+    sources: tuple[Source, ...],
+    numerics: Numerics,
+    *,
+    steps: int,
+    weight_bits: int,
+) -> tuple[tuple[Source, ...], tuple[Task, ...]]:
+    """Return the sources, with that of the biases if there is one, and one task per layer.
+
+    Layers that feed others are stood for by their payloads.
+
+    Raises:
+        UnsupportedError: E2128, a chip without this `lif`.
+    """
+    if (numerics.act_shift, numerics.state_bits, numerics.decay_bits) != (ACT_SHIFT, 24, 12):
+        raise UnsupportedError(
+            "E2128",
+            "the chip's state format is not that of the `lif` program",
+            remedy="describe a chip with act_shift 6, state_bits 24 and decay_bits 12",
+        )
+    layers = graph.layers
+    if numerics.reset == "host":  # its neurons would charge before a sample's wave arrives
+        layers = tuple(map(with_bias_as_spikes, layers))
+    if any(path.source == BIAS for layer in layers for path in layer.paths):
+        sources = (*sources, Source(name=BIAS, shape=(1,), encoding="bias"))
+    nodes = {node.name: node for node in (*sources, *map(to_come, layers))}
+    lagging = {path.source for layer in layers for path in layer.paths if path.lag}
+    read = {path.source for layer in layers for path in layer.paths}
+    return sources, tuple(
+        Task(
+            layer=layer,
+            sources=tuple(nodes[path.source] for path in layer.paths),
+            numerics=numerics,
+            steps=steps,
+            bits=weight_bits,
+            feeds_others=layer.name in read,
+            lags=layer.name in lagging,
+        )
+        for layer in layers
+    )
+
+
+def to_come(layer: Layer) -> Source:
+    """Return what stands for a layer before it is written: its payloads."""
     low, high = 0, 1
     if isinstance(layer.neuron, Microcode):
         low, high = layer.neuron.payload

@@ -25,7 +25,7 @@ def exact_choice(task: Task, neuron: Recurrence) -> Choice | None:
     (`trailing_zeros`); as long as bits last, the chip computes what the model computes. A
     `>=` then becomes a strict compare with the register one lower, if 6 bits are left.
     """
-    lost, grid = _lost_bits(task, neuron), grid_of(task, neuron)
+    lost, grid = lost_bits(task, neuron), grid_of(task, neuron)
     if grid is None or lost is None or task.rounds_input or not neuron.keep_v.all():
         return None
     for shift in range(task.numerics.vth_max.bit_length()):
@@ -83,7 +83,7 @@ def _exact_exponents(task: Task, units: FloatArray) -> tuple[int, ...] | None:
     return exponents if len(exponents) == len(found) else None
 
 
-def _lost_bits(task: Task, neuron: Recurrence) -> int | None:
+def lost_bits(task: Task, neuron: Recurrence) -> int | None:
     """Return the fraction bits a window's decays use up, None if a register rounds a decay."""
     bits = task.numerics.decay_bits
     used: list[int] = [

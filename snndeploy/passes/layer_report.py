@@ -176,6 +176,8 @@ def _reasons(task: Task, choice: Choice, decay: float) -> tuple[str, ...]:
     if task.bias_error(choice):
         reasons.append("biases are rounded")
     reasons += _neuron_reasons(task, decay)
+    if not reasons and any(path.grid for path in task.layer.paths):
+        reasons.append("float sums miss a tie of quantized weights with the threshold by rounding")
     if not reasons and isinstance(task.layer.neuron, Recurrence) and exact_bits(task.layer.neuron):
         reasons.append("weights lie on a grid that touches the threshold, compared with >=")
     return tuple(reasons or ["the range proof needs a larger step than the grid's"])

@@ -6,25 +6,28 @@ of spikes before weights is one path per source, each with its own copy of the w
 spikes stay binary. A way over a feedback edge or a delay lags.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
 import nir
 import numpy as np
 
+from snndeploy.errors import UnsupportedError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import Model
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import topological_order
+from snndeploy.nirgraph.weight_grid import WeightGrid, grid_of_node
 from snndeploy.passes.compose import with_rows
-from snndeploy.passes.forms import Build, Form, Matrix, weights_of
-from snndeploy.passes.linear import bad_shape
+from snndeploy.passes.forms import Build, Matrix, weights_of
+from snndeploy.passes.linear import bad_shape, times
 from snndeploy.passes.listing import settled
 from snndeploy.passes.neuron import NEURONS, Recurrence, recurrence
 from snndeploy.passes.sums import Stream, SumRule
 from snndeploy.passes.ways import Way, Ways
 
+Grids = Mapping[str, WeightGrid | None]
 BIAS = "host.bias"
 """Name of the source that sends 1 in every step."""
 
@@ -39,6 +42,9 @@ class Path:
         weight: real weights, first axis the target channel or neuron.
         build: makes the synapse of integer weights of the same shape.
         lag: steps between what the source sends and what is taken.
+        weight_node: the one node with weights on it, empty if there is none or several.
+        factor: real weights are this times the node's own (times 1 without one), [1] or [n].
+        grid: on which the node's weights lie; None without one.
         notes: what the compile report says of it.
     """
 
@@ -47,6 +53,9 @@ class Path:
     weight: FloatArray
     build: Build
     lag: int = 0
+    weight_node: str = ""
+    factor: FloatArray | None = None
+    grid: WeightGrid | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -99,9 +108,11 @@ def layers_of(model: Model, sums: SumRule | None = None) -> LayerGraph:
     Raises:
         UnsupportedError: E2101 too many ways into one node, E2102 a node that has no lowering,
             E2103 a composed map with too many connections, E2135 a biased feedback into a sum,
-            E2136 a delay between two steps, and those of `recurrence`.
-        ModelError: E1052 shapes that do not follow from each other.
+            E2136 a delay between two steps, E2311 or E2312 a grid that is lost on the way, and
+            those of `recurrence`.
+        ModelError: E1052 shapes that do not follow from each other, E1240 a malformed grid.
     """
+    grids = {name: grid_of_node(name, node) for name, node in model.graph.nodes.items()}
     ways = Ways(model, sums)
     layers: list[Layer] = []
     outputs: dict[str, str] = {}
@@ -110,12 +121,12 @@ def layers_of(model: Model, sums: SumRule | None = None) -> LayerGraph:
         if isinstance(node, nir.Output):
             arriving = ways.into(name)
             layers += _new_sums(ways, layers)
-            outputs[name] = _output(name, arriving, layers)
+            outputs[name] = _output(name, arriving, layers, grids)
         elif isinstance(node, NEURONS):
             own = isinstance(node, Microcode)
             neuron = node if own else recurrence(name, node, model.semantics_of(name))
             arriving = ways.into(name)
-            layers += [*_new_sums(ways, layers), _close(arriving, name, neuron)]
+            layers += [*_new_sums(ways, layers), _close(arriving, name, neuron, grids)]
     return LayerGraph(layers=tuple(layers), outputs=outputs)
 
 
@@ -141,7 +152,7 @@ def _sum_layer(stream: Stream) -> Layer:
     )
 
 
-def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer]) -> str:
+def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer], grids: Grids) -> str:
     """Return the layer an output reads: a spiking one, or a readout made for it."""
     (first, *rest) = arriving
     untouched = first.linear.is_untouched and not first.lag
@@ -149,11 +160,13 @@ def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer]) -> str:
         return first.source
     label = next((w.linear.weight_node for w in reversed(arriving) if w.linear.weight_node), name)
     label = label if all(layer.name != label for layer in layers) else name
-    layers.append(_close(arriving, label, None))
+    layers.append(_close(arriving, label, None, grids))
     return label
 
 
-def _close(arriving: tuple[Way, ...], name: str, neuron: Recurrence | Microcode | None) -> Layer:
+def _close(
+    arriving: tuple[Way, ...], name: str, neuron: Recurrence | Microcode | None, grids: Grids
+) -> Layer:
     """Make a layer of the maps that arrive and a neuron, scales and gains folded into weights."""
     shape = arriving[0].linear.shape
     n = prod(shape)
@@ -162,9 +175,12 @@ def _close(arriving: tuple[Way, ...], name: str, neuron: Recurrence | Microcode 
         for values in (neuron.threshold, neuron.gain, neuron.drive, neuron.keep_u, neuron.keep_v):
             if len(values) not in (1, n):
                 raise bad_shape(name, values.shape, shape)
-        factor, neuron, drive = _normalised(neuron, n)
-        biased = not neuron.keep_u.any()
-    paths = [_path(way, with_rows(way.linear.form, factor, where=name)) for way in arriving]
+        factor, normal, drive = _normalised(neuron, n)
+        biased = not normal.keep_u.any()
+        neuron = normal
+    paths = [_path(way, factor, name, grids) for way in arriving]
+    if isinstance(neuron, Recurrence) and any(map(_differs_by_row, paths)):
+        neuron = neuron.with_own_thresholds()
     bias = np.zeros(n)
     for lag, late in _biases(arriving):
         if lag or (late.any() and not biased):
@@ -199,7 +215,8 @@ def _bias_path(bias: FloatArray, lag: int) -> Path:
     return Path(source=BIAS, nodes=(), weight=weight, build=build, lag=lag)
 
 
-def _path(way: Way, form: Form) -> Path:
+def _path(way: Way, gain: FloatArray, where: str, grids: Grids) -> Path:
+    form = with_rows(way.linear.form, gain, where=where)
     weight, build = weights_of(settled(form))
     return Path(
         source=way.source,
@@ -207,7 +224,44 @@ def _path(way: Way, form: Form) -> Path:
         weight=weight,
         build=build,
         lag=way.lag,
+        weight_node=way.linear.weight_node if len(way.linear.weight_nodes) == 1 else "",
+        factor=times(way.linear.factor, gain[:1] if np.ptp(gain) == 0 else gain),
+        grid=_grid(way, grids),
         notes=way.linear.notes,
+    )
+
+
+def _grid(way: Way, grids: Grids) -> WeightGrid | None:
+    """Return the grid of a way's weights, None where nothing says that they lie on one.
+
+    Raises:
+        UnsupportedError: E2311, two layers are one map; E2312, their scale differs on the way.
+    """
+    linear = way.linear
+    named = [name for name in linear.weight_nodes if grids[name] is not None]
+    if not named:
+        return None
+    if len(linear.weight_nodes) > 1:
+        raise UnsupportedError(
+            "E2311",
+            f"{' and '.join(linear.weight_nodes)} are one map: the products of their weights lie "
+            "on neither grid",
+            where=named[0],
+            remedy="put a neuron between them, or merge them before quantization",
+        )
+    if linear.factor is None:
+        raise UnsupportedError(
+            "E2312",
+            "scales that differ between inputs stand in front of quantized weights",
+            where=named[0],
+            remedy="fold them into the weights before quantization",
+        )
+    return grids[named[0]]
+
+
+def _differs_by_row(path: Path) -> bool:
+    return path.grid is not None and (
+        len(path.grid.gamma) > 1 or (path.factor is not None and len(path.factor) > 1)
     )
 
 

@@ -5,7 +5,7 @@ and carries the biases through: no population, no step.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -39,6 +39,9 @@ class LinearMap:
         form: from the source to here.
         biases: what is added [n_out], by the step from which on it acts; 0 is the first.
         weight_node: the last node with weights, empty if there is none.
+        weight_nodes: all of them, in order.
+        factor: what averages, scales and gains multiply the weights (or spikes) by, [1] or
+            [n_out]; None where it differs in front of weights or a pool.
         notes: what the compile report says of it.
     """
 
@@ -47,6 +50,8 @@ class LinearMap:
     form: Form
     biases: Mapping[int, FloatArray]
     weight_node: str = ""
+    weight_nodes: tuple[str, ...] = ()
+    factor: FloatArray | None = field(default_factory=lambda: np.ones(1))
     notes: tuple[str, ...] = ()
 
     @property
@@ -96,8 +101,30 @@ def extend(linear: LinearMap, name: str, node: Any, *, biased: bool = True) -> L
         form=composed,
         biases=biases,
         weight_node=name if weighs else linear.weight_node,
+        weight_nodes=(*linear.weight_nodes, name) if weighs else linear.weight_nodes,
+        factor=_factor(node, linear.factor),
         notes=notes,
     )
+
+
+def times(first: FloatArray | None, second: FloatArray | None) -> FloatArray | None:
+    """Return the product of two factors, None if one is."""
+    return None if first is None or second is None else np.asarray(first * second)
+
+
+def _factor(node: Any, before: FloatArray | None) -> FloatArray | None:
+    """Return the factor behind a node for the one in front of it."""
+    match node:
+        case nir.Flatten():
+            return before
+        case nir.Scale():
+            scale = np.asarray(node.scale, dtype=np.float64).reshape(-1)
+            return times(before, scale[:1] if np.ptp(scale) == 0 else scale)
+        case _ if before is None or len(before) > 1:
+            return None
+        case nir.AvgPool2d():
+            return before / prod(_pair(node.kernel_size))
+    return before
 
 
 def part(linear: LinearMap, kept: FloatArray, *, delay: int, name: str) -> LinearMap:

@@ -8,7 +8,7 @@ in coordinates where a reset to a value is one to 0. Everything is per neuron an
 that jumps, is used and then decays (Norse) is this u as well: what is used obeys the same equation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import nir
@@ -38,6 +38,7 @@ class Recurrence:
         reset: see `Semantics`.
         multi_spike: as many spikes per step as thresholds fit into v.
         v_min: lower clamp of v in thresholds; None for no clamp.
+        by_row: weights on grids of their own per row ask for a threshold per neuron.
     """
 
     keep_u: FloatArray
@@ -49,13 +50,18 @@ class Recurrence:
     reset: Reset = "zero"
     multi_spike: bool = False
     v_min: float | None = None
+    by_row: bool = False
 
     @property
     def is_native(self) -> bool:
-        """Whether Loihi's own `lif` runs it: one decay each, reset to zero, one spike, no clamp."""
+        """Whether Loihi's own `lif` runs it: one decay and threshold, reset to zero, one spike."""
         one_decay = np.ptp(self.keep_u) == np.ptp(self.keep_v) == 0
         plain = self.reset == "zero" and not self.multi_spike and self.v_min is None
-        return bool(one_decay and plain)
+        return bool(one_decay and plain and not self.by_row)
+
+    def with_own_thresholds(self) -> "Recurrence":
+        """Return the neuron with a threshold per row of its weights, in microcode."""
+        return replace(self, by_row=True)
 
     @property
     def is_memoryless(self) -> bool:

@@ -40,6 +40,7 @@ class Choice:
         exponents: weight exponent per projection.
         units: real value of one unit arriving, [1], or [rows] where thresholds differ.
         enlarged: largest factor by which a unit is coarser than its weights ask for.
+        weight_bits: stored bits per projection; empty where all have the task's.
     """
 
     rounded: tuple[Rounded, ...]
@@ -48,6 +49,7 @@ class Choice:
     params: Params
     exact: bool = False
     enlarged: float = 1.0
+    weight_bits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,6 +80,14 @@ class Task:
             path.weight * (source.scale if isinstance(source, Source) else 1.0)
             for path, source in zip(self.layer.paths, self.sources, strict=True)
         )
+
+    @property
+    def program(self) -> Program:
+        """The program of its neuron, an integrator's for a readout."""
+        neuron = self.layer.neuron
+        if neuron is None:
+            return LIF
+        return neuron.program if isinstance(neuron, Microcode) else program_of(neuron)
 
     @property
     def most_spikes(self) -> int:
@@ -222,11 +232,11 @@ class Task:
         params = {
             name: values if np.ptp(values) else values[:1] for name, values in choice.params.items()
         }
-        program = _program(layer.neuron)
         population = Population(
-            name=layer.name, shape=layer.shape, program=program, params=params, wave=0
+            name=layer.name, shape=layer.shape, program=self.program, params=params, wave=0
         )
         names = self._projection_names()
+        bits = choice.weight_bits or (self.bits,) * len(layer.paths)
         projections = tuple(
             Projection(
                 name=name,
@@ -234,12 +244,12 @@ class Task:
                 target=layer.name,
                 synapse=smallest(path.build(rounded.weight)),
                 sign_mode=rounded.sign_mode,
-                weight_bits=self.bits,
+                weight_bits=path_bits,
                 weight_exp=exponent,
                 lag=path.lag,
             )
-            for name, path, rounded, exponent in zip(
-                names, layer.paths, choice.rounded, choice.exponents, strict=True
+            for name, path, rounded, exponent, path_bits in zip(
+                names, layer.paths, choice.rounded, choice.exponents, bits, strict=True
             )
         )
         return population, projections
@@ -254,9 +264,3 @@ class Task:
             way = f" via {'+'.join(nodes)}" if several and nodes else ""
             lag = f" lag {path.lag}" if several and path.lag else ""
             yield f"{path.source}->{self.layer.name}{way}{lag}"
-
-
-def _program(neuron: Recurrence | Microcode | None) -> Program:
-    if neuron is None:
-        return LIF
-    return neuron.program if isinstance(neuron, Microcode) else program_of(neuron)

@@ -109,7 +109,9 @@ class Ways:
         if stream is None:
             return apart
         start = nothing_yet(stream.shape)
-        summed = replace(start, form=scaled(start.form, stream.step))
+        summed = replace(
+            start, form=scaled(start.form, stream.step), factor=np.full(1, stream.step)
+        )
         together = extended((Way(source=stream.name, linear=summed),), name, self.graph.nodes[name])
         copies = memory_of([way.linear.form for way in apart], rule.memory)
         once = memory_of([way.linear.form for way in together], rule.memory)

@@ -44,7 +44,10 @@ def print_tuning(report: TuningReport, output: Path) -> None:
         kept = "no epoch was better, so the weights are unchanged"
     facts.add_row("after fine-tuning", percent(report.after), f"{judged}; {kept}")
     out.print(facts)
-    out.print(f"{report.n_samples:,} samples trained on, {report.seconds:.1f} s")
+    line = f"{report.n_samples:,} samples trained on, {report.seconds:.1f} s"
+    if report.target:
+        line += f"; every step ran the integer network for {report.target}, spike for spike"
+    out.print(line)
     out.print(cell(f"wrote {output}"))
 
 

@@ -46,6 +46,7 @@ def test_validation_samples_judge_and_the_original_is_compared_on_the_same(snn, 
     assert record["judged_on"] == "validation samples"
     assert record["options"] == {
         "epochs": 1, "learning_rate": 0.02, "batch": 64, "seed": 3, "hold_out": 0.1,
+        "ste": "one",
     }  # fmt: skip
     assert record["output"] == "rewritten.tuned.pt"
     tuned = load(files / "rewritten.tuned.pt")
