@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from snndeploy import api
 from snndeploy.ablation.job import Job, arrays_digest, check_unchanged
 from snndeploy.ablation.measures import Measures
-from snndeploy.ablation.space import Point, Trial
+from snndeploy.ablation.space import NOT_USED, Point, Trial
 from snndeploy.ablation.store import Store, digest_of
 from snndeploy.ablation.study import FLOAT, UNPRUNED, Stage, Training
 from snndeploy.compress.threads import torch_threads
@@ -64,7 +64,7 @@ class Bench:
         point, study = trial.point, self.job.study
         with torch_threads(study.limits.threads):
             steps = steps_of(point, trial.seed, study.training)
-            control = tuple(step for step in steps if step.stage == "finetune")
+            control = steps_of(uncompressed(point), trial.seed, study.training)
             model = self._model(trial.seed, steps)
             compiled = deployed(model, point)
             estimate = api.estimate(compiled, self.test, timing=study.timing)
@@ -178,33 +178,40 @@ class Bench:
         return samples if wanted is None else samples.first(wanted)
 
 
+def uncompressed(point: Point) -> Point:
+    """Return the point of the same chip where nothing is pruned or quantized: the control."""
+    return Point(
+        bits=FLOAT,
+        gamma=NOT_USED,
+        grid=NOT_USED,
+        criterion=UNPRUNED,
+        ratio=0.0,
+        target=point.target,
+    )
+
+
 def steps_of(point: Point, seed: int, training: Training) -> tuple[Step, ...]:
-    """Return the steps of a point, in the study's order."""
+    """Return the steps of a point, in the study's order; every point trains as many epochs."""
     steps: list[Step] = []
+    chip: dict[str, str] = {}
     for stage in training.order.split("-"):
         if stage == "prune" and point.criterion != UNPRUNED:
             settings = {"criterion": point.criterion, "ratio": point.ratio, "seed": seed}
             steps.append(Step(stage="prune", settings=settings))
         if stage == "quantize" and point.bits != FLOAT:
-            settings = {
-                "bits": point.bits, "gamma": point.gamma, "grid": point.grid,
-                "target": point.target,
-            }  # fmt: skip
+            chip = {"target": point.target}  # from here on weights are that chip's integers
+            settings = {"bits": point.bits, "gamma": point.gamma, "grid": point.grid, **chip}
             steps.append(Step(stage="quantize", settings=settings))
-        steps += _training_step(training, stage, seed)
+        if training.epochs[cast("Stage", stage)]:
+            settings = {
+                "epochs": training.epochs[cast("Stage", stage)],
+                "learning_rate": training.learning_rate,
+                "batch": training.batch,
+                "seed": seed,
+                **chip,
+            }
+            steps.append(Step(stage="finetune", settings=settings))
     return tuple(steps)
-
-
-def _training_step(training: Training, after: Any, seed: int) -> list[Step]:
-    """Return the fine-tuning after a stage; none if it has no epochs."""
-    epochs = training.epochs[after]
-    settings = {
-        "epochs": epochs,
-        "learning_rate": training.learning_rate,
-        "batch": training.batch,
-        "seed": seed,
-    }
-    return [Step(stage="finetune", settings=settings)] if epochs else []
 
 
 def pruned(model: Model, train: Samples, *, criterion: str, ratio: float, seed: int) -> Model:
@@ -214,9 +221,8 @@ def pruned(model: Model, train: Samples, *, criterion: str, ratio: float, seed: 
 
 
 def quantized(model: Model, *, bits: int, gamma: str, grid: str, target: str) -> Model:
-    """Leave the rounding to the compiler."""
-    del bits, gamma, grid, target
-    return model
+    """Give weights the values that the chip stores; what is trained afterwards keeps to them."""
+    return api.quantize(model, bits, target=target, gamma=gamma, grid=grid).model
 
 
 def finetuned(model: Model, train: Samples, validation: Samples | None, **options: Any) -> Model:
@@ -226,8 +232,7 @@ def finetuned(model: Model, train: Samples, validation: Samples | None, **option
 
 def deployed(model: Model, point: Point) -> Compiled:
     """Compile for the chip."""
-    bits = {} if point.bits == FLOAT else {"weight_bits": point.bits}
-    return api.compile(model, point.target, **bits)
+    return api.compile(model, point.target)
 
 
 def _measures(compiled: Compiled, estimate: Estimate, control: float) -> Measures:
