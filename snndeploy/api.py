@@ -374,3 +374,5 @@ def _budget(budget: Mapping[str, float]) -> Budget:
         )  # fmt: skip
     ((cost, limit),) = budget.items()
     return Budget(cost=cast("CostName", cost), limit=float(limit))
+
+

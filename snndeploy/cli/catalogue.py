@@ -374,6 +374,58 @@ CATALOGUE: Mapping[str, Entry] = {
         "Quantize all layers in one call, with --granularity tensor where neurons of a "
         "channel differ.",
     ),
+    "E1300": Entry(
+        "Study file unreadable",
+        "The study's TOML file cannot be parsed.",
+        "Correct the line that the message names.",
+    ),
+    "E1301": Entry(
+        "Unknown key in a study",
+        "Unknown keys are errors, because a misspelt factor would silently not be varied.",
+        "Use the key that the message suggests.",
+    ),
+    "E1302": Entry(
+        "Missing key in a study",
+        "A key that every study must state is missing.",
+        "Add the key.",
+    ),
+    "E1303": Entry(
+        "Bad value in a study",
+        "A value is of the wrong type, out of range or named twice.",
+        "Use a value that the message names.",
+    ),
+    "E1304": Entry(
+        "Study too large",
+        "The factors have more combinations than any study is meant to have.",
+        "Name fewer levels, or several studies.",
+    ),
+    "E1310": Entry(
+        "Damaged record of a study",
+        "A file of the study's store does not agree with the digest it states. Nothing of it is "
+        "used, since a wrong number would look like any other.",
+        "Remove that file and give --resume; what it held is made anew.",
+    ),
+    "E1311": Entry(
+        "Study of a newer version",
+        "The store was written in a format that this release does not know.",
+        "Use the newer snndeploy, or choose another -o.",
+    ),
+    "E1312": Entry(
+        "Another study of that name",
+        "The folder holds trials of a study with the same name but another space, model, data, "
+        "chip or training. Their results would not be comparable.",
+        "Give the study another name, or choose another -o.",
+    ),
+    "E1313": Entry(
+        "Study of another version of snndeploy",
+        "The trials in the folder were made by another release, which may compute other numbers.",
+        "Choose another -o, or go on with the release that made them.",
+    ),
+    "E1314": Entry(
+        "File changed since the study began",
+        "A model or a data file is not the one that the study's first trials used.",
+        "Put the file back, or start another study.",
+    ),
     "E1460": Entry(
         "Nothing to compare",
         "The two sides have no spiking layer of the same name, and not the same layers in the "
@@ -791,8 +843,8 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E3020": Entry(
         "Traced neuron does not exist",
-        "The option --trace-neurons names a population that the integer network does not have, or a number "
-        "beyond its neurons.",
+        "The option --trace-neurons names a population that the integer network does not have, or "
+        "a number beyond its neurons.",
         "Take names and sizes from `snndeploy inspect MODEL --emit network`.",
     ),
     "E3021": Entry(
@@ -847,6 +899,32 @@ CATALOGUE: Mapping[str, Entry] = {
         "Backend answered the wrong shape",
         "The traces of a backend are not those of the populations that were asked for.",
         "Report it as a bug of the backend.",
+    ),
+    "E4030": Entry(
+        "Ray is not installed",
+        "The engine for more than one machine is an extra.",
+        "Install snndeploy[ray], or use --engine process.",
+    ),
+    "E4031": Entry(
+        "Optuna is not installed",
+        "The study has a table [search], and searching is an extra.",
+        "Install snndeploy[search], or remove the table.",
+    ),
+    "E4032": Entry(
+        "No worker process",
+        "The system refused to start a process that would run trials.",
+        "Free memory, use fewer --workers, or --engine serial.",
+    ),
+    "E4033": Entry(
+        "Ray does not start",
+        "Ray could not be started here, or the cluster at the address was not reached.",
+        "Read ray.log in the study's folder; check --ray-address, memory and /dev/shm.",
+    ),
+    "E4034": Entry(
+        "Storage of a search cannot be used",
+        "Optuna could not open or read its storage. The address is shown without user and "
+        "password.",
+        "Check the URL, the server and its driver, or leave --storage out.",
     ),
     "E5001": Entry(
         "Unknown name",
@@ -1015,5 +1093,35 @@ CATALOGUE: Mapping[str, Entry] = {
         "Samples needed",
         "The criterion scores what channels do on samples, or the budget counts events.",
         "Give --data, or use --criterion l1 or random and a budget of weights or cores.",
+    ),
+    "E5100": Entry(
+        "Study exists",
+        "The folder holds trials of this study, and nobody said to go on with them.",
+        "Give --resume, or choose another -o.",
+    ),
+    "E5101": Entry(
+        "Study in use",
+        "Another run is at work on the study and holds its lock; a run that was killed does not.",
+        "Wait for it or end it; what it has finished is kept.",
+    ),
+    "E5102": Entry(
+        "No study to resume",
+        "The folder holds no study.",
+        "Start it without --resume, or name its folder with -o.",
+    ),
+    "E5103": Entry(
+        "Folder of a study cannot be used",
+        "It holds something else, is no folder, or cannot be written.",
+        "Choose another -o.",
+    ),
+    "E5104": Entry(
+        "Not a duration",
+        "A time is a number with a unit.",
+        "Write 90s, 20min, 2h or 1d.",
+    ),
+    "E5105": Entry(
+        "Options of a study contradict each other",
+        "An engine, a number of workers, an address or a storage does not go with the rest.",
+        "Follow the message.",
     ),
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from snndeploy.cli.ablate import ablate_command
 from snndeploy.cli.compare import compare_command
 from snndeploy.cli.compile import compile_command
 from snndeploy.cli.doctor import doctor_command
@@ -71,6 +72,7 @@ for _command in (
     compare_command,
     quantize_command,
     finetune_command,
+    ablate_command,
     prune_command,
     inspect_command,
     targets_command,

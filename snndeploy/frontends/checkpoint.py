@@ -125,7 +125,9 @@ def dump_model(model: Model) -> bytes:
     content = content_of(model)
     for node in content["graph"]["nodes"].values():
         arrays = node["arrays"].items()
-        node["arrays"] = {field: torch.from_numpy(np.array(array)) for field, array in arrays}
+        node["arrays"] = {
+            field: torch.from_numpy(np.array(array, order="C")) for field, array in arrays
+        }
     torch.save(content, buffer)
     return buffer.getvalue()
 

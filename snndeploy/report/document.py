@@ -8,7 +8,11 @@ from typing import Any
 SCHEMA = 1
 
 
+def document(record: Mapping[str, Any]) -> str:
+    """Return a record as the text of a document."""
+    return json.dumps({"schema_version": SCHEMA, **record}, indent=1, sort_keys=True) + "\n"
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     """Print a record on stdout."""
-    document = {"schema_version": SCHEMA, **record}
-    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    sys.stdout.write(document(record))

@@ -1,35 +1,14 @@
 """One self-contained HTML file: no network, no script, every name escaped."""
 
-from collections.abc import Sequence
-from html import escape
-
 from snndeploy.estimation import Estimate
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled
 from snndeploy.report.cores import CORE_COLUMNS, core_rows
 from snndeploy.report.facts import estimate_facts
-from snndeploy.report.plain import plain
+from snndeploy.report.page import html_table, html_text, page
 from snndeploy.report.svg import bars, floor_plan
 from snndeploy.report.units import engineering, percent
 from snndeploy.verdict import Verdict
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #667; --line: #d5d9e0; --mark: #2f6f9f; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e8ee; --soft: #98a2b0; --line: #3a4350; --mark: #6fb1e0; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: var(--ink); }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-.verdict { font-size: 1.1rem; font-weight: 600; padding: .6rem .9rem;
-  border-left: .3rem solid #2e8b57; }
-.verdict.no { border-color: #b3413a; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child, .left { text-align: left; }
-.soft { color: var(--soft); font-size: .85rem; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
-"""
 
 
 def render_html(
@@ -47,7 +26,7 @@ def render_html(
         estimate: what was measured on data, None without data.
         float_accuracy: of the float model on that data.
     """
-    title = f"{_text(compiled.model.origin)} on {_text(compiled.target.chip.title)}"
+    title = f"{html_text(compiled.model.origin)} on {html_text(compiled.target.chip.title)}"
     parts = [f"<h1>{title}</h1>", _verdict(verdict)]
     if compiled.placement is not None:
         parts += ["<h2>Cores</h2>", floor_plan(compiled.placement, compiled.target.chip)]
@@ -59,12 +38,7 @@ def render_html(
         )
     else:
         parts += _measured(estimate, float_accuracy)
-    body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return page(title, parts)
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -73,8 +47,8 @@ def _verdict(verdict: Verdict) -> str:
         (load.limit, load.population, f"{load.have:,}", f"{load.allowed:,}", percent(load.share))
         for load in verdict.loads
     ]
-    head = f'<p class="verdict{kind}">{_text(verdict.line())}</p>'
-    return head + _table(("fullest core by", "layer", "have", "limit", "share"), rows)
+    head = f'<p class="verdict{kind}">{html_text(verdict.line())}</p>'
+    return head + html_table(("fullest core by", "layer", "have", "limit", "share"), rows)
 
 
 def _layers(layers: tuple[LayerReport, ...]) -> str:
@@ -102,21 +76,21 @@ def _layers(layers: tuple[LayerReport, ...]) -> str:
         "exact",
     )
     notes = [f"{layer.population}: {note}" for layer in layers for note in layer.notes]
-    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
-    return _table(header, rows) + (f"<ul>{items}</ul>" if notes else "")
+    items = "".join(f"<li>{html_text(note)}</li>" for note in notes)
+    return html_table(header, rows) + (f"<ul>{items}</ul>" if notes else "")
 
 
 def _notes(compiled: Compiled) -> str:
     notes = compiled.model.notes
     if not notes:
         return ""
-    items = "".join(f"<li>{_text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
+    items = "".join(f"<li>{html_text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
     return f"<h2>What the import changed</h2><ul>{items}</ul>"
 
 
 def _measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
-    facts = _table(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
-    layers = _table(
+    facts = html_table(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
+    layers = html_table(
         ("layer", "neurons", "spikes/sample", "rate/step", "synaptic ops/sample", "energy/sample"),
         [
             (
@@ -136,7 +110,7 @@ def _measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
             for layer in estimate.layers
         ]
     )
-    cores = _table(CORE_COLUMNS, core_rows(estimate.latency)) if estimate.latency else ""
+    cores = html_table(CORE_COLUMNS, core_rows(estimate.latency)) if estimate.latency else ""
     return [
         "<h2>Measured on the integer network</h2>", facts,
         "<h2>Activity</h2>", layers,
@@ -167,19 +141,7 @@ def _ledger(estimate: Estimate) -> str:
         rows.append(("static energy", "", "", power, *joules, f"{static.grade}: {static.source}"))
     header = ("event", "phase", "per sample", "price", "low", "nominal", "high", "grade and source")
     names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
-    note = f'<p class="soft">No public price, not in the sum: {_text(names)}.</p>' if names else ""
-    return _table(header, rows) + note
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{_text(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(value)}</td>" for value in row) + "</tr>" for row in rows
+    note = (
+        f'<p class="soft">No public price, not in the sum: {html_text(names)}.</p>' if names else ""
     )
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _text(text: str) -> str:
-    return escape(plain(text, longest=2000))
+    return html_table(header, rows) + note

@@ -291,6 +291,18 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
         assert a == b
 
 
+def test_weights_in_column_order_are_saved_in_row_order(good, tmp_path):
+    model = checkpoint.load(good)
+    node = next(n for n in model.graph.nodes.values() if hasattr(n, "weight"))
+    node.weight = np.asfortranarray(node.weight)
+    assert not node.weight.flags.c_contiguous
+    checkpoint.write_model(model, tmp_path / "columns.pt")
+    again = checkpoint.load(tmp_path / "columns.pt")
+    for name, old in model.graph.nodes.items():
+        if hasattr(old, "weight"):
+            assert np.array_equal(again.graph.nodes[name].weight, old.weight)
+
+
 def with_link(path, link):
     with h5py.File(path, "a") as file:
         del file["node/nodes/0/weight"]

@@ -1,0 +1,1 @@
+"""Studies: many compressions of one model, measured on the deployed network, run to their end."""
