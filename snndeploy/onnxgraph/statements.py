@@ -18,7 +18,7 @@ OPSET = 18
 WORD_BITS = 64
 MOST = WORD_BITS - 2
 """The largest power of two that is an int64 above 0 has this exponent."""
-POWERS = tuple(1 << n for n in range(MOST + 1)) + (-(1 << 63), 0)
+POWERS = (*(1 << n for n in range(MOST + 1)), -(1 << 63), 0)
 """2^n as an int64 for n = 0..64; beyond, all bits are shifted out."""
 NARROW = {8: TensorProto.INT8, 16: TensorProto.INT16, 32: TensorProto.INT32}
 Words = dict[str, str]
@@ -100,7 +100,7 @@ class Statements:
         low, high = self.range_of(by)
         if isinstance(by, int) and low < 0:
             raise UnsupportedError("E2400", f"shz by {by}", remedy="shift by 0 or more")
-        if 0 <= low and high <= MOST:
+        if low >= 0 and high <= MOST:
             return self.nodes.op("Div", value, self.power(by), out=out)
         first, second = halves(self.nodes, self.value(by))
         return self.nodes.op("Div", self.nodes.op("Div", value, first), second, out=out)
@@ -218,5 +218,5 @@ def program_function(program: Program, name: str) -> FunctionProto:
         nodes.op("Identity", value, out=out)
     return helper.make_function(
         DOMAIN, name, inputs, named, nodes.nodes, [helper.make_opsetid("", OPSET)],
-        doc_string=f"Neuron program {safe(program.name)}, {program.cost} statements on int64 words.",
+        doc_string=f"Neuron program {safe(program.name)}: {program.cost} statements on int64",
     )  # fmt: skip

@@ -151,10 +151,12 @@ def _source(step: Step, source: Source) -> Sent:
         step.inputs[source.name] = port
         flat = nodes.op("Reshape", port.name, nodes.constant([-1, source.n]))
         return Sent(value=flat, low=source.low, high=source.high)
-    if source.encoding == "guard" and any(p.lag for p in step.network.out_of(source.name)):
+    network = step.network
+    early = network.alone and network.guard > network.depth
+    if source.encoding == "guard" and (early or any(p.lag for p in network.out_of(source.name))):
         raise UnsupportedError(
             "E2402",
-            "a guard whose projection lags acts in the next sample's first steps",
+            "a guard that acts inside of windows",
             where=source.name,
             remedy="compile the model again",
         )
@@ -244,10 +246,10 @@ def _answer(step: Step, output: Output) -> Port:
         if output.readout == "increment":
             value = nodes.op("Sub", value, v.before.name)
     real = nodes.op("Cast", value, to=TensorProto.DOUBLE)
-    factor = step.synapses.initializer(f"{output.name}.scale", np.float64(output.scale))
+    factor = step.synapses.initializer(f"{output.name}.scale", np.array(output.scale))
     scaled = nodes.op("Mul", real, factor)
     if output.readout != "spikes":
-        unit = step.synapses.initializer(f"{output.name}.unit", np.float64(1 << ACT_SHIFT))
+        unit = step.synapses.initializer(f"{output.name}.unit", np.array(float(1 << ACT_SHIFT)))
         scaled = nodes.op("Div", scaled, unit)
     port = step.port(output.name, TensorProto.DOUBLE, ("B", *output.shape))
     nodes.op("Reshape", scaled, nodes.constant([-1, *output.shape]), out=port.name)

@@ -7,8 +7,7 @@ axis. Lists of synapses are multiplied in int64 and added up by a running sum.
 """
 
 from dataclasses import dataclass
-from math import prod
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from onnx import TensorProto
@@ -131,11 +130,10 @@ class Synapses:
         padded = nodes.op("Pad", products, nodes.constant([0, 1, 0, 0]))
         running = nodes.op("CumSum", padded, nodes.constant(1))
         at_ends = nodes.op("Gather", running, indptr, axis=1)
-        bounds = (nodes.constant([1]), nodes.constant([0]), nodes.constant([synapse.n_out]))
-        first, last, n_out = bounds[1], bounds[0], bounds[2]
-        axis, end = nodes.constant([1]), nodes.constant([synapse.n_out + 1])
-        upper = nodes.op("Slice", at_ends, last, end, axis)
-        lower = nodes.op("Slice", at_ends, first, n_out, axis)
+        zero, one, n_out = (nodes.constant([value]) for value in (0, 1, synapse.n_out))
+        beyond = nodes.constant([synapse.n_out + 1])
+        lower = nodes.op("Slice", at_ends, zero, n_out, one)
+        upper = nodes.op("Slice", at_ends, one, beyond, one)
         return nodes.op("Sub", upper, lower)
 
     def products(self, projection: Projection, sent: Sent) -> str:
@@ -212,7 +210,7 @@ class Synapses:
         )  # fmt: skip
 
     def convolved(
-        self, digits: str, kernel: str, image: Shape3, n_out: int, *, stacked: bool, **settings: object
+        self, digits: str, kernel: str, image: Shape3, n_out: int, *, stacked: bool, **settings: Any
     ) -> str:
         """Convolve images [., C, H, W] that lie flat in `digits`; return them flat again."""
         nodes = self.nodes
