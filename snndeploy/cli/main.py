@@ -15,6 +15,7 @@ from snndeploy.cli.compile import compile_command
 from snndeploy.cli.doctor import doctor_command
 from snndeploy.cli.estimate import estimate_command
 from snndeploy.cli.explain import explain_command
+from snndeploy.cli.export import export_command
 from snndeploy.cli.finetune import finetune_command
 from snndeploy.cli.inspect import inspect_command
 from snndeploy.cli.run import run_command
@@ -66,6 +67,7 @@ for _command in (
     estimate_command,
     verify_command,
     finetune_command,
+    export_command,
     inspect_command,
     targets_command,
     explain_command,

@@ -17,7 +17,7 @@ from snndeploy.ir.network import Network
 from snndeploy.ir.readout import read_output
 from snndeploy.ir.trace import PopulationTrace
 from snndeploy.onnxgraph.check import check_onnx
-from snndeploy.onnxgraph.file import described
+from snndeploy.onnxgraph.file import described, serialized
 from snndeploy.onnxgraph.network import Form, OnnxNetwork
 from snndeploy.registry import find_executor
 from snndeploy.target import Progress, no_progress
@@ -74,7 +74,7 @@ def onnx_file(
         TargetError: E4042, ONNX Runtime answers otherwise than the reference.
     """
     written = described(network, form, inline=inline)
-    data = written.model.SerializeToString(deterministic=True)
+    data = serialized(written.model)
     check_onnx(data)
     runtime = find_executor(RUNTIME)
     missing = runtime.missing()

@@ -9,6 +9,8 @@ import json
 from importlib.metadata import version
 from typing import Any
 
+from onnx import ModelProto
+
 from snndeploy.ir.network import Network
 from snndeploy.ir.text import print_network
 from snndeploy.onnxgraph.network import Form, OnnxNetwork, write_network
@@ -34,7 +36,12 @@ def dump_onnx(network: Network, form: Form = "sequence", *, inline: bool = False
         UnsupportedError: E2400 to E2403, see `write_network`.
     """
     written = described(network, form, inline=inline)
-    return written.model.SerializeToString(deterministic=True)
+    return serialized(written.model)
+
+
+def serialized(model: ModelProto) -> bytes:
+    """Return a model as bytes, equal models as equal ones."""
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def described(network: Network, form: Form, *, inline: bool) -> OnnxNetwork:

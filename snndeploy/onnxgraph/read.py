@@ -16,9 +16,10 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from snndeploy.errors import ModelError, SnnDeployError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
+from snndeploy.ir.scale import check_scale
 from snndeploy.ir.text import parse_network
 from snndeploy.ir.verify_network import verify_network
-from snndeploy.onnxgraph.file import FORMAT, PREFIX, described
+from snndeploy.onnxgraph.file import FORMAT, PREFIX, described, serialized
 from snndeploy.onnxgraph.statements import DOMAIN
 
 MAX_BYTES = 256 << 20
@@ -153,29 +154,6 @@ def _arrays(model: ModelProto, props: Mapping[str, str]) -> dict[str, IntArray]:
     return arrays
 
 
-MAX_NEURONS = 1 << 26
-MAX_STEPS = 1 << 20
-
-
-def check_scale(network: Network, where: str) -> None:
-    """Refuse a network whose numbers alone would fill memory or never end.
-
-    Raises:
-        ModelError: E1403.
-    """
-    neurons = sum(node.n for node in network.nodes.values())
-    spans = [network.steps, network.guard, network.depth]
-    spans += [span for p in network.projections for span in (p.delay, p.lag, abs(p.weight_exp))]
-    if neurons > MAX_NEURONS or max(spans) > MAX_STEPS:
-        raise ModelError(
-            "E1403",
-            f"{neurons:,} neurons, spans of up to {max(spans):,} steps; read are networks of up to "
-            f"{MAX_NEURONS:,} and {MAX_STEPS:,}",
-            where=where,
-            remedy="compile a smaller network",
-        )
-
-
 def _check_graph(model: ModelProto, network: Network, props: Mapping[str, str], where: str) -> None:
     """Write the network again and compare; only the version that wrote it may differ."""
     form, inline = props.get("form"), props.get("inline") == "true"
@@ -188,7 +166,7 @@ def _check_graph(model: ModelProto, network: Network, props: Mapping[str, str], 
     for prop in again.metadata_props:
         if prop.key == f"{PREFIX}version":
             prop.value = props.get("version", "")
-    if again.SerializeToString(deterministic=True) != model.SerializeToString(deterministic=True):
+    if serialized(again) != serialized(model):
         raise ModelError(
             "E1407",
             f"its graph is not that of the network it carries (written by snndeploy "

@@ -38,6 +38,7 @@ class Recurrence:
         reset: see `Semantics`.
         multi_spike: as many spikes per step as thresholds fit into v.
         v_min: lower clamp of v in thresholds; None for no clamp.
+        integer: its numbers are the chip's already.
     """
 
     keep_u: FloatArray
@@ -49,6 +50,7 @@ class Recurrence:
     reset: Reset = "zero"
     multi_spike: bool = False
     v_min: float | None = None
+    integer: bool = False
 
     @property
     def is_native(self) -> bool:
@@ -108,6 +110,7 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
         reset=semantics.reset,
         multi_spike=semantics.multi_spike,
         v_min=semantics.v_min,
+        integer=semantics.integer,
     )
 
 
