@@ -6,6 +6,7 @@ write theirs; how states round is in the metadata (`integer`), so that reading t
 compiling it gives the same integers. What NIR has no plain node for is refused.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -110,12 +111,12 @@ class _Graph:
     names: dict[str, str] = field(default_factory=dict)
 
     def add(self, wanted: str, node: Any, *after: str) -> str:
-        """Add a node behind others; return its name, which NIR can hold."""
-        base = name = wanted.replace("/", ".")
+        """Add a node behind others; return its name, which NIR and torch modules can hold."""
+        base = name = re.sub(r"\W+", "_", wanted, flags=re.ASCII)
         number = 1
         while name in self.nodes:
             number += 1
-            name = f"{base}.{number}"
+            name = f"{base}_{number}"
         self.nodes[name] = node
         self.edges += [(source, name) for source in after]
         return name
@@ -193,8 +194,8 @@ def _arriving(
         nodes = list(_connection(projection, population, shape, bias))
         bias = 0 * bias  # it acts once
         for index, node in enumerate(nodes):
-            name = projection.name if index == len(nodes) - 1 else f"{projection.name}.flat"
-            source = graph.add(name, node, source)
+            kind = "" if index == len(nodes) - 1 else f"_{type(node).__name__.lower()}"
+            source = graph.add(f"{projection.source}_to_{population.name}{kind}", node, source)
         ends.append(source)
     return ends
 
@@ -215,12 +216,15 @@ def _connection(
             yield _affine(matrix, np.broadcast_to(bias, population.n))
         case Conv():
             yield _conv(projection, synapse, shape, bias)
-        case Pool() if synapse.weight << max(projection.weight_exp, 0) == 1:
+        case Pool():
             _no_bias(projection, bias)
+            if shape != synapse.in_shape:
+                raise _refusal("E2421", projection.name, f"an image of {synapse.in_shape}")
             pairs = (synapse.kernel, synapse.stride, synapse.padding)
             yield nir.SumPool2d(*(np.array(pair) for pair in pairs))
-        case Pool():
-            yield _conv(projection, _as_conv(synapse), shape, bias)
+            weight = _times_exponent(projection, np.array([synapse.weight]))
+            if weight[0] != 1:
+                yield nir.Scale(scale=np.full(synapse.out_shape, float(weight[0])))
         case OneToOne(weight=weight):
             _no_bias(projection, bias)
             scale = _times_exponent(projection, weight).reshape(population.shape)
@@ -254,14 +258,6 @@ def _conv(projection: Projection, conv: Conv, shape: tuple[int, ...], bias: Floa
     return nir.Conv2d(
         input_shape=conv.in_shape[1:], weight=weight, stride=conv.stride, padding=conv.padding,
         dilation=conv.dilation, groups=conv.groups, bias=np.array(every[:, 0]),
-    )  # fmt: skip
-
-
-def _as_conv(pool: Pool) -> Conv:
-    channels = pool.in_shape[0]
-    return Conv(
-        weight=np.full((channels, 1, *pool.kernel), pool.weight), in_shape=pool.in_shape,
-        stride=pool.stride, padding=pool.padding, groups=channels,
     )  # fmt: skip
 
 
