@@ -11,6 +11,7 @@ from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
 from snndeploy.frames import model_shapes
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file
+from snndeploy.frontends.netx_file import read as read_netx
 from snndeploy.frontends.nir_file import Values, read
 from snndeploy.inference import (
     Answer,
@@ -34,7 +35,9 @@ def load(
     values: Values = "real",
     input_range: tuple[float, float] | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, or a `.nir` file. Nothing is unpickled.
+    """Read a trained model: a `.pt` that `save` wrote, a `.nir` or lava-dl's `.net` file.
+
+    Nothing is unpickled.
 
     Args:
         path: the file; its first bytes say what it is, then its name.
@@ -47,7 +50,8 @@ def load(
         UsageError: E5023, semantics or range for a file that has its own.
     """
     path = Path(path)
-    if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
+    head = check_file(path)
+    if path.suffix != ".net" and (head.startswith(HDF5_MAGIC) or path.suffix == ".nir"):
         chosen = parse_semantics(semantics) if semantics else None
         return read(path, chosen, values=values, input_range=input_range or (-inf, inf))
     if semantics or input_range:
@@ -57,6 +61,8 @@ def load(
             where="--semantics" if semantics else "--input-range",
             remedy="drop the option; it is for .nir files",
         )
+    if path.suffix == ".net":
+        return read_netx(path)
     from snndeploy.frontends.checkpoint import load as load_checkpoint  # torch, only for .pt
 
     return load_checkpoint(path)

@@ -46,7 +46,10 @@ def step_neuron(
     """
     i, current = _step_current(constants, semantics, state.i, x)
     v_kept = _kept(constants.v_decay, state.v, semantics)
-    v = v_kept + constants.v_gain * current + constants.v_drive
+    drive = constants.v_drive
+    if semantics.integer:
+        drive = np.rint(drive * UNIT) / UNIT
+    v = v_kept + constants.v_gain * current + drive
     if constants.v_threshold is None:
         return v, NeuronState(v, i, state.spikes)
     if semantics.reset == "subtract-delayed":
