@@ -315,11 +315,8 @@ def _notes(network: Network, source: Source) -> Iterator[str]:
     if source.is_graded:
         bits = max(abs(source.low), source.high).bit_length() + (source.low < 0)
         yield f"inputs are integers: open it with input_message_bits={bits}"
-    yield (
-        f"samples are separated by reset_interval={network.steps}"
-        if network.steps
-        else ("samples have no end and nothing resets")
-    )
+    if network.steps:
+        yield f"samples are kept apart with reset_interval={network.steps}, reset_offset=1"
     assert ACT_SHIFT == BIAS_EXP  # both units are Lava's
     for output in network.outputs:
         if output.readout != "spikes":

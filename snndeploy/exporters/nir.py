@@ -54,7 +54,7 @@ def network_file(network: Network) -> tuple[bytes, tuple[str, ...], tuple[str, .
     """Return a network as a `.nir` file; see `model_file`.
 
     Raises:
-        UnsupportedError: E2420 to E2422, what NIR cannot say.
+        UnsupportedError: E2417 to E2419, what NIR cannot say.
     """
     data, checks, _ = model_file(model_of(network))
     notes = ["weights, thresholds and inputs are the network's integers"]
@@ -126,12 +126,12 @@ def model_of(network: Network) -> Model:
     """Return a network as a model that computes in its integers.
 
     Raises:
-        UnsupportedError: E2420 a neuron, E2421 a connection, E2422 a bias or an output.
+        UnsupportedError: E2417 a neuron, E2418 a connection, E2419 a bias or an output.
     """
     graph = _Graph()
     for source in network.sources:
         if not source.is_given:
-            raise _refusal("E2421", source.name, f"a {source.encoding} source of the chip")
+            raise _refusal("E2418", source.name, f"a {source.encoding} source of the chip")
         node = nir.Input(input_type={"input": np.array(source.shape)})
         graph.names[source.name] = graph.add(source.name, node)
     read_out = {output.population for output in network.outputs}
@@ -173,10 +173,10 @@ def _output(graph: _Graph, network: Network, output: Output) -> OutputPort:
     population = network.population[output.population]
     wanted = "increment" if _is_integrator(population) else "spikes"
     if output.readout != wanted:
-        raise _refusal("E2422", output.name, f"an output that reads {output.readout}")
+        raise _refusal("E2419", output.name, f"an output that reads {output.readout}")
     shape = {"output": np.array(output.shape)}
     if output.shape != population.shape:
-        raise _refusal("E2422", output.name, f"an output of another shape than {population.shape}")
+        raise _refusal("E2419", output.name, f"an output of another shape than {population.shape}")
     name = graph.add(output.name, nir.Output(output_type=shape), graph.names[population.name])
     return OutputPort(name=name, shape=output.shape, decode=output.decode)
 
@@ -189,7 +189,7 @@ def _arriving(
     bias = (population.params["bias_mant"] << population.params["bias_exp"]) / UNIT
     for projection in network.into(population.name):
         if projection.lag:
-            raise _refusal("E2421", projection.name, "a connection that lags (a loop or a delay)")
+            raise _refusal("E2418", projection.name, "a connection that lags (a loop or a delay)")
         source, shape = graph.names[projection.source], shapes[projection.source]
         nodes = list(_connection(projection, population, shape, bias))
         bias = 0 * bias  # it acts once
@@ -212,14 +212,14 @@ def _connection(
                 flat = {"input": np.array(shape)}
                 yield nir.Flatten(input_type=flat, start_dim=0, end_dim=-1)
             if len(population.shape) > 1:
-                raise _refusal("E2421", projection.name, "a matrix that makes an image")
+                raise _refusal("E2418", projection.name, "a matrix that makes an image")
             yield _affine(matrix, np.broadcast_to(bias, population.n))
         case Conv():
             yield _conv(projection, synapse, shape, bias)
         case Pool():
             _no_bias(projection, bias)
             if shape != synapse.in_shape:
-                raise _refusal("E2421", projection.name, f"an image of {synapse.in_shape}")
+                raise _refusal("E2418", projection.name, f"an image of {synapse.in_shape}")
             pairs = (synapse.kernel, synapse.stride, synapse.padding)
             yield nir.SumPool2d(*(np.array(pair) for pair in pairs))
             weight = _times_exponent(projection, np.array([synapse.weight]))
@@ -229,7 +229,7 @@ def _connection(
             _no_bias(projection, bias)
             scale = _times_exponent(projection, weight).reshape(population.shape)
             if shape != population.shape:
-                raise _refusal("E2421", projection.name, "neurons in another order of axes")
+                raise _refusal("E2418", projection.name, "neurons in another order of axes")
             yield nir.Scale(scale=scale.astype(np.float64))
 
 
@@ -244,10 +244,10 @@ def _conv(projection: Projection, conv: Conv, shape: tuple[int, ...], bias: Floa
     channels = conv.out_shape[0]
     one_d = len(shape) == 2
     if shape not in (conv.in_shape, (conv.in_shape[0], conv.in_shape[2])):
-        raise _refusal("E2421", projection.name, f"an image of {conv.in_shape} from {shape}")
+        raise _refusal("E2418", projection.name, f"an image of {conv.in_shape} from {shape}")
     every = np.broadcast_to(bias, conv.n_out).reshape(channels, -1)
     if np.any(every != every[:, :1]):
-        raise _refusal("E2422", projection.name, "a bias that differs within a channel")
+        raise _refusal("E2419", projection.name, "a bias that differs within a channel")
     weight = _times_exponent(projection, conv.weight).astype(np.float64)
     if one_d:
         return nir.Conv1d(
@@ -267,7 +267,7 @@ def _matrix(projection: Projection) -> IntArray:
         return synapse.weight
     assert isinstance(synapse, Sparse)
     if synapse.n_in * synapse.n_out > MOST_CELLS:
-        raise _refusal("E2421", projection.name, "a list of synapses too large for a matrix")
+        raise _refusal("E2418", projection.name, "a list of synapses too large for a matrix")
     matrix = np.zeros((synapse.n_out, synapse.n_in), dtype=np.int64)
     matrix[synapse.rows, synapse.indices] = synapse.weight
     return matrix
@@ -279,13 +279,13 @@ def _times_exponent(projection: Projection, weight: IntArray) -> IntArray:
         return weight << exponent
     smaller = weight >> -exponent
     if np.any(smaller << -exponent != weight):
-        raise _refusal("E2421", projection.name, f"sums that are shifted right by {-exponent}")
+        raise _refusal("E2418", projection.name, f"sums that are shifted right by {-exponent}")
     return smaller
 
 
 def _no_bias(projection: Projection, bias: FloatArray) -> None:
     if bias.any():
-        raise _refusal("E2422", projection.name, "a bias where there are no weights to carry it")
+        raise _refusal("E2419", projection.name, "a bias where there are no weights to carry it")
 
 
 def _is_integrator(population: Population) -> bool:
@@ -301,22 +301,22 @@ def _leaks(population: Population) -> bool:
 
 
 def _neuron(population: Population) -> Any:
-    """Return a population's neuron with its semantics; E2420 for what NIR has no node for."""
+    """Return a population's neuron with its semantics; E2417 for what NIR has no node for."""
     program, params = population.program, population.params
     if program not in (LIF, LIF_SUBTRACT, LIF_CLAMPED):
-        raise _refusal("E2420", population.name, f"neurons of program {program.name}")
+        raise _refusal("E2417", population.name, f"neurons of program {program.name}")
     if any(len(np.unique(params[k])) > 1 for k in params if k not in ("bias_mant", "bias_exp")):
-        raise _refusal("E2420", population.name, "registers that differ between its neurons")
+        raise _refusal("E2417", population.name, "registers that differ between its neurons")
     value = {name: int(values[0]) for name, values in params.items()}
     if value["du"] < 4095 and np.any(params["bias_mant"]):
-        raise _refusal("E2422", population.name, "a bias beside a synaptic current")
+        raise _refusal("E2419", population.name, "a bias beside a synaptic current")
     reset: Reset = "subtract" if program == LIF_SUBTRACT else "zero"
     threshold, compare, v_min = _threshold(population, value)
     if threshold <= 0:
-        raise _refusal("E2420", population.name, "a threshold at its reset")
+        raise _refusal("E2417", population.name, "a threshold at its reset")
     keep_u, keep_v = (4095 - value["du"]) / FULL_DECAY, (FULL_DECAY - value["dv"]) / FULL_DECAY
     if keep_u >= 1 or keep_v <= 0 or (keep_u and keep_v >= 1):
-        raise _refusal("E2420", population.name, f"decays du {value['du']}, dv {value['dv']}")
+        raise _refusal("E2417", population.name, f"decays du {value['du']}, dv {value['dv']}")
     one = np.ones(population.shape)
     levels = {"v_threshold": threshold * one, "v_reset": 0 * one}
     if keep_v >= 1:
@@ -345,18 +345,18 @@ def _threshold(population: Population, value: dict[str, int]) -> tuple[float, An
     compare = "gt"
     if population.program == LIF_SUBTRACT:
         if value["drop"] not in (state, state + 1):
-            raise _refusal("E2420", population.name, "a spike that takes another threshold away")
+            raise _refusal("E2417", population.name, "a spike that takes another threshold away")
         compare, state = ("gt" if value["drop"] == state else "ge"), value["drop"]
     floor = value["v_min"]
     if floor <= -((1 << 23) - 1):
         return state / UNIT, compare, None
     if state <= 0 or floor % state:
-        raise _refusal("E2420", population.name, "a clamp that is no multiple of the threshold")
+        raise _refusal("E2417", population.name, "a clamp that is no multiple of the threshold")
     return state / UNIT, compare, floor / state
 
 
 def _refuse_joined(population: Population) -> str:
-    raise _refusal("E2422", population.name, "a readout that several connections feed")
+    raise _refusal("E2419", population.name, "a readout that several connections feed")
 
 
 def _refusal(code: str, where: str, what: str) -> UnsupportedError:

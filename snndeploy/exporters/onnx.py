@@ -18,7 +18,7 @@ from snndeploy.ir.readout import read_output
 from snndeploy.ir.trace import PopulationTrace
 from snndeploy.onnxgraph.check import check_onnx
 from snndeploy.onnxgraph.file import described, serialized
-from snndeploy.onnxgraph.network import Form, OnnxNetwork
+from snndeploy.onnxgraph.network import Form, OnnxNetwork, write_network
 from snndeploy.registry import find_executor
 from snndeploy.target import Progress, no_progress
 
@@ -84,6 +84,7 @@ def onnx_file(
     reference = run_reference(lasting, probes, record=tuple(network.population))
     progress(1, 1 + len(LEVELS))
     compared = 0
+    whole = _whole(network, inline=inline) if form == "sequence" else None
     for index, optimised in enumerate(LEVELS):
         run = runtime.load_file(data, optimised=optimised)
         got = (
@@ -92,8 +93,17 @@ def onnx_file(
             else run_steps(run, written, lasting, probes)
         )
         compared = _compare(got, _wanted(written, lasting, reference), optimised=optimised)
+        if whole is not None:  # the same graph, telling all that happens inside
+            run = runtime.load_file(serialized(whole.model), optimised=optimised)
+            got = run_sequence(run, whole, probes)
+            compared += _compare(got, _wanted(whole, lasting, reference), optimised=optimised)
         progress(2 + index, 1 + len(LEVELS))
     return Checked(data=data, compared=compared)
+
+
+def _whole(network: Network, *, inline: bool) -> OnnxNetwork:
+    """Return a network's sequence that also returns the spikes and states of all populations."""
+    return write_network(network, record=tuple(network.population), inline=inline)
 
 
 def run_sequence(
