@@ -84,7 +84,8 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     numerics = target.chip.numerics
     steps = _steps(model, options)
     host, on_chip = _split(model, options.host_layers)
-    sources = tuple(choose_source(port, options, numerics) for port in on_chip.inputs)
+    whole = on_chip.semantics.integer
+    sources = tuple(choose_source(p, options, numerics, integer=whole) for p in on_chip.inputs)
     weight_bits = _weight_bits(options, numerics)
     sums = SumRule(
         message_bits=numerics.message_bits, memory=partial(whole_bits, weight_bits=weight_bits)
@@ -119,11 +120,13 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
     )
 
 
-def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) -> Source:
+def choose_source(
+    port: InputPort, options: CompileOptions, numerics: Numerics, *, integer: bool = False
+) -> Source:
     """Choose how the host makes integers of the user's input.
 
     Graded inputs use a symmetric scale without zero point: the largest declared magnitude is the
-    largest integer of `input_bits` bits.
+    largest integer of `input_bits` bits. An `integer` model takes those of its range as they are.
 
     Raises:
         UnsupportedError: E2110, the chip carries binary spikes only.
@@ -168,6 +171,12 @@ def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) 
             where=port.name,
             remedy="use --encode rate, or --host-layers 1",
         )
+    if integer and float(port.low).is_integer() and float(port.high).is_integer():
+        low, high = int(port.low), int(port.high)
+        return Source(
+            name=port.name, shape=port.shape, low=low, high=high, encoding="graded",
+            repeat=port.repeat,
+        )  # fmt: skip
     if not 2 <= options.input_bits <= min(numerics.message_bits, 16):
         raise UsageError(
             "E5012",

@@ -735,8 +735,8 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E2411": Entry(
         "Neuron that netx does not have",
-        "In netx there are current-based integrate-and-fire neurons that reset to 0, with one decay and "
-        "threshold per layer.",
+        "In netx there are current-based integrate-and-fire neurons that reset to 0, with one "
+        "decay and threshold per layer.",
         "Export onnx, or nir if the neuron has a form there.",
     ),
     "E2412": Entry(
@@ -746,13 +746,13 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E2413": Entry(
         "Bias that netx cannot hold",
-        "Biases are counted by netx in units of 64 (13 bits); these have finer values or larger ones.",
+        "Biases are counted by netx in units of 64 (13 bits); these are finer or larger.",
         "Train without bias, or export onnx or nir.",
     ),
     "E2414": Entry(
         "Weights that netx would change",
-        "On their way netx and Lava would turn these weights into others without a word; which rule is "
-        "broken is in the message.",
+        "On their way netx and Lava would turn these weights into others without a word; which "
+        "rule is broken is in the message.",
         "Export onnx or nir, or train weights of both signs.",
     ),
     "E2415": Entry(

@@ -9,7 +9,7 @@ compiling it gives the same integers. What NIR has no plain node for is refused.
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import nir
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.netx_file import DT, FULL_DECAY, INTEGER, decay_time
 from snndeploy.frontends.nir_file import read, write
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
@@ -28,15 +29,11 @@ from snndeploy.nirgraph import plain
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph
-from snndeploy.semantics import Reset, Semantics
+from snndeploy.semantics import Reset
 
-DT = 1e-4
-"""Seconds per step, what importers of `.nir` files assume; only ratios of it matter."""
-FULL_DECAY = 4096
 UNIT = 1 << ACT_SHIFT
 MOST_CELLS = 1 << 26
 """Largest matrix that a list of synapses is written as."""
-INTEGER = Semantics(dt=DT, gain="unit", integer=True)
 
 
 def model_file(model: Model) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
@@ -314,26 +311,22 @@ def _neuron(population: Population) -> Any:
     threshold, compare, v_min = _threshold(population, value)
     if threshold <= 0:
         raise _refusal("E2417", population.name, "a threshold at its reset")
-    keep_u, keep_v = (4095 - value["du"]) / FULL_DECAY, (FULL_DECAY - value["dv"]) / FULL_DECAY
-    if keep_u >= 1 or keep_v <= 0 or (keep_u and keep_v >= 1):
-        raise _refusal("E2417", population.name, f"decays du {value['du']}, dv {value['dv']}")
+    du, dv = value["du"] + 1, value["dv"]
     one = np.ones(population.shape)
     levels = {"v_threshold": threshold * one, "v_reset": 0 * one}
-    if keep_v >= 1:
+    if (du, dv) == (FULL_DECAY, 0):
         node: Any = nir.IF(r=one / DT, **levels)
     else:
-        tau = DT / (1 - keep_v)
+        tau = decay_time(dv)
         leak = {"r": tau / DT * one, "v_leak": 0 * one}
-        if keep_u:
-            tau_syn = DT / (1 - keep_u)
+        if du < FULL_DECAY:
+            tau_syn = decay_time(du)
             node = nir.CubaLIF(
                 tau_syn=tau_syn * one, tau_mem=tau * one, w_in=tau_syn / DT * one, **leak, **levels
             )
         else:
             node = nir.LIF(tau=tau * one, **leak, **levels)
-    semantics = Semantics(
-        dt=DT, gain="unit", integer=True, reset=reset, compare=compare, v_min=v_min
-    )
+    semantics = replace(INTEGER, reset=reset, compare=compare, v_min=v_min)
     return with_semantics(node, semantics)
 
 

@@ -31,6 +31,7 @@ from snndeploy.semantics import Semantics
 DT = 1e-4
 """Seconds per step: only ratios of it matter."""
 FULL_DECAY = 4096
+KEEPS_ALL = float(1 << 40)
 INTEGER = Semantics(dt=DT, gain="unit", integer=True)
 CUBA = ("LOIHI", "CUBA")
 MAX_LAYERS = 1000
@@ -209,19 +210,26 @@ def _bias(layer: h5py.Group, shape: Shape) -> FloatArray:
     return np.broadcast_to(bias.reshape(-1, *[1] * (len(shape) - 1)), shape)
 
 
+def decay_time(decay: int) -> float:
+    """Return the time constant that loses so many 4096ths per step, of an integer model.
+
+    One that loses nothing is so long that what it keeps is rounded to all.
+    """
+    return DT * FULL_DECAY / decay if decay else DT * KEEPS_ALL
+
+
 def _neuron(name: str, shape: Shape, du: int, dv: int, vth: int, drive: FloatArray) -> Any:
-    keep_u, keep_v = 1 - du / FULL_DECAY, 1 - dv / FULL_DECAY
     one = np.ones(shape)
     levels = {"v_threshold": vth * one, "v_reset": 0 * one}
-    if keep_u == 1 or keep_v == 0 or (keep_u and keep_v == 1):
-        raise _refusal(name, f"decays iDecay {du}, vDecay {dv}, which NIR has no node for")
-    if keep_v == 1:
+    if (du, dv) == (FULL_DECAY, 0):
         return nir.IF(r=one / DT, **levels)
-    tau = DT / (1 - keep_v)
-    leak = {"r": tau / DT * one, "v_leak": drive / (1 - keep_v) * one}
-    if not keep_u:
+    if np.any(drive) and not dv:
+        raise _refusal(name, "a bias beside a current that nothing leaks away")
+    tau = decay_time(dv)
+    leak = {"r": tau / DT * one, "v_leak": drive * FULL_DECAY / max(dv, 1) * one}
+    if du == FULL_DECAY:
         return nir.LIF(tau=tau * one, **leak, **levels)
-    tau_syn = DT / (1 - keep_u)
+    tau_syn = decay_time(du)
     return nir.CubaLIF(
         tau_syn=tau_syn * one, tau_mem=tau * one, w_in=tau_syn / DT * one, **leak, **levels
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sequences import random_sequence
+from sequences import mixed_sequence, random_sequence
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.exporters.netx import netx_file
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.skipif(not PYTHON, reason="make test-netx runs it")
 
 def first_files(n):
     """Return the first n sequences that a `.net` file holds: seed, network, inputs, file."""
-    found = []
+    network, inputs = mixed_sequence()
+    found = [("mixed", network, inputs, netx_file(network)[0])]
     for seed in count():
         network, inputs = random_sequence(seed)
         try:
