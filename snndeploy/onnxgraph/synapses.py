@@ -137,7 +137,10 @@ class Synapses:
         return nodes.op("Sub", upper, lower)
 
     def products(self, projection: Projection, sent: Sent) -> str:
-        """Multiply digit by digit into int32, add the digits up in int64."""
+        """Multiply digit by digit into int32, add the digits up in int64.
+
+        By a running sum: ONNX Runtime 1.32 reduces int64 in float64, and rounds beyond 2^53.
+        """
         nodes = self.nodes
         digits, radix = self.digits(projection, sent)
         sums = self.multiplied(projection, digits, stacked=len(radix) > 1)
@@ -146,7 +149,8 @@ class Synapses:
             return nodes.op("Mul", wide, nodes.constant(radix[0])) if radix[0] != 1 else wide
         column = nodes.op("Unsqueeze", nodes.constant(radix), nodes.constant([1, 2]))
         weighed = nodes.op("Mul", wide, column)
-        return nodes.op("ReduceSum", weighed, nodes.constant([0]), keepdims=0)
+        running = nodes.op("CumSum", weighed, nodes.constant(0))
+        return nodes.op("Gather", running, nodes.constant(len(radix) - 1), axis=0)
 
     def digits(self, projection: Projection, sent: Sent) -> tuple[str, list[int]]:
         """Return what is sent as uint8, [B, n] or [digits, B, n], and what each digit is worth.
