@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # its simulator and its importer need neither.
 JUDGES := sinabs nirtorch pbr
 
-.PHONY: demo test test-full check bench fuzz lava clean
+.PHONY: demo test test-full test-netx check bench fuzz lava clean
 
 demo: $(VENV)/.demo lava  ## compile, run, price and verify a trained network; leaves ./demo/
 	$(BIN)/python examples/demo.py
@@ -20,6 +20,10 @@ test: $(VENV)/.dev lava  ## all but the long suites
 
 test-full: $(VENV)/.dev lava  ## the long suites too
 	$(BIN)/python -m pytest -n 2
+
+test-netx: $(VENV)/.dev  ## .net files in lava-dl and Lava: an environment of 2 GB, made once
+	SNNDEPLOY_NETX_PYTHON=$$($(BIN)/python tests/netx/netx_env.py) && export SNNDEPLOY_NETX_PYTHON \
+	&& $(BIN)/python -m pytest -n 0 tests/netx
 
 check: $(VENV)/.dev  ## style, types, layers
 	$(BIN)/ruff check

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
     from snndeploy.errors import SnnDeployError as SnnDeployError
+    from snndeploy.exporters.export import export as export
     from snndeploy.frontends.checkpoint import save as save
     from snndeploy.frontends.checkpoint import write_model as write_model
     from snndeploy.frontends.own import neuron as neuron
+    from snndeploy.network_file import read_network as read_network
     from snndeploy.nirgraph.microcode import Microcode as Microcode
     from snndeploy.nirgraph.microcode import Parameter as Parameter
     from snndeploy.verification import verify as verify
@@ -39,12 +41,14 @@ HOMES = {
     "compare": "snndeploy.api",
     "compile": "snndeploy.api",
     "estimate": "snndeploy.api",
+    "export": "snndeploy.exporters.export",
     "finetune": "snndeploy.api",
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
     "prune": "snndeploy.api",
     "quantize": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
+    "read_network": "snndeploy.network_file",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",
     "verify": "snndeploy.verification",

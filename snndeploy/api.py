@@ -41,7 +41,9 @@ def load(
     values: Values = "real",
     input_range: tuple[float, float] | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, or a `.nir` file. Nothing is unpickled.
+    """Read a trained model: a `.pt` that `save` wrote, a `.nir` or lava-dl's `.net` file.
+
+    Nothing is unpickled.
 
     Args:
         path: the file; its first bytes say what it is, then its name.
@@ -54,7 +56,8 @@ def load(
         UsageError: E5023, semantics or range for a file that has its own.
     """
     path = Path(path)
-    if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
+    head = check_file(path)
+    if path.suffix != ".net" and (head.startswith(HDF5_MAGIC) or path.suffix == ".nir"):
         chosen = parse_semantics(semantics) if semantics else None
         options = {
             "semantics": None if chosen is None else to_record(chosen),
@@ -69,6 +72,8 @@ def load(
             where="--semantics" if semantics else "--input-range",
             remedy="drop the option; it is for .nir files",
         )
+    if path.suffix == ".net":
+        return read_model("snndeploy.frontends.netx_file:read_packed", path, {})
     return read_model("snndeploy.frontends.checkpoint:load_packed", path, {})
 
 
@@ -374,5 +379,3 @@ def _budget(budget: Mapping[str, float]) -> Budget:
         )  # fmt: skip
     ((cost, limit),) = budget.items()
     return Budget(cost=cast("CostName", cost), limit=float(limit))
-
-

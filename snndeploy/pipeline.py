@@ -116,7 +116,8 @@ def layers_for(
         UnsupportedError: E2107 (nothing is left for the chip), and those of `layers_of`.
         UsageError: E5014, more weight bits than the chip has, and those of `choose_source`.
     """
-    sources = tuple(choose_source(port, options, numerics) for port in model.inputs)
+    whole = model.semantics.integer
+    sources = tuple(choose_source(p, options, numerics, integer=whole) for p in model.inputs)
     weight_bits = _weight_bits(options, numerics)
     sums = SumRule(
         message_bits=numerics.message_bits, memory=partial(whole_bits, weight_bits=weight_bits)
@@ -132,11 +133,13 @@ def layers_for(
     return sources, graph
 
 
-def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) -> Source:
+def choose_source(
+    port: InputPort, options: CompileOptions, numerics: Numerics, *, integer: bool = False
+) -> Source:
     """Choose how the host makes integers of the user's input.
 
     Graded inputs use a symmetric scale without zero point: the largest declared magnitude is the
-    largest integer of `input_bits` bits.
+    largest integer of `input_bits` bits. An `integer` model takes those of its range as they are.
 
     Raises:
         UnsupportedError: E2110, the chip carries binary spikes only.
@@ -181,6 +184,12 @@ def choose_source(port: InputPort, options: CompileOptions, numerics: Numerics) 
             where=port.name,
             remedy="use --encode rate, or --host-layers 1",
         )
+    if integer and float(port.low).is_integer() and float(port.high).is_integer():
+        low, high = int(port.low), int(port.high)
+        return Source(
+            name=port.name, shape=port.shape, low=low, high=high, encoding="graded",
+            repeat=port.repeat,
+        )  # fmt: skip
     if not 2 <= options.input_bits <= min(numerics.message_bits, 16):
         raise UsageError(
             "E5012",

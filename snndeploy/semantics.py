@@ -38,6 +38,8 @@ class Semantics:
         v0: state before the first step: 0 or v_reset.
         feedback: what a recurrent affine map sees before the first step: `spike` zeros (its bias
             acts), `output` nothing.
+        integer: the model computes as a chip does: inputs, weights and thresholds are whole, what
+            a state keeps is a whole number of 4096ths of it, rounded toward zero to 1/64.
     """
 
     dt: float = 1e-4
@@ -50,6 +52,7 @@ class Semantics:
     v_min: float | None = None
     v0: V0 = "zero"
     feedback: Feedback = "output"
+    integer: bool = False
 
 
 PRESETS: dict[str, Semantics] = {
@@ -68,6 +71,7 @@ PRESETS: dict[str, Semantics] = {
 }
 """Semantics of `.nir` files by the framework that wrote them (facts and their tests: docs)."""
 
+FLAGS = ("multi_spike", "integer")
 CHOICES: dict[str, tuple[str, ...]] = {
     "leak": get_args(Leak),
     "gain": get_args(Gain),
@@ -114,9 +118,9 @@ def _parse_field(key: str, value: str) -> Any:
         if value not in CHOICES[key]:
             raise _unknown(f"value of {key}", value, CHOICES[key])
         return value
-    if key == "multi_spike":
+    if key in FLAGS:
         if value.lower() not in ("true", "false"):
-            raise _unknown("value of multi_spike", value, ("true", "false"))
+            raise _unknown(f"value of {key}", value, ("true", "false"))
         return value.lower() == "true"
     if key == "v_min" and value == "none":
         return None

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from snndeploy.bundle.manifest import tool_version
+from snndeploy.bundle.probes import make_probes
 from snndeploy.bundle.publish import write_file
 from snndeploy.bundle.read import CERTIFICATE, Bundle
 from snndeploy.divergence import BackendResult, Traces, compare_traces, merge
@@ -20,8 +22,9 @@ from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.neurons import LIF, NEVER
 from snndeploy.ir.trace import PopulationTrace
+from snndeploy.network_file import NetworkFile
 from snndeploy.reference import REFERENCE
-from snndeploy.registry import find_executor, simulator
+from snndeploy.registry import executor_names, find_executor, simulator
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 
@@ -30,6 +33,8 @@ Given = Callable[[str, Network], Network]
 
 SCHEMA = 1
 BACKENDS = ("reference", "sim", "lava")
+WHERE_INSTALLED = ("onnx",)
+"""Executors that join in by default where they can run; a missing one is not asked for."""
 CHUNK_BYTES = 256 << 20
 """Traces held per executor at a time."""
 LAVA, FRAMEWORKS = "Lava", "frameworks and hand traces"
@@ -62,7 +67,7 @@ class Certificate:
     """What was compared, and that it is equal or where it is not.
 
     Attributes:
-        bundle: digest of the bundle's manifest.
+        bundle: digest of the bundle's manifest, or of the network's file.
         steps: model steps per sample.
         inputs: what it was run on, one name per sample.
         backends: one row per executor, the reference (the yardstick) left out.
@@ -91,9 +96,15 @@ def as_is(backend: str, network: Network) -> Network:  # noqa: ARG001 - the shap
     return network
 
 
+def default_backends() -> tuple[str, ...]:
+    """Return what is compared unless somebody chooses."""
+    known = [name for name in WHERE_INSTALLED if name in executor_names()]
+    return (*BACKENDS, *(name for name in known if not find_executor(name).missing()))
+
+
 def verify(
-    bundle: Bundle,
-    backends: tuple[str, ...] = BACKENDS,
+    bundle: Bundle | NetworkFile,
+    backends: tuple[str, ...] | None = None,
     samples: Samples | None = None,
     *,
     require_all: bool = False,
@@ -101,12 +112,13 @@ def verify(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> Certificate:
-    """Rerun a bundle on several executors, compare, and write `certificate.json` into it.
+    """Rerun a network on several executors, compare, and write a bundle's `certificate.json`.
 
     Args:
-        bundle: what to check.
-        backends: executors; the reference always runs.
-        samples: inputs; None takes the bundle's own probes, and its stored answers are checked too.
+        bundle: what to check; a network alone in a file gets no file beside it.
+        backends: executors, the default ones if None; the reference always runs.
+        samples: inputs; None takes the bundle's own probes, and its stored answers are checked too;
+            a network alone is probed at random.
         require_all: a missing executor is an error instead of a line in the certificate.
         given: hook that returns the network a backend is given.
         threads: of the simulator.
@@ -116,9 +128,10 @@ def verify(
         UsageError: E5001, a backend nobody offers.
         TargetError: E4022, a backend is missing and all are required; or one failed.
     """
-    missing = _missing(backends, require_all=require_all)
-    own = samples is None
-    inputs = bundle.probes if samples is None else encode_samples(bundle, samples)[0]
+    missing = _missing(
+        default_backends() if backends is None else backends, require_all=require_all
+    )
+    inputs, names, expected = _probes(bundle, samples)
     present = [name for name, reason in missing.items() if not reason]
     network = bundle.network.lasting(longest(inputs))
     results: dict[str, BackendResult] = {}
@@ -127,25 +140,38 @@ def verify(
         reference = answers.pop(REFERENCE.name)
         for name, trace in reference.items():
             fired[name] += int(np.count_nonzero(trace.spikes))
-        if own:
-            answers[STORED] = _cut(bundle.expected, start, next(iter(reference.values())))
+        if expected is not None:
+            answers[STORED] = _cut(expected, start, next(iter(reference.values())))
         for name, traces in answers.items():
             result = compare_traces(network, reference, traces, backend=name, first_sample=start)
             results[name] = merge(results[name], result) if name in results else result
     absent = (BackendResult(backend=n, missing=reason) for n, reason in missing.items() if reason)
-    n_samples = _n_samples(inputs)
+    own = bundle.manifest if isinstance(bundle, Bundle) else None
     certificate = Certificate(
         bundle=bundle.digest,
-        tool=bundle.manifest.tool,
-        target=bundle.manifest.target,
+        tool=own.tool if own else tool_version(),
+        target=own.target if own else bundle.target.name,
         steps=network.steps,
-        inputs=bundle.manifest.probes if own else tuple(f"input {i}" for i in range(n_samples)),
+        inputs=names,
         backends=(*results.values(), *absent),
-        activity=_activity(network, fired, n_samples),
+        activity=_activity(network, fired, _n_samples(inputs)),
     )
-    text = json.dumps(certificate.record(), indent=1, sort_keys=True) + "\n"
-    write_file(bundle.path / CERTIFICATE, text.encode())
+    if isinstance(bundle, Bundle):
+        text = json.dumps(certificate.record(), indent=1, sort_keys=True) + "\n"
+        write_file(bundle.path / CERTIFICATE, text.encode())
     return certificate
+
+
+def _probes(
+    bundle: Bundle | NetworkFile, samples: Samples | None
+) -> tuple[Mapping[str, IntArray], tuple[str, ...], Traces | None]:
+    """Return inputs, what each sample is, and the answers that a bundle stores to its probes."""
+    if samples is not None:
+        inputs = encode_samples(bundle, samples)[0]
+        return inputs, tuple(f"input {i}" for i in range(_n_samples(inputs))), None
+    if isinstance(bundle, Bundle):
+        return bundle.probes, bundle.manifest.probes, bundle.expected
+    return *make_probes(bundle, None), None
 
 
 def _missing(backends: tuple[str, ...], *, require_all: bool) -> dict[str, str]:

@@ -426,6 +426,71 @@ CATALOGUE: Mapping[str, Entry] = {
         "A model or a data file is not the one that the study's first trials used.",
         "Put the file back, or start another study.",
     ),
+    "E1400": Entry(
+        "Integers beyond a source's range",
+        "What the network was proven for is the range that each source declares; the array "
+        "holds other integers.",
+        "Encode the samples as the network declares its inputs.",
+    ),
+    "E1401": Entry(
+        "No ONNX model, or damaged",
+        "The file cannot be parsed as an ONNX model, is cut short, or has no graph.",
+        "Export the network again.",
+    ),
+    "E1402": Entry(
+        "ONNX model of another program",
+        "Only .onnx files that snndeploy exported hold a network; float models are not imported "
+        "from ONNX.",
+        "Give the .pt or .nir that the ONNX model was made of.",
+    ),
+    "E1403": Entry(
+        "Network too large",
+        "The file, its nodes, neurons or spans exceed what is read; such numbers would fill "
+        "memory before anything could be checked.",
+        "Compile or export a smaller network.",
+    ),
+    "E1404": Entry(
+        "Operators of another domain",
+        "The ONNX file uses operators that are neither ONNX's own nor org.snndeploy's.",
+        "Give the file as snndeploy exported it.",
+    ),
+    "E1405": Entry(
+        "Values in other files",
+        "An ONNX file may point to other files for its values; our own never do, and they are "
+        "not followed.",
+        "Export the network again, into one file.",
+    ),
+    "E1406": Entry(
+        "Graphs nested too deeply",
+        "Our ONNX files hold one graph inside of another at most.",
+        "Give the file as snndeploy exported it.",
+    ),
+    "E1407": Entry(
+        "Graph and network differ",
+        "The network that the file's metadata carry was written again, and that is not the "
+        "file's graph: it was edited, optimised, or written by another version.",
+        "Export the network again.",
+    ),
+    "E1408": Entry(
+        "Metadata hold no network",
+        "The metadata of the ONNX file are incomplete, malformed or of another format version.",
+        "Export the network again.",
+    ),
+    "E1409": Entry(
+        "ONNX refuses the file",
+        "The exported file does not pass onnx's own check; nothing was written.",
+        "Report it, with the versions that `snndeploy doctor` prints.",
+    ),
+    "E1410": Entry(
+        "Not a text",
+        "A network's text is UTF-8; this file is not.",
+        "Write one with `snndeploy inspect MODEL --emit network`.",
+    ),
+    "E1411": Entry(
+        "Not a network of lava-dl",
+        "The .net file lacks a field or has one of another kind or shape.",
+        "Export it again with lava-dl's export_hdf5.",
+    ),
     "E1460": Entry(
         "Nothing to compare",
         "The two sides have no spiking layer of the same name, and not the same layers in the "
@@ -804,6 +869,79 @@ CATALOGUE: Mapping[str, Entry] = {
         "criterion has to apply.",
         "Prune a network with a hidden layer of neurons, or use --criterion l1.",
     ),
+    "E2400": Entry(
+        "Operation beyond 64 bits",
+        "A program wraps, shifts or divides in a way that int64 operators of ONNX cannot say.",
+        "Use at most 62 bits, and shifts that are not negative.",
+    ),
+    "E2401": Entry(
+        "Sum beyond 32 bits",
+        "One neuron's weights add up to more than an int32 sum of ONNX can hold.",
+        "Split the layer.",
+    ),
+    "E2402": Entry(
+        "Guard inside of windows",
+        "A guard source acts while samples are computed; compiled networks have none such.",
+        "Compile the model again.",
+    ),
+    "E2403": Entry(
+        "Too large for ONNX",
+        "An ONNX file is one protobuf message of at most 2 GiB.",
+        "Export a smaller network.",
+    ),
+    "E2410": Entry(
+        "Not a sequence",
+        "A .net file of lava-dl holds one chain of layers: no branches, sums, delays or loops.",
+        "Export onnx, which holds any network.",
+    ),
+    "E2411": Entry(
+        "Neuron that netx does not have",
+        "In netx there are current-based integrate-and-fire neurons that reset to 0, with one "
+        "decay and threshold per layer.",
+        "Export onnx, or nir if the neuron has a form there.",
+    ),
+    "E2412": Entry(
+        "Layer that netx does not have",
+        "The connection cannot be written as a dense layer or a convolution of netx.",
+        "Export onnx or nir.",
+    ),
+    "E2413": Entry(
+        "Bias that netx cannot hold",
+        "Biases are counted by netx in units of 64 (13 bits); these are finer or larger.",
+        "Train without bias, or export onnx or nir.",
+    ),
+    "E2414": Entry(
+        "Weights that netx would change",
+        "On their way netx and Lava would turn these weights into others without a word; which "
+        "rule is broken is in the message.",
+        "Export onnx or nir, or train weights of both signs.",
+    ),
+    "E2415": Entry(
+        "Integer model off the chip's grid",
+        "A model with integer semantics is taken over as it is, and a weight, threshold, bias "
+        "or decay is no value of the chip's registers.",
+        "Compile the float model, or run the network's own file.",
+    ),
+    "E2416": Entry(
+        "Layer of a .net file that is not read",
+        "Dense layers and convolutions with CUBA neurons are read; the file has something else.",
+        "Remove the layer, or run the file with lava-dl.",
+    ),
+    "E2417": Entry(
+        "Neuron without a form in NIR",
+        "NIR has integrate-and-fire neurons; this program, or its registers, are none of them.",
+        "Export onnx, which holds any neuron.",
+    ),
+    "E2418": Entry(
+        "Connection without a form in NIR",
+        "The connection is no plain NIR node: it lags, floors its sums, or reorders axes.",
+        "Export onnx, which holds any network.",
+    ),
+    "E2419": Entry(
+        "Bias or output without a form in NIR",
+        "NIR's nodes hold a bias per channel, and outputs read what a node sends.",
+        "Export onnx, which holds any network.",
+    ),
     "E3001": Entry(
         "Does not fit",
         "The network breaks at least one limit of the chip; the table lists every one with "
@@ -925,6 +1063,23 @@ CATALOGUE: Mapping[str, Entry] = {
         "Optuna could not open or read its storage. The address is shown without user and "
         "password.",
         "Check the URL, the server and its driver, or leave --storage out.",
+    ),
+    "E4040": Entry(
+        "ONNX Runtime failed",
+        "The runtime refused the model or stopped while running it; its first line is in the "
+        "message.",
+        "Update onnxruntime; report it if it stays.",
+    ),
+    "E4041": Entry(
+        "ONNX Runtime is not installed",
+        "The backend onnx and the check after an export need it.",
+        "Run `pip install onnxruntime`.",
+    ),
+    "E4042": Entry(
+        "ONNX Runtime differs",
+        "The exported file, run by ONNX Runtime, does not answer what the reference answers. "
+        "Nothing was written.",
+        "Update onnxruntime; report it if it stays.",
     ),
     "E5001": Entry(
         "Unknown name",
@@ -1123,5 +1278,15 @@ CATALOGUE: Mapping[str, Entry] = {
         "Options of a study contradict each other",
         "An engine, a number of workers, an address or a storage does not go with the rest.",
         "Follow the message.",
+    ),
+    "E5120": Entry(
+        "Export needs integers",
+        "The formats onnx and netx hold the integer network, and a float model has none.",
+        "Compile the model, then export what `compile` returned; the command line does both.",
+    ),
+    "E5121": Entry(
+        "Option of another format",
+        "Forms and inlining belong to ONNX files.",
+        "Drop the option, or give --format onnx.",
     ),
 }

@@ -13,6 +13,7 @@ from snndeploy.cli.options import (
     is_bundle,
     open_bundle,
     open_model,
+    open_network_file,
     output_options,
     path_type,
     refuse_compile_options,
@@ -21,7 +22,7 @@ from snndeploy.errors import UsageError
 
 
 @click.command("inspect", short_help="What is in a model or bundle; print any stage.")
-@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
+@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE|NETWORK")
 @click.option(
     "--emit", type=click.Choice(("nir", "network", "placement")), help="Print one stage and stop."
 )
@@ -31,10 +32,14 @@ from snndeploy.errors import UsageError
 def inspect_command(
     model: Path, emit: str | None, target: str | None, *, as_json: bool, **chosen: Any
 ) -> None:
-    """Say what is in MODEL or BUNDLE."""
+    """Say what is in MODEL, BUNDLE or NETWORK."""
+    from snndeploy.network_file import is_network
+
     if is_bundle(model):
         refuse_compile_options()
         _inspect_bundle(model, emit, target, as_json=as_json)
+    elif is_network(model):
+        _inspect_network(model, emit, target, as_json=as_json)
     elif emit in ("network", "placement"):
         _emit(
             compile_for(open_model(model, chosen), target or DEFAULT_TARGET, chosen),
@@ -64,6 +69,26 @@ def _inspect_bundle(path: Path, emit: str | None, target: str | None, *, as_json
         print_json(bundle_record(bundle))
     else:
         print_bundle(bundle)
+
+
+def _inspect_network(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
+    from snndeploy.report.document import print_json
+    from snndeploy.report.networks import network_record, print_network_file
+
+    opened = open_network_file(path, target)
+    if emit == "nir":
+        raise UsageError(
+            "E5021",
+            "a network holds integers, not the NIR graph",
+            where="--emit",
+            remedy="give the model, or --emit network",
+        )
+    if emit:
+        _emit(opened, emit)
+    elif as_json:
+        print_json(network_record(opened))
+    else:
+        print_network_file(opened)
 
 
 def _inspect_model(path: Path, emit: str | None, chosen: dict[str, Any], *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from snndeploy.cli.compile import compile_command
 from snndeploy.cli.doctor import doctor_command
 from snndeploy.cli.estimate import estimate_command
 from snndeploy.cli.explain import explain_command
+from snndeploy.cli.export import export_command
 from snndeploy.cli.finetune import finetune_command
 from snndeploy.cli.inspect import inspect_command
 from snndeploy.cli.prune import prune_command
@@ -74,6 +75,7 @@ for _command in (
     finetune_command,
     ablate_command,
     prune_command,
+    export_command,
     inspect_command,
     targets_command,
     explain_command,

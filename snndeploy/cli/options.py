@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from snndeploy.inference import Deployed
     from snndeploy.ir.arrays import AnyArray
     from snndeploy.model import Model
+    from snndeploy.network_file import NetworkFile
     from snndeploy.pipeline import Compiled, CompileOptions
     from snndeploy.samples import Samples, Shapes
 
@@ -257,18 +258,32 @@ def compile_for(model: "Model", target: str, chosen: dict[str, Any]) -> "Compile
 
 
 def open_deployed(path: Path, target: str | None, chosen: dict[str, Any]) -> "Deployed":
-    """Read a bundle, or compile a model; options that a bundle has fixed are refused.
+    """Read a bundle or a network, or compile a model; options that are fixed then are refused.
 
     Raises:
-        UsageError: E5021, a compile option together with a bundle.
+        UsageError: E5021, a compile option together with a bundle or a network.
     """
-    if not is_bundle(path):
+    from snndeploy.network_file import is_network
+
+    if is_bundle(path):
+        refuse_compile_options()
+    elif is_network(path):
+        return open_network_file(path, target)
+    else:
         model = open_model(path, chosen)
         return compile_for(model, target or DEFAULT_TARGET, chosen)
-    refuse_compile_options()
     bundle = open_bundle(path)
     check_same_target(bundle, target)
     return bundle
+
+
+def open_network_file(path: Path, target: str | None) -> "NetworkFile":
+    """Read a network alone in a file, for a target by name."""
+    from snndeploy.network_file import open_network
+    from snndeploy.registry import find_target
+
+    refuse_compile_options("a network")
+    return open_network(path, find_target(target or DEFAULT_TARGET))
 
 
 def check_same_target(bundle: "Bundle", target: str | None) -> None:
@@ -285,7 +300,7 @@ def check_same_target(bundle: "Bundle", target: str | None) -> None:
         )
 
 
-def refuse_compile_options() -> None:
+def refuse_compile_options(what: str = "a bundle") -> None:
     """Raise UsageError E5021 if a compile option was given on the command line."""
     from snndeploy.errors import UsageError
 
@@ -304,9 +319,9 @@ def refuse_compile_options() -> None:
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             raise UsageError(
                 "E5021",
-                "a bundle is compiled already",
+                f"{what} is compiled already",
                 where=f"--{name.replace('_', '-')}",
-                remedy="drop the option, or give the model instead of the bundle",
+                remedy=f"drop the option, or give the model instead of {what}",
             )
 
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 
 @click.command("run", short_help="Run samples on the float model or an executor.")
-@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
-@click.option("--backend", required=True, help="float, reference, sim, lava or another executor.")
+@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE|NETWORK")
+@click.option(
+    "--backend", required=True, help="float, reference, sim, lava, onnx or another executor."
+)
 @click.option("--input", "data", type=path_type(), required=True, help="Arrays to run (.npz).")
 @click.option("--output", type=path_type(), help="Where the answers go (.npz).")
 @click.option("--target", help="Chip a model is compiled for; default: loihi.")
@@ -76,11 +78,12 @@ def run_command(
 def _run_float(path: Path, data: Path, chosen: dict[str, Any]) -> "Answer":
     from snndeploy.frames import model_shapes
     from snndeploy.inference import run_model
+    from snndeploy.network_file import is_network
 
-    if is_bundle(path):
+    if is_bundle(path) or is_network(path):
         raise UsageError(
             "E5021",
-            "a bundle holds integers, not the float model",
+            "a bundle or a network holds integers, not the float model",
             where="--backend",
             remedy="give the model, or --backend reference",
         )

@@ -22,7 +22,7 @@ from snndeploy.compress.surrogate import fire
 from snndeploy.compress.torch_neuron import Constants, constants_of, run_neuron
 from snndeploy.errors import UnsupportedError
 from snndeploy.model import Model
-from snndeploy.nirgraph.canonical import NEURONS
+from snndeploy.nirgraph.canonical import NEURONS, SPIKING
 from snndeploy.nirgraph.dynamics import step_constants
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import (
@@ -77,6 +77,11 @@ def torch_graph(model: Model) -> TorchGraph:
             raise UnsupportedError(
                 "E2303", f"neurons of the program {node.program.name!r} are not trained here",
                 where=name, remedy="fine-tune the network in its own framework",
+            )  # fmt: skip
+        if isinstance(node, SPIKING) and model.semantics_of(name).integer:
+            raise UnsupportedError(
+                "E2303", "a neuron that computes in integers is not trained here", where=name,
+                remedy="fine-tune the float model that it was made of",
             )  # fmt: skip
     return TorchGraph(
         model=replace(model, graph=graph),

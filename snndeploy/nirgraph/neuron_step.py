@@ -11,6 +11,9 @@ from snndeploy.ir.arrays import FloatArray
 from snndeploy.nirgraph.dynamics import Dynamics
 from snndeploy.semantics import Semantics
 
+FULL_DECAY, UNIT = 4096, 64
+"""Of an integer model: decays are in 4096ths, states in 64ths of a unit of the input."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NeuronState:
@@ -42,7 +45,11 @@ def step_neuron(
         Output [B, *shape] (spikes, or v of a neuron that never fires) and the state after it.
     """
     i, current = _step_current(constants, semantics, state.i, x)
-    v = constants.v_decay * state.v + constants.v_gain * current + constants.v_drive
+    v_kept = _kept(constants.v_decay, state.v, semantics)
+    drive = constants.v_drive
+    if semantics.integer:
+        drive = np.rint(drive * UNIT) / UNIT
+    v = v_kept + constants.v_gain * current + drive
     if constants.v_threshold is None:
         return v, NeuronState(v, i, state.spikes)
     if semantics.reset == "subtract-delayed":
@@ -67,6 +74,15 @@ def run_neuron(
     return out, trace
 
 
+def _kept(decay: FloatArray, state: FloatArray, semantics: Semantics) -> FloatArray:
+    """Return what a state keeps; of an integer model a multiple of 1/64, rounded toward zero."""
+    if not semantics.integer:
+        return decay * state
+    product = np.rint(decay * FULL_DECAY) * (state * UNIT)  # of whole numbers, far below 2^53
+    kept: FloatArray = np.trunc(product / FULL_DECAY) / UNIT
+    return kept
+
+
 def _step_current(
     constants: Dynamics, semantics: Semantics, i: FloatArray, x: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -74,7 +90,7 @@ def _step_current(
     if constants.i_decay is None or constants.i_gain is None:
         return i, x
     if semantics.order == "synapse-first":
-        i = constants.i_decay * i + constants.i_gain * x
+        i = _kept(constants.i_decay, i, semantics) + constants.i_gain * x
         return i, i
     jumped = i + constants.i_gain * x
     return constants.i_decay * jumped, jumped

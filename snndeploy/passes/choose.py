@@ -26,6 +26,7 @@ from snndeploy.passes.program import (
 )
 from snndeploy.passes.scale import encode_bias, round_weights, units_for_bias
 from snndeploy.passes.task import Choice, Task
+from snndeploy.passes.whole import whole_choice, whole_readout
 
 FORGOTTEN = 4096
 """A potential below this is 0 after one step of the largest decay, 4095 / 4096."""
@@ -41,15 +42,18 @@ def choose(task: Task) -> Choice:
     Raises:
         ModelError: E1053, no step is large enough to prove a range; E1241 to E1243, a grid that
             is given does not hold.
-        UnsupportedError: E2106, a gate beyond the memoryless range.
+        UnsupportedError: E2106, a gate beyond the memoryless range; E2415, an integer model whose
+            numbers are not the chip's.
     """
     neuron = task.layer.neuron
     if is_given(task.layer):
         return given_choice(task)
     if neuron is None:
-        return _integrator(task)
+        return whole_readout(task) if task.layer.integer else _integrator(task)
     if isinstance(neuron, Microcode):
         return microcode_choice(task, neuron)
+    if neuron.integer:
+        return whole_choice(task, neuron)
     if neuron.is_memoryless and (step := _counted_step(task)):
         return _gate(task, neuron, step)
     return exact_choice(task, neuron) or _rounded(task, neuron)

@@ -69,6 +69,7 @@ class Layer:
         shape: of the population.
         neuron: None for a readout without a neuron, and for a sum.
         is_sum: it adds whole weights up and sends the sum as integers.
+        integer: a readout whose weights are the chip's already.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Layer:
     shape: tuple[int, ...]
     neuron: Recurrence | Microcode | None
     is_sum: bool = False
+    integer: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -121,7 +123,8 @@ def layers_of(model: Model, sums: SumRule | None = None) -> LayerGraph:
         if isinstance(node, nir.Output):
             arriving = ways.into(name)
             layers += _new_sums(ways, layers)
-            outputs[name] = _output(name, arriving, layers, grids)
+            integer = model.semantics.integer
+            outputs[name] = _output(name, arriving, layers, grids, integer=integer)
         elif isinstance(node, NEURONS):
             own = isinstance(node, Microcode)
             neuron = node if own else recurrence(name, node, model.semantics_of(name))
@@ -152,7 +155,9 @@ def _sum_layer(stream: Stream) -> Layer:
     )
 
 
-def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer], grids: Grids) -> str:
+def _output(
+    name: str, arriving: tuple[Way, ...], layers: list[Layer], grids: Grids, *, integer: bool
+) -> str:
     """Return the layer an output reads: a spiking one, or a readout made for it."""
     (first, *rest) = arriving
     untouched = first.linear.is_untouched and not first.lag
@@ -160,7 +165,7 @@ def _output(name: str, arriving: tuple[Way, ...], layers: list[Layer], grids: Gr
         return first.source
     label = next((w.linear.weight_node for w in reversed(arriving) if w.linear.weight_node), name)
     label = label if all(layer.name != label for layer in layers) else name
-    layers.append(_close(arriving, label, None, grids))
+    layers.append(replace(_close(arriving, label, None, grids), integer=integer))
     return label
 
 

@@ -39,6 +39,7 @@ class Recurrence:
         multi_spike: as many spikes per step as thresholds fit into v.
         v_min: lower clamp of v in thresholds; None for no clamp.
         by_row: weights on grids of their own per row ask for a threshold per neuron.
+        integer: its numbers are the chip's already.
     """
 
     keep_u: FloatArray
@@ -51,6 +52,7 @@ class Recurrence:
     multi_spike: bool = False
     v_min: float | None = None
     by_row: bool = False
+    integer: bool = False
 
     @property
     def is_native(self) -> bool:
@@ -114,6 +116,7 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
         reset=semantics.reset,
         multi_spike=semantics.multi_spike,
         v_min=semantics.v_min,
+        integer=semantics.integer,
     )
 
 

@@ -126,8 +126,8 @@ def print_layers(layers: Iterable[LayerReport], out: Console) -> None:
         out.print(cell(f"note: {note}"))
 
 
-def print_certificate(certificate: Certificate, path: Path) -> None:
-    """Print the comparison with the reference, backend by backend."""
+def print_certificate(certificate: Certificate, path: Path | None) -> None:
+    """Print the comparison with the reference, backend by backend; `path` is the bundle's."""
     out = console()
     rows = table("backend", "words", ">compared", ">different", "result")
     for result in certificate.backends:
@@ -155,7 +155,8 @@ def print_certificate(certificate: Certificate, path: Path) -> None:
     what = "EQUAL" if certificate.is_equal else "DIFFERENT"
     line = f"{what}: {', '.join(ran) or 'nothing'} against the reference on {n} samples"
     out.print(cell(line, "bold green" if certificate.is_equal else "bold red"))
-    out.print(cell(f"wrote {path / 'certificate.json'}"))
+    if path is not None:
+        out.print(cell(f"wrote {path / 'certificate.json'}"))
 
 
 def print_estimates(estimates: Iterable[Estimate]) -> None:
