@@ -123,6 +123,15 @@ def read_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signa
     return draft.append(path, node, source, payload=REAL)
 
 
+def read_sum_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Sum pooling: torch's LPPool2d of norm 1, sinabs' SumPool2d; it has no padding."""
+    if float(module.norm_type) != 1.0:
+        raise _option(path, f"norm_type={module.norm_type:g}", "norm_type=1, a sum")
+    kernel, stride, padding = _window(path, module, source)
+    node = nir.SumPool2d(kernel_size=kernel, stride=stride, padding=padding)
+    return draft.append(path, node, source, payload=source.payload.times(float(np.prod(kernel))))
+
+
 def read_adaptive_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
     """Adaptive average pooling whose output size divides the input's: windows of one size."""
     wanted = module.output_size
@@ -195,6 +204,8 @@ LAYERS: dict[str, Reader] = {
     "BatchNorm2d": read_batch_norm,
     "AvgPool2d": read_avg_pool,
     "AdaptiveAvgPool2d": read_adaptive_avg_pool,
+    "LPPool2d": read_sum_pool,
+    "SumPool2d": read_sum_pool,
     "MaxPool2d": read_max_pool,
     "Dropout": read_nothing,
     "Dropout1d": read_nothing,
@@ -213,7 +224,11 @@ def _window(path: str, module: Any, source: Signal) -> tuple[AnyArray, AnyArray,
         raise _not_an_image(path, source)
     kernel, stride, padding = (
         np.array(_pair(value))
-        for value in (module.kernel_size, module.stride or module.kernel_size, module.padding)
+        for value in (
+            module.kernel_size,
+            module.stride or module.kernel_size,
+            getattr(module, "padding", 0),
+        )
     )
     rest = (np.array(source.shape[1:]) + 2 * padding - kernel) % stride
     if module.ceil_mode and np.any(rest):
