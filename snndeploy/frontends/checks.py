@@ -39,10 +39,9 @@ def check_time(path: str, leaf: nn.Module, framework: str | None, source: Operan
     mode = step_mode(leaf)
     kind = type(leaf).__name__
     if mode is None:
-        mode = "m" if many and framework is None and kind in TIME_SAFE else "s"
-    axis = source.time_axis
-    allowed = ("b" if axis else "m",) if many else ("s", "f")
-    if mode in allowed:
+        safe = many and framework is None and kind in TIME_SAFE
+        mode = "s" if not safe else "b" if source.time_axis else "m"
+    if mode in (("b" if source.time_axis else "m",) if many else ("s", "f")):
         return
     takes = {"m": "a sequence of steps", "b": "steps behind samples, [B, T, …],"}.get(mode, "one step")
     remedy = (

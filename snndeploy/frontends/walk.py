@@ -117,11 +117,13 @@ class Walk:
         kind = type(leaf).__name__
         if framework == "norse" and kind == "SequentialState":
             return self._enter_sequence(path, leaf, source)
+        if framework == "sinabs" and kind == "Merge" and len(args) == 2:
+            return add(path, source, args[1])
         check_time(path, leaf, framework, source)
         if framework == "norse" and kind == "Lift":
             return self._lift(path, leaf, source)
-        if framework == "sinabs" and kind in (*RESHAPES, "Repeat", "Merge"):
-            return self._sinabs_layer(path, leaf, source, args[1:])
+        if framework == "sinabs" and kind in (*RESHAPES, "Repeat"):
+            return self._rearranged(path, leaf, source)
         if framework == "spikingjelly" and kind in CONTAINERS:
             return self._enter(path, leaf, source)
         if framework == "spikingjelly" and kind in RECURRENT:
@@ -165,20 +167,14 @@ class Walk:
         sent = resized(sent, source.sizes)
         return (sent, State(path)) if takes_state(lift) else sent
 
-    def _sinabs_layer(
-        self, path: str, leaf: Any, source: Operand, others: tuple[Any, ...]
-    ) -> Operand:
-        """Read a layer of sinabs that only brings time, batch or two signals together."""
+    def _rearranged(self, path: str, leaf: Any, source: Operand) -> Operand:
+        """Read a layer of sinabs that only brings time and batch into another form."""
         match type(leaf).__name__:
             case "FlattenTime":
                 return resized(source, (prod(source.sizes),))
             case "UnflattenTime":
                 batch = int(leaf.batch_size)
                 return resized(source, (batch, source.sizes[0] // batch), time_axis=1)
-            case "Merge" if len(others) == 1 and is_operand(others[0]):
-                return add(path, source, others[0])
-            case "Merge":
-                raise _unknown_module(path, leaf, "sinabs")
         step = resized(source, (prod(source.sizes),))
         value = self._inside(path, "module", leaf.module, (step,))
         return resized(value, source.sizes, source.time_axis)

@@ -49,9 +49,10 @@ def laid_out(x, time):
 
 
 def time_first(y, time):
-    if time == "flat":
-        y = y.unflatten(0, (SAMPLES, STEPS))
-    return y.transpose(0, 1) if time in ("flat", "batch-first") else y
+    if time not in ("flat", "batch-first"):
+        return y
+    y = y.unflatten(0, (SAMPLES, STEPS)) if len(y) == SAMPLES * STEPS else y
+    return y.transpose(0, 1)
 
 
 def run(net, case, x, is_neuron, reset):
@@ -64,6 +65,12 @@ def run(net, case, x, is_neuron, reset):
         )
         for name, part in net.named_modules()
         if is_neuron(part)
+    ]
+    # sinabs makes its spikes single floats whatever the weights are.
+    hooks += [
+        part.register_forward_pre_hook(lambda _m, given: (given[0].double(), *given[1:]))
+        for part in net.modules()
+        if isinstance(part, WEIGHTS)
     ]
     with torch.no_grad():
         if case.time == "outer":
@@ -94,10 +101,12 @@ def stepped(net, case, x):
 def calibrate(net, case, x, is_neuron, reset):
     """Scale what feeds each neuron layer until it fires in about a sixth of its cells."""
     order, names = [], {part: name for name, part in net.named_modules()}
+    looped = {part for m in net.modules() if hasattr(m, "rec_connect") for part in
+              m.rec_connect.modules()}  # fmt: skip
     hooks = [
         part.register_forward_hook(lambda part, _i, _o: order.append(part))
         for part in net.modules()
-        if is_neuron(part) or isinstance(part, WEIGHTS)
+        if is_neuron(part) or (isinstance(part, WEIGHTS) and part not in looped)
     ]
     run(net, case, x, is_neuron, reset)
     for hook in hooks:
