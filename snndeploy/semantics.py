@@ -92,11 +92,11 @@ PRESETS: dict[str, Semantics] = {
 snntorch        as its export computes them: r and w_in make both gains 1. The file does not say how
                 a neuron resets: `reset=subtract-delayed` is snnTorch's default.
 spikingjelly    a tie fires, v starts at v_reset.
-norse           Euler with dt / tau, i takes the whole input, is used, then decays; IF takes r * x.
-sinabs          exp(-1 / tau) with tau in steps, as sinabs reads a file: no r, a clamp at -threshold.
+norse           Euler with dt / tau; i takes all of its input, is used, then decays; IF takes r x.
+sinabs          exp(-1 / tau), tau in steps, as sinabs reads a file: no r, a clamp at -threshold.
 rockpool        exp(-dt / tau); r and w_in are ignored: i = a_s (i + x), v = a_m v + i.
-lava            Lava's LIF with du = dt / tau_syn, dv = dt / tau_mem and biases in the neurons, which
-                act from the first step on.
+lava            Lava's LIF with du = dt / tau_syn, dv = dt / tau_mem and biases in the neurons,
+                which act from the first step on.
 """
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -43,7 +43,8 @@ def check_time(path: str, leaf: nn.Module, framework: str | None, source: Operan
         mode = "s" if not safe else "b" if source.time_axis else "m"
     if mode in (("b" if source.time_axis else "m",) if many else ("s", "f")):
         return
-    takes = {"m": "a sequence of steps", "b": "steps behind samples, [B, T, …],"}.get(mode, "one step")
+    known = {"m": "a sequence of steps", "b": "steps behind samples, [B, T, …],"}
+    takes = known.get(mode, "one step")
     remedy = (
         "call functional.set_step_mode(module, 'm') and use spikingjelly's layers, or "
         "SeqToANNContainer around torch's; with Norse use Lift, with sinabs Repeat or IAFSqueeze"

@@ -129,8 +129,9 @@ def spike_function(module: Any) -> Callable[[torch.Tensor], torch.Tensor] | None
             one = torch.tensor(1.0)
             return fire and (lambda x: fire.apply(x + one, one, slope).clamp(max=1.0))
         case _:
-            function = getattr(module, "surrogate_function", None) or module.spike_grad
-            return function  # type: ignore[no-any-return]  # a user's module
+            found: Callable[[torch.Tensor], torch.Tensor] | None
+            found = getattr(module, "surrogate_function", None)
+            return found if found is not None else module.spike_grad
 
 
 def _sinabs_mode(module: nn.Module, kind: str) -> str | None:

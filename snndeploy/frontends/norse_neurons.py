@@ -138,7 +138,8 @@ def _seconds(path: str, module: Any, name: str, shape: Shape) -> FloatArray:
             where=path,
             remedy="use time constants of at least one step of dt",
         )
-    return np.where(share > 0, module.dt / np.where(share > 0, share, 1.0), module.dt * FOREVER)
+    decays = share > 0
+    return np.asarray(module.dt / np.where(decays, share, 1 / FOREVER))
 
 
 def _one_over(dt: float) -> float:

@@ -33,6 +33,7 @@ from snndeploy.frontends.sums import Operand, add, is_operand
 from snndeploy.nirgraph.canonical import canonical_node
 from snndeploy.nirgraph.payload import REAL
 
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Linear:
     """A linear map that a cell holds as bare weights [out, in]."""
@@ -74,9 +75,7 @@ def recurrent_of(leaf: Any) -> Any:
     return getattr(leaf, "recurrent", None)
 
 
-def with_connection(
-    path: str, leaf: Any, source: Signal, feedback: Signal, inner: Inner
-) -> Signal:
+def with_connection(path: str, leaf: Any, source: Signal, feedback: Signal, inner: Inner) -> Signal:
     """Return the input of a sinabs neuron plus what its rec_connect makes of the spikes before.
 
     Raises:

@@ -70,7 +70,7 @@ SINABS: dict[str, NeuronReader] = {
 
 
 def _membrane(module: Any, keep: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return tau [s] and r that keep this share per step and take all, or the rest, of the input."""
+    """Return tau [s] and r that keep this share per step; the input counts whole, or the rest."""
     tau, r = decay_constants(keep)
     return tau, np.ones(keep.shape) if module.norm_input else r
 

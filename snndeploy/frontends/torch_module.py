@@ -78,9 +78,7 @@ def import_module(module: nn.Module, example: Example, options: ImportOptions) -
         draft = Draft()
         ports = start(draft, by_port(examples, traced), leading, options)
         sources = {
-            key: source_of(
-                port, examples[key], leading, takes_steps=takes_steps, time_axis=axis
-            )
+            key: source_of(port, examples[key], leading, takes_steps=takes_steps, time_axis=axis)
             for key, port in zip(examples, ports, strict=True)
         }
         walk = Walk(root=root, draft=draft, dtype=_dtype(module, next(iter(examples.values()))))
@@ -172,7 +170,7 @@ def _flat_steps(
     """Return the steps per sample of tensors [B·T, …]: the user's, else what sinabs' layers say."""
     if options.steps is not None:
         return options.steps
-    told = [part for part in module.modules() if hasattr(part, "squeeze_forward")]
+    told: list[Any] = [part for part in module.modules() if hasattr(part, "squeeze_forward")]
     steps = {int(part.num_timesteps) for part in told if int(part.num_timesteps) > 0}
     batches = {int(part.batch_size) for part in told if int(part.batch_size) > 0}
     found = steps or {sizes[0] // batch for batch in batches}

@@ -1,6 +1,6 @@
 """Walk a traced forward, operation by operation, reading each leaf module into a draft."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
@@ -120,14 +120,8 @@ class Walk:
         if framework == "sinabs" and kind == "Merge" and len(args) == 2:
             return add(path, source, args[1])
         check_time(path, leaf, framework, source)
-        if framework == "norse" and kind == "Lift":
-            return self._lift(path, leaf, source)
-        if framework == "sinabs" and kind in (*RESHAPES, "Repeat"):
-            return self._rearranged(path, leaf, source)
-        if framework == "spikingjelly" and kind in CONTAINERS:
-            return self._enter(path, leaf, source)
-        if framework == "spikingjelly" and kind in RECURRENT:
-            return self._enter_loop(path, leaf, source)
+        if (framework, kind) in _CONTAINERS:
+            return _CONTAINERS[framework, kind](self, path, leaf, source)
         if framework is not None and (is_own(leaf) or kind in FRAMEWORKS[framework]):
             return self._neuron(path, leaf, framework, source, args[1:])
         if framework is not None or is_torch_layer(leaf):
@@ -267,6 +261,15 @@ class Walk:
                 path + suffix, nodes[int(suffix[1:])], part, payload=payload
             )
         )
+
+
+_CONTAINERS: dict[tuple[str | None, str], Callable[[Walk, str, Any, Operand], Any]] = {
+    ("norse", "Lift"): Walk._lift,
+    **{("sinabs", kind): Walk._rearranged for kind in (*RESHAPES, "Repeat")},
+    **{("spikingjelly", kind): Walk._enter for kind in CONTAINERS},
+    **{("spikingjelly", kind): Walk._enter_loop for kind in RECURRENT},
+}
+"""Modules that act on their children, by framework and class."""
 
 
 def _reader(kind: str, *, leading: int) -> Reader | None:

@@ -2,7 +2,7 @@
 
 import sinabs.layers as sl
 import torch
-from module_runs import SAMPLES, STEPS, Case
+from module_runs import SAMPLES, Case
 from sinabs.activation import MembraneReset, MultiSpike, SingleSpike
 from sinabs.from_torch import from_model
 from torch import nn
