@@ -23,7 +23,7 @@ from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Data, samples_of
-from snndeploy.semantics import parse_semantics
+from snndeploy.semantics import parse_choice
 from snndeploy.target import Progress, no_progress
 
 
@@ -48,7 +48,7 @@ def load(
     """
     path = Path(path)
     if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
-        chosen = parse_semantics(semantics) if semantics else None
+        chosen = parse_choice(semantics) if semantics else None
         return read(path, chosen, values=values, input_range=input_range or (-inf, inf))
     if semantics or input_range:
         raise UsageError(

@@ -129,9 +129,10 @@ def spike_function(module: Any) -> Callable[[torch.Tensor], torch.Tensor] | None
             one = torch.tensor(1.0)
             return fire and (lambda x: fire.apply(x + one, one, slope).clamp(max=1.0))
         case _:
-            found: Callable[[torch.Tensor], torch.Tensor] | None
-            found = getattr(module, "surrogate_function", None)
-            return found if found is not None else module.spike_grad
+            names = ("surrogate_function", "spike_grad")
+            found: list[Callable[[torch.Tensor], torch.Tensor]]
+            found = [getattr(module, name) for name in names if hasattr(module, name)]
+            return found[0]
 
 
 def _sinabs_mode(module: nn.Module, kind: str) -> str | None:
