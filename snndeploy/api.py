@@ -31,25 +31,39 @@ def load(
     path: Path | str,
     *,
     semantics: str | None = None,
-    values: Values = "real",
+    values: Values | None = None,
     input_range: tuple[float, float] | None = None,
+    factory: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    steps: int | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, or a `.nir` file. Nothing is unpickled.
+    """Read a trained model: a `.pt` that `save` wrote, a `.nir` file, or weights with a factory.
+
+    Nothing is unpickled, and no code is imported but the factory that you name.
 
     Args:
         path: the file; its first bytes say what it is, then its name.
         semantics: `PRESET[,key=value…]` of a `.nir` file, which leaves them open.
-        values: what the inputs of a `.nir` file carry, where it does not say.
+        values: what the inputs of a `.nir` file carry, where it does not say: real numbers if not
+            given; those of a factory's network are as in its example.
         input_range: smallest and largest value of real inputs, where it does not say.
+        factory: `package.module:function` that builds the network of a state_dict (`.pt` or
+            `.safetensors`); it returns the module, or the module and an example input.
+        input_shape: of one input without time and batch, if the factory gives no example.
+        steps: model steps per sample of such a network.
 
     Raises:
-        ModelError: E1001 to E1034, the file is missing, damaged, unsafe or of another kind.
-        UsageError: E5023, semantics or range for a file that has its own.
+        ModelError: E1001 to E1034, E1420 to E1431: the file is missing, damaged, unsafe, of another
+            kind, or does not say what decides.
+        UsageError: E5023, semantics or range for a file that has its own; E5130 to E5132, the
+            factory.
     """
     path = Path(path)
+    if factory is not None or path.suffix == ".safetensors":
+        return _load_weights(path, factory, semantics, values, input_range, input_shape, steps)
     if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
         chosen = parse_choice(semantics) if semantics else None
-        return read(path, chosen, values=values, input_range=input_range or (-inf, inf))
+        return read(path, chosen, values=values or "real", input_range=input_range or (-inf, inf))
     if semantics or input_range:
         raise UsageError(
             "E5023",
@@ -60,6 +74,29 @@ def load(
     from snndeploy.frontends.checkpoint import load as load_checkpoint  # torch, only for .pt
 
     return load_checkpoint(path)
+
+
+def _load_weights(
+    path: Path,
+    factory: str | None,
+    semantics: str | None,
+    values: Values | None,
+    input_range: tuple[float, float] | None,
+    input_shape: tuple[int, ...] | None,
+    steps: int | None,
+) -> Model:
+    if factory is None or semantics or check_file(path).startswith(HDF5_MAGIC):
+        message = "weights alone are no network" if factory is None else "not for weights"
+        raise UsageError(
+            "E5132", message, where="--semantics" if semantics else "--factory",
+            remedy="give --factory package.module:function with a state_dict, --semantics with a "
+            ".nir file",
+        )  # fmt: skip
+    from snndeploy.frontends.examples import ImportOptions  # torch, only for weights
+    from snndeploy.frontends.factory import load_weights
+
+    options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
+    return load_weights(path, factory, input_shape=input_shape, options=options)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

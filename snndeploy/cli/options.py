@@ -31,6 +31,20 @@ class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in some versi
         )
 
 
+class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
+    """Whole numbers above 0, separated by commas."""
+
+    name = "C,H,W"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        parts = str(value).split(",")
+        if not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"{value!r} is not a list of whole numbers above 0", param, ctx)
+        return tuple(map(int, parts))
+
+
 def path_type() -> click.Path:
     """Return a path that is not looked at here: what reads it says what is wrong with it."""
     return click.Path(readable=False, path_type=Path)
@@ -84,6 +98,14 @@ def compile_options(command: F) -> F:
         ),
         click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
         click.option(
+            "--factory",
+            metavar="MODULE:FUNCTION",
+            help="Your function that builds the network of a state_dict; its module is imported.",
+        ),
+        click.option(
+            "--input-shape", type=Sizes(), help="Of one input of such a network, e.g. 1,28,28."
+        ),
+        click.option(
             "--weight-bits",
             type=click.IntRange(2, 8),
             default=8,
@@ -131,12 +153,15 @@ def open_model(path: Path, chosen: dict[str, Any]) -> "Model":
     """Read a model file; what a `.nir` file leaves open is among the chosen options."""
     from snndeploy.api import load
 
-    values: Literal["spikes", "real"] = "spikes" if chosen["encode"] == "spikes" else "real"
+    values: Literal["spikes"] | None = "spikes" if chosen["encode"] == "spikes" else None
     return load(
         path,
         semantics=chosen["semantics"],
         values=values,
         input_range=chosen["input_range"],
+        factory=chosen["factory"],
+        input_shape=chosen["input_shape"],
+        steps=chosen["steps"],
     )
 
 
@@ -186,6 +211,8 @@ def refuse_compile_options() -> None:
         "steps",
         "weight_bits",
         "semantics",
+        "factory",
+        "input_shape",
         "host_layers",
         "encode",
         "seed",

@@ -94,8 +94,8 @@ def _states(module: nn.Module) -> tuple[dict[str, Any], str]:
 
 
 def is_torch_layer(module: nn.Module) -> bool:
-    """Return whether a module is one of torch.nn, not a user's."""
-    return type(module).__module__.startswith("torch.nn.modules")
+    """Return whether a module is one of torch.nn or its quantized kin, not a user's."""
+    return type(module).__module__.startswith(("torch.nn.modules", "brevitas."))
 
 
 def step_mode(module: nn.Module) -> str | None:

@@ -102,7 +102,8 @@ class _Tracer(fx.Tracer):
         return _Sized(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return framework_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+        is_known = framework_of(m) is not None or is_torch_layer(m)
+        return is_known or super().is_leaf_module(m, module_qualified_name)
 
 
 class Function(nn.Module):
