@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
+    from snndeploy.api import read_data as read_data
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
@@ -39,6 +40,7 @@ HOMES = {
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
     "read_bundle": "snndeploy.bundle",
+    "read_data": "snndeploy.api",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",
     "verify": "snndeploy.verification",

@@ -22,7 +22,7 @@ from snndeploy.inference import (
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
-from snndeploy.samples import Data, samples_of
+from snndeploy.samples import Data, Samples, samples_of
 from snndeploy.semantics import parse_choice
 from snndeploy.target import Progress, no_progress
 
@@ -148,6 +148,23 @@ def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "
     """
     samples = samples_of(data, input_shapes(what), label)
     return estimate_deployed(what, samples, timing=timing)
+
+
+def read_data(path: Path | str, what: Model | Deployed, *, dt: float | None = None) -> Samples:
+    """Read samples from a file or folder: arrays, events, images, data beside NIR graphs.
+
+    Args:
+        path: .npz, events (.npy, .npz, .aedat4), data of NIR nodes, or a folder of images per
+            class.
+        what: the model or bundle that is to run them; it says shapes.
+        dt: seconds per model step, for events.
+
+    Raises:
+        ModelError: E1201 to E1212, E1441 to E1446; see `snndeploy explain`.
+        UsageError: E5133, E5135, events without a step, or a step for data that has its own.
+    """
+    shapes = model_shapes(what) if isinstance(what, Model) else input_shapes(what)
+    return samples_of(path, shapes, dt=dt)
 
 
 def finetune(

@@ -96,6 +96,9 @@ def compile_options(command: F) -> F:
             is_flag=True,
             help="Clear the chip before every sample instead of streaming samples.",
         ),
+        click.option(
+            "--dt", type=float, metavar="SECONDS", help="Of a model step, for data of events."
+        ),
         click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
         click.option(
             "--factory",
@@ -230,7 +233,7 @@ def refuse_compile_options() -> None:
 
 
 def open_samples(path: Path, shapes: "Shapes") -> "Samples":
-    """Read the user's arrays."""
+    """Read the user's arrays, events or images."""
     from snndeploy.samples import read_samples
 
-    return read_samples(path, shapes)
+    return read_samples(path, shapes, dt=click.get_current_context().params.get("dt"))
