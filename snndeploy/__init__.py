@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from snndeploy.api import load as load
     from snndeploy.api import prune as prune
     from snndeploy.api import quantize as quantize
+    from snndeploy.api import read_data as read_data
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
@@ -48,6 +49,7 @@ HOMES = {
     "prune": "snndeploy.api",
     "quantize": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
+    "read_data": "snndeploy.api",
     "read_network": "snndeploy.network_file",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",

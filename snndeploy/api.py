@@ -30,7 +30,7 @@ from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Data, Samples, samples_of
-from snndeploy.semantics import parse_semantics, to_record
+from snndeploy.semantics import parse_choice
 from snndeploy.target import Progress, no_progress
 
 
@@ -38,30 +38,44 @@ def load(
     path: Path | str,
     *,
     semantics: str | None = None,
-    values: Values = "real",
+    values: Values | None = None,
     input_range: tuple[float, float] | None = None,
+    factory: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    steps: int | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, a `.nir` or lava-dl's `.net` file.
+    """Read a trained model: a `.pt` that `save` wrote, a `.nir` or lava-dl's `.net` file, or weights
+    with a factory.
 
-    Nothing is unpickled.
+    Nothing is unpickled, and no code is imported but the factory that you name.
 
     Args:
         path: the file; its first bytes say what it is, then its name.
         semantics: `PRESET[,key=value…]` of a `.nir` file, which leaves them open.
-        values: what the inputs of a `.nir` file carry, where it does not say.
+        values: what the inputs of a `.nir` file carry, where it does not say: real numbers if not
+            given; those of a factory's network are as in its example.
         input_range: smallest and largest value of real inputs, where it does not say.
+        factory: `package.module:function` that builds the network of a state_dict (`.pt` or
+            `.safetensors`); it returns the module, or the module and an example input.
+        input_shape: of one input without time and batch, if the factory gives no example.
+        steps: model steps per sample of such a network.
 
     Raises:
-        ModelError: E1001 to E1034, the file is missing, damaged, unsafe or of another kind.
-        UsageError: E5023, semantics or range for a file that has its own.
+        ModelError: E1001 to E1034, E1420 to E1431: the file is missing, damaged, unsafe, of another
+            kind, or does not say what decides.
+        UsageError: E5023, semantics or range for a file that has its own; E5130 to E5132, the
+            factory.
     """
     path = Path(path)
+    if factory is not None or path.suffix == ".safetensors":
+        return _load_weights(path, factory, semantics, values, input_range, input_shape, steps)
     head = check_file(path)
     if path.suffix != ".net" and (head.startswith(HDF5_MAGIC) or path.suffix == ".nir"):
-        chosen = parse_semantics(semantics) if semantics else None
+        if semantics:
+            parse_choice(semantics)
         options = {
-            "semantics": None if chosen is None else to_record(chosen),
-            "values": values,
+            "semantics": semantics,
+            "values": values or "real",
             "input_range": input_range or (-inf, inf),
         }
         return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
@@ -75,6 +89,29 @@ def load(
     if path.suffix == ".net":
         return read_model("snndeploy.frontends.netx_file:read_packed", path, {})
     return read_model("snndeploy.frontends.checkpoint:load_packed", path, {})
+
+
+def _load_weights(
+    path: Path,
+    factory: str | None,
+    semantics: str | None,
+    values: Values | None,
+    input_range: tuple[float, float] | None,
+    input_shape: tuple[int, ...] | None,
+    steps: int | None,
+) -> Model:
+    if factory is None or semantics or check_file(path).startswith(HDF5_MAGIC):
+        message = "weights alone are no network" if factory is None else "not for weights"
+        raise UsageError(
+            "E5132", message, where="--semantics" if semantics else "--factory",
+            remedy="give --factory package.module:function with a state_dict, --semantics with a "
+            ".nir file",
+        )  # fmt: skip
+    from snndeploy.frontends.examples import ImportOptions  # torch, only for weights
+    from snndeploy.frontends.factory import load_weights
+
+    options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
+    return load_weights(path, factory, input_shape=input_shape, options=options)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:
@@ -149,6 +186,23 @@ def estimate(
     """
     samples = samples_of(data, input_shapes(what), label)
     return estimate_deployed(what, samples, timing=timing, threads=threads, trace=trace)
+
+
+def read_data(path: Path | str, what: Model | Deployed, *, dt: float | None = None) -> Samples:
+    """Read samples from a file or folder: arrays, events, images, data beside NIR graphs.
+
+    Args:
+        path: .npz, events (.npy, .npz, .aedat4), data of NIR nodes, or a folder of images per
+            class.
+        what: the model or bundle that is to run them; it says shapes.
+        dt: seconds per model step, for events.
+
+    Raises:
+        ModelError: E1201 to E1212, E1441 to E1446; see `snndeploy explain`.
+        UsageError: E5133, E5135, events without a step, or a step for data that has its own.
+    """
+    shapes = model_shapes(what) if isinstance(what, Model) else input_shapes(what)
+    return samples_of(path, shapes, dt=dt)
 
 
 def finetune(

@@ -1,6 +1,7 @@
 """A trained model on the float side: a plain NIR graph, its semantics, its ports, its history."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import nir
@@ -8,7 +9,7 @@ import nir
 from snndeploy.ir.network import Decode
 from snndeploy.semantics import Semantics, from_record
 
-NoteKind = Literal["folded", "dropped", "approximated", "assumed", "trained", "pruned"]
+NoteKind = Literal["folded", "dropped", "approximated", "assumed", "trained", "pruned", "repaired"]
 METADATA_KEY = "snndeploy"
 
 
@@ -72,6 +73,8 @@ class Model:
         steps: model steps per sample (P), None until the user says.
         origin: where the model came from, for reports.
         original: the module's own accuracy, if it was measured when the model was saved.
+        said: who said each field of `semantics`: `file`, `module`, `preset NAME`, `option` or
+            `default`; empty where everything is the file's.
     """
 
     graph: nir.NIRGraph
@@ -82,6 +85,7 @@ class Model:
     notes: tuple[ImportNote, ...]
     origin: str
     original: Original | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def semantics_of(self, node: str) -> Semantics:
         """Return the semantics of one neuron node: its own if it carries one, else the default."""

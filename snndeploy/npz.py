@@ -111,6 +111,25 @@ def load_npz(data: bytes, where: str, *, limit: int = MAX_BYTES) -> dict[str, An
         raise _damaged(where, str(error) or "the archive ends early") from None
 
 
+def load_npy(data: bytes, where: str, *, limit: int = MAX_BYTES) -> AnyArray:
+    """Return the array of an .npy file.
+
+    Raises:
+        ModelError: E1202 damaged, E1203 objects inside, E1204 too large.
+    """
+    file = io.BytesIO(data)
+    try:
+        shape, dtype = _header(file)
+        _check_header(shape, dtype, len(data) - file.tell(), where)
+        if len(data) > limit:
+            raise _too_large(where, len(data), limit)
+        file.seek(0)
+        array: AnyArray = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError) as error:
+        raise _damaged(where, str(error).partition("\n")[0]) from None
+    return array
+
+
 def dump_npz(arrays: Mapping[str, AnyArray]) -> bytes:
     """Return an .npz archive of the arrays; the same arrays always give the same bytes."""
     buffer = io.BytesIO()

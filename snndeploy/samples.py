@@ -1,4 +1,8 @@
-"""The user's data: arrays [T, B, …] per input and labels, from an .npz file or from memory."""
+"""The user's data: arrays [T, B, …] per input and labels, from files or from memory.
+
+A file's first bytes say what it is: an .npz of arrays or of events, an .npy of events, an AEDAT4
+recording, data beside NIR graphs; a folder holds images, one folder per class.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,9 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from snndeploy.errors import ModelError
+from snndeploy.errors import ModelError, UsageError
 from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray, frozen_float, frozen_int
-from snndeploy.npz import load_npz, read_bytes
+from snndeploy.npz import load_npy, load_npz, read_bytes
+from snndeploy.recordings.aedat4 import MAGIC as AEDAT4_MAGIC
+from snndeploy.recordings.aedat4 import read_aedat4
+from snndeploy.recordings.events import Events, bin_events, fields_of, is_events, need_step
+from snndeploy.recordings.images import read_images
+from snndeploy.recordings.nir_data import HDF5_MAGIC, read_nir_data
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of every input, without time and batch."""
@@ -56,34 +65,53 @@ Data = Samples | AnyArray | Mapping[str, AnyArray] | Path | str
 """Samples, an array [T, B, …], one array per input, or the path of an .npz file."""
 
 
-def samples_of(data: Data, shapes: Shapes, label: Any = None) -> Samples:
-    """Return samples as they are, or those of arrays or of an .npz file once they are checked.
+def samples_of(
+    data: Data, shapes: Shapes, label: Any = None, *, dt: float | None = None
+) -> Samples:
+    """Return samples as they are, or those of arrays or of a file once they are checked.
 
     Raises:
-        ModelError: E1201-E1212; see `snndeploy explain`.
+        ModelError: E1201-E1212, E1441-E1446; see `snndeploy explain`.
+        UsageError: E5133, E5135, events without a step, or a step for data that has its own.
     """
     if isinstance(data, Samples):
         return data
     if isinstance(data, Path | str):
-        return read_samples(Path(data), shapes)
+        return read_samples(Path(data), shapes, dt=dt)
     if not isinstance(data, Mapping):
         data = {next(iter(shapes)): np.asarray(data)}
     given = None if label is None else np.asarray(label)
     return check_samples(data, shapes, label=given)
 
 
-def read_samples(path: Path, shapes: Shapes) -> Samples:
+def read_samples(path: Path, shapes: Shapes, *, dt: float | None = None) -> Samples:
     """Read `x` (one input) or `x.<input>` (several), and `label` if it is there.
 
     Args:
-        path: an .npz file.
+        path: an .npz file; or events (.npy, .npz with fields t, x, y, p or arrays `events…`,
+            .aedat4), data of NIR nodes, a folder of images per class.
         shapes: the inputs that the model has.
+        dt: seconds per model step, for events.
 
     Raises:
-        ModelError: E1201–E1212; see `snndeploy explain`.
+        ModelError: E1201–E1212, E1441–E1446; see `snndeploy explain`.
+        UsageError: E5133, E5135, events without a step, or a step for data that has its own.
     """
     where = str(path)
-    arrays = load_npz(read_bytes(path), where)
+    if path.is_dir():
+        frames, classes, _ = read_images(path, _only_shape(shapes, where))
+        _no_step(dt, where)
+        return check_samples(_for_only_input(frames, shapes), shapes, label=classes, where=where)
+    data = read_bytes(path)
+    if data.startswith(HDF5_MAGIC):
+        return check_samples(read_nir_data(data, shapes, dt, where), shapes, where=where)
+    recordings, label = _events(data, where)
+    if recordings:
+        shape = _only_shape(shapes, where)
+        counts = bin_events(recordings, shape, need_step(dt, where), where)
+        return check_samples(_for_only_input(counts, shapes), shapes, label=label, where=where)
+    _no_step(dt, where)
+    arrays = load_npz(data, where)
     if len(shapes) == 1:
         only = next(iter(shapes))
         arrays = {f"x.{only}" if name == "x" else name: a for name, a in arrays.items()}
@@ -92,6 +120,46 @@ def read_samples(path: Path, shapes: Shapes) -> Samples:
     if unknown or set(given) != set(shapes):
         raise _wrong_names(where, tuple(arrays), shapes)
     return check_samples(given, shapes, label=arrays.get("label"), where=where)
+
+
+def _events(data: bytes, where: str) -> tuple[list[Events], AnyArray | None]:
+    """Return the recordings of a file of events and their labels; none of another file."""
+    if data.startswith(AEDAT4_MAGIC):
+        return [fields_of(read_aedat4(data, where), where)], None
+    if data.startswith(b"\x93NUMPY"):
+        array = load_npy(data, where)
+        return ([fields_of(array, where)] if is_events(array) else []), None
+    if not data.startswith(b"PK"):
+        return [], None
+    arrays = load_npz(data, where)
+    label = arrays.pop("label", None)
+    if set(arrays) in ({"t", "x", "y", "p"}, {"t", "x", "p"}, {"t", "x", "y"}, {"t", "x"}):
+        return [arrays], label
+    lists = {name: array for name, array in arrays.items() if is_events(array)}
+    if not lists or lists.keys() != arrays.keys():
+        return [], label
+    names = sorted(lists, key=lambda name: (len(name), name))
+    return [fields_of(lists[name], f"{where}: {name}") for name in names], label
+
+
+def _only_shape(shapes: Shapes, where: str) -> tuple[int, ...]:
+    if len(shapes) > 1:
+        raise ModelError(
+            "E1205", f"is one recording, the model has the inputs {', '.join(shapes)}", where=where,
+            remedy="save an .npz with an array per input: x.<input>",
+        )  # fmt: skip
+    return next(iter(shapes.values()))
+
+
+def _for_only_input(frames: FloatArray, shapes: Shapes) -> dict[str, AnyArray]:
+    return {next(iter(shapes)): frames}
+
+
+def _no_step(dt: float | None, where: str) -> None:
+    if dt is not None:
+        raise UsageError(
+            "E5135", "these are steps already, not events", where=where, remedy="drop --dt"
+        )
 
 
 def check_samples(

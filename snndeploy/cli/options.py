@@ -33,6 +33,20 @@ class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in some versi
         )
 
 
+class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
+    """Whole numbers above 0, separated by commas."""
+
+    name = "C,H,W"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        parts = str(value).split(",")
+        if not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"{value!r} is not a list of whole numbers above 0", param, ctx)
+        return tuple(map(int, parts))
+
+
 def path_type() -> click.Path:
     """Return a path that is not looked at here: what reads it says what is wrong with it."""
     return click.Path(readable=False, path_type=Path)
@@ -191,7 +205,18 @@ def compile_options(command: F) -> F:
             is_flag=True,
             help="Clear the chip before every sample instead of streaming samples.",
         ),
+        click.option(
+            "--dt", type=float, metavar="SECONDS", help="Of a model step, for data of events."
+        ),
         click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
+        click.option(
+            "--factory",
+            metavar="MODULE:FUNCTION",
+            help="Your function that builds the network of a state_dict; its module is imported.",
+        ),
+        click.option(
+            "--input-shape", type=Sizes(), help="Of one input of such a network, e.g. 1,28,28."
+        ),
         click.option(
             "--weight-bits",
             type=click.IntRange(2, 8),
@@ -240,12 +265,15 @@ def open_model(path: Path, chosen: dict[str, Any]) -> "Model":
     """Read a model file; what a `.nir` file leaves open is among the chosen options."""
     from snndeploy.api import load
 
-    values: Literal["spikes", "real"] = "spikes" if chosen["encode"] == "spikes" else "real"
+    values: Literal["spikes"] | None = "spikes" if chosen["encode"] == "spikes" else None
     return load(
         path,
         semantics=chosen["semantics"],
         values=values,
         input_range=chosen["input_range"],
+        factory=chosen["factory"],
+        input_shape=chosen["input_shape"],
+        steps=chosen["steps"],
     )
 
 
@@ -309,6 +337,8 @@ def refuse_compile_options(what: str = "a bundle") -> None:
         "steps",
         "weight_bits",
         "semantics",
+        "factory",
+        "input_shape",
         "host_layers",
         "encode",
         "seed",
@@ -326,7 +356,7 @@ def refuse_compile_options(what: str = "a bundle") -> None:
 
 
 def open_samples(path: Path, shapes: "Shapes") -> "Samples":
-    """Read the user's arrays."""
+    """Read the user's arrays, events or images."""
     from snndeploy.samples import read_samples
 
-    return read_samples(path, shapes)
+    return read_samples(path, shapes, dt=click.get_current_context().params.get("dt"))

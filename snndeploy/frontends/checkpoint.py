@@ -156,7 +156,7 @@ def _check_format(where: str, content: Any) -> None:
         if _holds_tensors(content):
             raise ModelError(
                 "E1007", "a state_dict has weights but not the network that uses them", where=where,
-                remedy=SAVE,
+                remedy=f"{SAVE}, or give --factory package.module:function that builds it",
             )  # fmt: skip
         raise ModelError(
             "E1009", "a torch file, but not a snndeploy model", where=where, remedy=SAVE

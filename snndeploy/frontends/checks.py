@@ -6,7 +6,7 @@ import torch
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.frameworks import step_mode
+from snndeploy.frontends.frameworks import spike_function, step_mode
 from snndeploy.frontends.layers import TIME_SAFE
 from snndeploy.frontends.methods import State
 from snndeploy.frontends.sums import Operand
@@ -39,13 +39,15 @@ def check_time(path: str, leaf: nn.Module, framework: str | None, source: Operan
     mode = step_mode(leaf)
     kind = type(leaf).__name__
     if mode is None:
-        mode = "m" if many and framework is None and kind in TIME_SAFE else "s"
-    if mode == ("m" if many else "s"):
+        safe = many and framework is None and kind in TIME_SAFE
+        mode = "s" if not safe else "b" if source.time_axis else "m"
+    if mode in (("b" if source.time_axis else "m",) if many else ("s", "f")):
         return
-    takes = "one step" if mode == "s" else "a sequence of steps"
+    known = {"m": "a sequence of steps", "b": "steps behind samples, [B, T, …],"}
+    takes = known.get(mode, "one step")
     remedy = (
         "call functional.set_step_mode(module, 'm') and use spikingjelly's layers, or "
-        "SeqToANNContainer around torch's"
+        "SeqToANNContainer around torch's; with Norse use Lift, with sinabs Repeat or IAFSqueeze"
         if many
         else "call functional.set_step_mode(module, 's'), or say time='module' and give an example "
         "of shape [T, B, …]"
@@ -56,7 +58,9 @@ def check_time(path: str, leaf: nn.Module, framework: str | None, source: Operan
 
 def compare_of(path: str, leaf: Any) -> Compare:
     """Ask the neuron's own spike function whether a tie fires."""
-    function = getattr(leaf, "surrogate_function", None) or leaf.spike_grad
+    function = spike_function(leaf)
+    if function is None:
+        return "gt"
     answer = function(torch.tensor([-1.0, -1e-3, 0.0, 1e-3, 1.0])).tolist()
     found: dict[tuple[float, ...], Compare] = {(0, 0, 1, 1, 1): "ge", (0, 0, 0, 1, 1): "gt"}
     if tuple(answer) not in found:

@@ -25,12 +25,13 @@ class Signal:
     Attributes:
         terms: nodes, each once, and the factors on their outputs.
         shape: without time and batch.
-        sizes: leading sizes of the example where this is: (B,) or (T, B).
+        sizes: leading sizes of the example where this is: (B,), (T, B) or (B, T).
         payload: what its values can be.
         offset: number that was added to every value.
         padding: rows and columns of zeros around it (counted in `shape`) that the next
             convolution takes over.
         is_shared: more than one operation reads it, so its nodes must not be changed.
+        time_axis: of two leading sizes, the one that is time: 1 for (B, T).
     """
 
     terms: tuple[Term, ...]
@@ -40,6 +41,7 @@ class Signal:
     offset: float = 0.0
     padding: tuple[int, int] = (0, 0)
     is_shared: bool = False
+    time_axis: int = 0
 
     @property
     def is_spikes(self) -> bool:
@@ -54,7 +56,8 @@ class Signal:
     @property
     def text(self) -> str:
         """Layout and sizes for messages, e.g. `[B, …] (1, 2, 28, 28)`."""
-        layout = "[T, B, …]" if len(self.sizes) == 2 else "[B, …]"
+        leading = ("[T, B, …]", "[B, T, …]")[self.time_axis]
+        layout = leading if len(self.sizes) == 2 else "[B, …]"
         return f"{layout} {(*self.sizes, *self.shape)}"
 
     @property
@@ -89,9 +92,17 @@ class Draft:
         shape = output_shape(name, canonical, source.shape)
         self.nodes[name] = canonical
         self._connect(source, name)
-        return Signal(terms=((name, 1.0),), shape=shape, sizes=source.sizes, payload=payload)
+        return Signal(
+            terms=((name, 1.0),),
+            shape=shape,
+            sizes=source.sizes,
+            payload=payload,
+            time_axis=source.time_axis,
+        )
 
-    def open_feedback(self, path: str, shape: Shape, sizes: Shape) -> Signal:
+    def open_feedback(
+        self, path: str, shape: Shape, sizes: Shape, payload: Payload = SPIKES
+    ) -> Signal:
         """Return the spikes that a cell at `path` sent in the step before.
 
         A node of its own stands for the neuron that is not read yet, until `close_feedback`.
@@ -99,7 +110,7 @@ class Draft:
         name = self.free_name(f"{path}.feedback")
         self.nodes[name] = nir.Input(input_type={"input": np.array(shape)})
         return Signal(
-            terms=((name, 1.0),), shape=shape, sizes=sizes, payload=SPIKES, is_shared=True
+            terms=((name, 1.0),), shape=shape, sizes=sizes, payload=payload, is_shared=True
         )
 
     def close_feedback(self, path: str, feedback: Signal, sent: Any) -> None:
@@ -108,7 +119,7 @@ class Draft:
         Raises:
             UnsupportedError: E2029, what is sent is not spikes of one node, of the same shape.
         """
-        if not isinstance(sent, Signal) or not _is_plain_spikes(sent, feedback.shape):
+        if not isinstance(sent, Signal) or not _is_plain_spikes(sent, feedback):
             had = f"{sent.payload.text} {sent.shape}" if isinstance(sent, Signal) else "no signal"
             raise UnsupportedError(
                 "E2029",
@@ -184,9 +195,10 @@ Reader = Callable[[Draft, str, Any, Signal], Signal]
 """Reads one module at a path, applied to a signal, into the draft."""
 
 
-def _is_plain_spikes(signal: Signal, shape: Shape) -> bool:
+def _is_plain_spikes(signal: Signal, feedback: Signal) -> bool:
     is_one = [factor for _, factor in signal.terms] == [1.0] and not signal.offset
-    return is_one and signal.is_spikes and signal.shape == shape and not any(signal.padding)
+    kept = (signal.shape, signal.payload) == (feedback.shape, feedback.payload)
+    return is_one and kept and not any(signal.padding)
 
 
 def _check_plain(where: str, source: Signal) -> None:

@@ -115,7 +115,9 @@ def _port(
     )
 
 
-def source_of(port: InputPort, example: torch.Tensor, leading: int, *, takes_steps: bool) -> Signal:
+def source_of(
+    port: InputPort, example: torch.Tensor, leading: int, *, takes_steps: bool, time_axis: int = 0
+) -> Signal:
     """Return an input's signal; a loop that takes single steps sees it without time."""
     sizes = tuple(int(size) for size in example.shape[:leading])
     return Signal(
@@ -123,6 +125,7 @@ def source_of(port: InputPort, example: torch.Tensor, leading: int, *, takes_ste
         shape=port.shape,
         sizes=sizes[-1:] if takes_steps else sizes,
         payload=SPIKES if port.values == "spikes" else Payload(port.low, port.high, False),
+        time_axis=time_axis,
     )
 
 

@@ -35,6 +35,11 @@ class Joined:
         return self.parts[0].sizes
 
     @property
+    def time_axis(self) -> int:
+        """Which of two leading sizes is time."""
+        return self.parts[0].time_axis
+
+    @property
     def text(self) -> str:
         """Layout and sizes for messages."""
         return replace(self.parts[0], shape=self.shape).text

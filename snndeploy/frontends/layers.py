@@ -5,6 +5,7 @@ pooling of spikes is an OR: `SumPool2d`, then `Threshold` 0.5. Batch normalisati
 network is an affine map and is folded into the weights before it, in float64.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 import nir
@@ -22,7 +23,9 @@ WEIGHTS = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 
 
 def numpy_of(tensor: Any) -> AnyArray:
-    """Return a copy of a tensor's values."""
+    """Return a copy of a tensor's values, or of an array."""
+    if isinstance(tensor, np.ndarray):
+        return np.array(tensor)
     values: AnyArray = np.array(tensor.detach().cpu().numpy())
     return values
 
@@ -62,6 +65,41 @@ def read_conv(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
         input_shape=None, weight=weight, bias=bias, groups=module.groups, **fields
     )
     return draft.append(path, node, source.unpadded, payload=REAL)
+
+
+def read_quantized(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Brevitas' QuantLinear and QuantConv: their integers times their scale, nothing rounded anew.
+
+    Raises:
+        UnsupportedError: E2420, the layer quantizes its input, output or bias too, or its integers
+            are shifted by a zero point.
+    """
+    for part in ("input", "output", "bias"):
+        quantizer = getattr(module, f"{part}_quant", None)
+        if quantizer is not None and getattr(quantizer, "is_quant_enabled", False):
+            raise UnsupportedError(
+                "E2420", f"quantizes its {part}, which no synapse does", where=path,
+                remedy=f"train with {part}_quant=None; spikes and biases have grids of their own",
+            )  # fmt: skip
+    found = module.quant_weight()
+    if np.any(numpy_of(found.zero_point)):
+        raise UnsupportedError(
+            "E2420", "integer weights with a zero point", where=path,
+            remedy="use a symmetric quantizer, such as Int8WeightPerTensorFloat",
+        )  # fmt: skip
+    integers = numpy_of(found.int()).astype(np.float64)
+    scale = numpy_of(found.scale).astype(np.float64)
+    scale = scale.reshape(-1, *[1] * (integers.ndim - 1)) if scale.size > 1 else scale.reshape(())
+    bits = f"{float(found.bit_width.detach()):g}-bit"
+    scales = "one scale" if scale.size == 1 else f"{scale.size} scales"
+    draft.note(
+        "folded", path, f"{bits} integers of {integers.size:,} weights, {scales}, as trained"
+    )
+    options = ("bias", "stride", "padding", "dilation", "groups", "padding_mode")
+    fields = {name: getattr(module, name) for name in options if hasattr(module, name)}
+    exact = SimpleNamespace(weight=integers * scale, **fields)
+    read = read_linear if integers.ndim == 2 else read_conv
+    return read(draft, path, exact, source)
 
 
 def read_batch_norm(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -121,6 +159,15 @@ def read_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signa
         raise _option(path, "count_include_pad=False with padding", "count_include_pad=True")
     node = nir.AvgPool2d(kernel_size=kernel, stride=stride, padding=padding)
     return draft.append(path, node, source, payload=REAL)
+
+
+def read_sum_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
+    """Sum pooling: torch's LPPool2d of norm 1, sinabs' SumPool2d; it has no padding."""
+    if float(module.norm_type) != 1.0:
+        raise _option(path, f"norm_type={module.norm_type:g}", "norm_type=1, a sum")
+    kernel, stride, padding = _window(path, module, source)
+    node = nir.SumPool2d(kernel_size=kernel, stride=stride, padding=padding)
+    return draft.append(path, node, source, payload=source.payload.times(float(np.prod(kernel))))
 
 
 def read_adaptive_avg_pool(draft: Draft, path: str, module: Any, source: Signal) -> Signal:
@@ -191,10 +238,13 @@ LAYERS: dict[str, Reader] = {
     "Linear": read_linear,
     "Conv1d": read_conv,
     "Conv2d": read_conv,
+    **dict.fromkeys(("QuantLinear", "QuantConv1d", "QuantConv2d"), read_quantized),
     "BatchNorm1d": read_batch_norm,
     "BatchNorm2d": read_batch_norm,
     "AvgPool2d": read_avg_pool,
     "AdaptiveAvgPool2d": read_adaptive_avg_pool,
+    "LPPool2d": read_sum_pool,
+    "SumPool2d": read_sum_pool,
     "MaxPool2d": read_max_pool,
     "Dropout": read_nothing,
     "Dropout1d": read_nothing,
@@ -203,7 +253,7 @@ LAYERS: dict[str, Reader] = {
 }
 """Readers by class name, of torch.nn and of spikingjelly.activation_based.layer."""
 
-TIME_SAFE = ("Linear", "Dropout", "Identity", "Flatten")
+TIME_SAFE = ("Linear", "QuantLinear", "Dropout", "Identity", "Flatten")
 """torch.nn classes that do the same with a leading time dimension."""
 
 
@@ -213,7 +263,11 @@ def _window(path: str, module: Any, source: Signal) -> tuple[AnyArray, AnyArray,
         raise _not_an_image(path, source)
     kernel, stride, padding = (
         np.array(_pair(value))
-        for value in (module.kernel_size, module.stride or module.kernel_size, module.padding)
+        for value in (
+            module.kernel_size,
+            module.stride or module.kernel_size,
+            getattr(module, "padding", 0),
+        )
     )
     rest = (np.array(source.shape[1:]) + 2 * padding - kernel) % stride
     if module.ceil_mode and np.any(rest):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from snndeploy.errors import ModelError, SnnDeployError, UsageError
 from snndeploy.frames import frames_of, steps_of
 from snndeploy.frontends.examples import Example, examples_of
-from snndeploy.frontends.frameworks import is_stateful
+from snndeploy.frontends.frameworks import is_stateful, takes_state
 from snndeploy.frontends.reroll import reroll
 from snndeploy.frontends.tracing import Time, guess_time, trace, untouched
 from snndeploy.ir.arrays import FloatArray
@@ -21,8 +21,8 @@ from snndeploy.ir.readout import reduce_steps
 from snndeploy.model import Model, Original
 from snndeploy.samples import Samples
 
-Takes = Literal["steps", "frame", "step"]
-"""What one call of forward takes: all steps, one frame that it repeats, or one step."""
+Takes = Literal["steps", "batch-first", "frame", "step"]
+"""What one call takes: all steps [T, B, …] or [B, T, …], one frame that it repeats, or one step."""
 BATCH = 128
 
 
@@ -58,7 +58,7 @@ def measure(
             for neuron in filter(is_stateful, module.modules()):
                 _reset(neuron)
             try:
-                answer = _answer(_caller(module, example, examples), frames, takes)
+                answer = _answer(_caller(module, example, examples, takes), frames, takes)
                 decided = _decide(answer, model, part.n)
             except SnnDeployError:
                 raise
@@ -76,27 +76,45 @@ def _what_forward_takes(
         root, traced = trace(module, shapes={k: tuple(x.shape) for k, x in examples.items()})
         traced, loop = reroll(root, traced)
         chosen = time or guess_time(root, traced)
+    if chosen == "flat":
+        raise _refusal("sinabs' layers for [B·T, …] are made for one number of samples")
+    if chosen == "batch-first":
+        return "batch-first"
     if chosen == "module" or (loop is not None and loop.takes_steps):
         return "steps"
-    return "frame" if chosen == "inner" or loop is not None else "step"
+    if chosen == "inner" or loop is not None:
+        return "frame"
+    if not takes_state(module) and any(map(takes_state, module.modules())):
+        raise _refusal("forward takes the states of Norse's cells one by one")
+    return "step"
 
 
 def _reset(neuron: Any) -> None:
-    """Forget the state: snnTorch's reset_mem, SpikingJelly's reset."""
-    (neuron.reset_mem if hasattr(neuron, "reset_mem") else neuron.reset)()
+    """Forget the state: snnTorch's reset_mem, sinabs' reset_states, SpikingJelly's reset."""
+    for name in ("reset_mem", "reset_states", "reset"):
+        if hasattr(neuron, name):
+            getattr(neuron, name)()
+            return
 
 
 def _caller(
-    module: nn.Module, example: Example, examples: Mapping[int | str, Tensor]
+    module: nn.Module, example: Example, examples: Mapping[int | str, Tensor], takes: Takes
 ) -> Callable[[list[FloatArray]], Any]:
-    """Return a function of one array per input that calls forward as the example would."""
+    """Return a function of one array per input that calls forward as the example would.
+
+    A step of Norse takes the state that the step before returned; the first takes none.
+    """
     kinds = [tensor.dtype for tensor in examples.values()]
+    states: list[Any] = []
 
     def call(arrays: list[FloatArray]) -> Any:
         tensors = [torch.from_numpy(np.array(a)).to(k) for a, k in zip(arrays, kinds, strict=True)]
         if isinstance(example, Mapping):
             return module(**dict(zip(map(str, example), tensors, strict=True)))
-        return module(*tensors)
+        answer = module(*tensors, *states)
+        if takes == "step" and takes_state(module):
+            states[:] = [answer[1]]
+        return answer
 
     return call
 
@@ -108,6 +126,10 @@ def _answer(
     arrays = list(frames.values())
     if takes == "steps":
         return _first(call(arrays))
+    if takes == "batch-first":
+        answer = _first(call([array.swapaxes(0, 1) for array in arrays]))
+        is_stepped = answer.ndim > 2 and answer.shape[:2] == arrays[0].shape[1::-1]
+        return answer.swapaxes(0, 1) if is_stepped else answer
     if takes == "frame":
         if any(array.strides[0] and len(array) > 1 for array in arrays):
             raise _refusal("forward takes one frame per sample, the data has several")

@@ -149,7 +149,8 @@ def _repeat(_draft: Draft, call: Call) -> Signal:
 
 def _decode(_draft: Draft, call: Call) -> Decoded:
     dim, keepdim = call.values(dim=None, keepdim=False)
-    if len(call.signal.sizes) != 2 or dim not in (0, (0,)) or keepdim:
+    time = call.signal.time_axis
+    if len(call.signal.sizes) != 2 or dim not in (time, (time,)) or keepdim:
         raise refusal(call.path, call.name)
     return Decoded(call.signal, "mean" if call.name == "mean" else "sum")
 

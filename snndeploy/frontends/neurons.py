@@ -1,4 +1,4 @@
-"""Neurons of each framework as NIR nodes: one table per framework, parameters read from the module.
+"""SpikingJelly's and snnTorch's neurons as NIR nodes, parameters read from the module.
 
 Every reader returns a node whose step, under the returned `Semantics`, is the framework's own:
 
@@ -142,10 +142,6 @@ SNNTORCH: dict[str, NeuronReader] = {
     "Synaptic": read_synaptic,
     "RLeaky": read_rleaky,
     "RSynaptic": read_rsynaptic,
-}
-FRAMEWORKS: dict[str, dict[str, NeuronReader]] = {
-    "spikingjelly": SPIKINGJELLY,
-    "snntorch": SNNTORCH,
 }
 
 

@@ -54,11 +54,11 @@ def apply_operation(
     return OPERATIONS[name](draft, call)
 
 
-def resized(value: Operand, sizes: Shape) -> Operand:
+def resized(value: Operand, sizes: Shape, time_axis: int = 0) -> Operand:
     """Return a signal or concatenation with other sizes of time and batch."""
     if isinstance(value, Joined):
-        return value.each(lambda part, _: replace(part, sizes=sizes))
-    return replace(value, sizes=sizes)
+        return value.each(lambda part, _: replace(part, sizes=sizes, time_axis=time_axis))
+    return replace(value, sizes=sizes, time_axis=time_axis)
 
 
 def _of_all_steps(name: str, value: Any, steps: int) -> Any:
@@ -141,7 +141,7 @@ def _apply_joined(
 
 def _rescale(path: str, name: str, value: Decoded, args: tuple[Any, ...]) -> Decoded:
     """Read a sum over all steps, divided by their number, as the mean."""
-    steps = value.signal.sizes[0]
+    steps = value.signal.sizes[value.signal.time_axis]
     if value.decode == "sum" and name in ("truediv", "div") and args == (steps,):
         return replace(value, decode="mean")
     raise refusal(path, name)

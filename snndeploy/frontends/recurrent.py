@@ -7,11 +7,17 @@ SpikingJelly's containers around a module:
     LinearRecurrent       W [x[t]; s[t-1]] + b       `Affine` of x, `Linear` of s
     ElementWiseRecurrent  f(s[t-1], x[t])            sums, and gates of spikes
 with s[-1] = 0, so that a bias acts from the first step on (`feedback` is `spike`).
-Source: snntorch 1.0.0, _neurons/rleaky.py; spikingjelly 2.0.0, layer/container.py.
+Norse's LIFRecurrent and LIFRecurrentCell:
+    W_in x[t] + W_rec s[t-1]                            two times `Linear`
+sinabs' LIFRecurrent and IAFRecurrent:
+    x[t] + f(s[t-1]), and x[0] in the first step        what f is; `feedback` is `output`
+Source: snntorch 1.0.0, _neurons/rleaky.py; spikingjelly 2.0.0, layer/container.py; norse 1.1.0,
+functional/lif.py, lif_step; sinabs 3.1.3, layers/functional/lif.py, lif_recurrent.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import prod
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +32,15 @@ from snndeploy.frontends.neurons import per_neuron
 from snndeploy.frontends.sums import Operand, add, is_operand
 from snndeploy.nirgraph.canonical import canonical_node
 from snndeploy.nirgraph.payload import REAL
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Linear:
+    """A linear map that a cell holds as bare weights [out, in]."""
+
+    weight: Any
+    bias: Any = None
+
 
 Inner = Callable[[str, Any, tuple[Operand, ...]], Any]
 """Reads a module, under a name, applied to signals."""
@@ -45,10 +60,51 @@ def plain_source(path: str, source: Operand) -> Signal:
     return source
 
 
+def weighted_source(draft: Draft, path: str, leaf: Any, source: Operand) -> Operand:
+    """Return what reaches a neuron that has input weights of its own (Norse), else the source."""
+    if not hasattr(leaf, "input_weights"):
+        return source
+    linear = Linear(leaf.input_weights)
+    return read_linear(draft, f"{path}.input_weights", linear, plain_source(path, source))
+
+
+def recurrent_of(leaf: Any) -> Any:
+    """Return the recurrent map of a neuron of snnTorch or Norse, None if it has none."""
+    if hasattr(leaf, "recurrent_weights"):
+        return Linear(leaf.recurrent_weights)
+    return getattr(leaf, "recurrent", None)
+
+
+def with_connection(path: str, leaf: Any, source: Signal, feedback: Signal, inner: Inner) -> Signal:
+    """Return the input of a sinabs neuron plus what its rec_connect makes of the spikes before.
+
+    Raises:
+        UnsupportedError: E2029, that is no signal of the neuron's size.
+    """
+    back = inner("rec_connect", leaf.rec_connect, (feedback,))
+    if not isinstance(back, Signal) or prod(back.shape) != prod(source.shape):
+        raise UnsupportedError(
+            "E2029",
+            f"its rec_connect makes {getattr(back, 'shape', 'no signal')} for {source.shape}",
+            where=path,
+            remedy="let rec_connect end in one layer with as many outputs as there are neurons",
+        )
+    if back.shape != source.shape:
+        raise UnsupportedError(
+            "E2029",
+            f"its rec_connect is flat {back.shape}, the neurons are {source.shape}",
+            where=path,
+            remedy="put Flatten in front of the recurrent layer",
+        )
+    total = add(path, source, back)
+    assert isinstance(total, Signal)
+    return total
+
+
 def with_recurrent(
     draft: Draft, path: str, recurrent: Any, source: Signal, feedback: Signal
 ) -> Signal:
-    """Return the input of a snnTorch neuron plus its recurrent map of the spikes before.
+    """Return the input of a neuron plus its recurrent map of the spikes before.
 
     Raises:
         UnsupportedError: E2001 (another map than snnTorch makes), E2009 and E2013 (its shape).

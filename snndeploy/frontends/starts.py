@@ -3,7 +3,7 @@
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.frameworks import is_stateful
+from snndeploy.frontends.frameworks import is_stateful, takes_state
 from snndeploy.frontends.tracing import RESET, attribute
 
 
@@ -14,14 +14,17 @@ def check_starts(root: nn.Module, graph: fx.Graph) -> None:
         UnsupportedError: E2028, a neuron is reset in forward or takes a constant as its state.
     """
     for node in graph.nodes:
-        if node.op != "call_module" or not is_stateful(root.get_submodule(str(node.target))):
+        if node.op != "call_module":
+            continue
+        module = root.get_submodule(str(node.target))
+        if not is_stateful(module):
             continue
         given = [value for value in (*node.args[1:], *node.kwargs.values()) if value is not None]
         constant = any(isinstance(value, fx.Node) and value.op == "get_attr" for value in given)
         is_zero = constant and not any(
             attribute(root, str(value.target)).any() for value in given if value.op == "get_attr"
         )
-        if is_zero or node.meta.get(RESET):
+        if is_zero or node.meta.get(RESET) or (takes_state(module) and not given):
             raise UnsupportedError(
                 "E2028",
                 "forward starts the neuron anew at every call, so a sample lasts one step",

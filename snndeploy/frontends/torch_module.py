@@ -1,12 +1,16 @@
 """Trace a torch module into a `Model`: weights, neurons and the order in which they act.
 
 The module is traced symbolically (torch.fx): no layer runs, nothing of it changes. Neurons and
-SpikingJelly's layers are leaves; a leaf is read by the tables of `layers` and `neurons`, anything
+frameworks' own layers are leaves; a leaf is read by the tables of `layers` and `readers`, anything
 else is refused by name. Where time is:
 
-    outer    one step per call of forward; tensors are [B, …] (snnTorch; SpikingJelly step_mode 's')
-    module   forward takes all steps; tensors are [T, B, …] (SpikingJelly step_mode 'm')
-    inner    forward takes a frame [B, …] and repeats it over time before the first layer
+    outer        one step per call of forward; tensors are [B, …] (snnTorch; Norse's cells;
+                 SpikingJelly step_mode 's')
+    module       forward takes all steps; tensors are [T, B, …] (SpikingJelly step_mode 'm'; Norse's
+                 LIF and Lift)
+    inner        forward takes a frame [B, …] and repeats it over time before the first layer
+    batch-first  forward takes all steps; tensors are [B, T, …] (sinabs)
+    flat         forward takes all steps; tensors are [B·T, …] (sinabs' IAFSqueeze)
 
 A loop over time in forward is unrolled by torch.fx and rolled up again (`reroll`).
 """
@@ -28,6 +32,7 @@ from snndeploy.frontends.examples import (
     source_of,
     start,
 )
+from snndeploy.frontends.frameworks import takes_state
 from snndeploy.frontends.methods import Decoded
 from snndeploy.frontends.outputs import outputs_of, signal_of
 from snndeploy.frontends.reroll import reroll
@@ -66,13 +71,14 @@ def import_module(module: nn.Module, example: Example, options: ImportOptions) -
         traced, loop = reroll(root, traced)
         takes_steps = loop is not None and loop.takes_steps
         time = options.time or guess_time(root, traced)
-        if loop is None and time == "outer":
+        if loop is None and time == "outer" and (root is module or not takes_state(module)):
             check_starts(root, traced)
-        leading = 2 if takes_steps or time == "module" else 1
+        leading = 2 if takes_steps or time in ("module", "batch-first") else 1
+        axis = int(time == "batch-first")
         draft = Draft()
         ports = start(draft, by_port(examples, traced), leading, options)
         sources = {
-            key: source_of(port, examples[key], leading, takes_steps=takes_steps)
+            key: source_of(port, examples[key], leading, takes_steps=takes_steps, time_axis=axis)
             for key, port in zip(examples, ports, strict=True)
         }
         walk = Walk(root=root, draft=draft, dtype=_dtype(module, next(iter(examples.values()))))
@@ -82,16 +88,20 @@ def import_module(module: nn.Module, example: Example, options: ImportOptions) -
             "E2010",
             "no spiking neuron found",
             where=type(module).__name__,
-            remedy="snndeploy compiles spiking networks of SpikingJelly or snnTorch",
+            remedy="snndeploy compiles spiking networks of SpikingJelly, snnTorch, Norse or sinabs",
         )
     named = outputs_of(value, draft)
-    sizes = signal_of(named[0][1]).sizes
+    signal = signal_of(named[0][1])
+    sizes = signal.sizes if time == "flat" else _time_first(signal)
     outputs = tuple(_output_port(name, item, draft, options.decode) for name, item in named)
     draft.drop_unread()
     graph = normalize_graph(build_graph(draft.nodes, draft.edges))
     check_finite(graph)
-    steps = _steps(sizes, ports[0], leading, options, draft)
-    repeats = options.repeat or len(sizes) > leading
+    if time == "flat":
+        steps = _flat_steps(module, ports[0], sizes, options, draft)
+    else:
+        steps = _steps(sizes, ports[0], leading, options, draft)
+    repeats = options.repeat or (time != "flat" and len(sizes) > leading)
     return Model(
         graph=graph,
         semantics=PRESETS[walk.framework],
@@ -148,6 +158,27 @@ def _steps(
     elif options.steps is None:
         draft.note("assumed", port.name, f"{sizes[0]} steps per sample, as in the example")
     return options.steps or sizes[0]
+
+
+def _time_first(signal: Signal) -> Shape:
+    return signal.sizes[::-1] if signal.time_axis else signal.sizes
+
+
+def _flat_steps(
+    module: nn.Module, port: InputPort, sizes: Shape, options: ImportOptions, draft: Draft
+) -> int | None:
+    """Return the steps per sample of tensors [B·T, …]: the user's, else what sinabs' layers say."""
+    if options.steps is not None:
+        return options.steps
+    told: list[Any] = [part for part in module.modules() if hasattr(part, "squeeze_forward")]
+    steps = {int(part.num_timesteps) for part in told if int(part.num_timesteps) > 0}
+    batches = {int(part.batch_size) for part in told if int(part.batch_size) > 0}
+    found = steps or {sizes[0] // batch for batch in batches}
+    if len(found) != 1:
+        return None
+    (n_steps,) = found
+    draft.note("assumed", port.name, f"{n_steps} steps per sample, as its layers or example say")
+    return n_steps
 
 
 def _output_port(name: str, item: Signal | Decoded, draft: Draft, decode: Decode) -> OutputPort:

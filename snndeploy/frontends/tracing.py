@@ -14,14 +14,16 @@ from torch import fx, nn
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.frameworks import (
     framework_of,
-    is_stateful,
     is_torch_layer,
+    keeps_state,
     mark,
     state_of,
     step_mode,
 )
 
-Time = Literal["outer", "inner", "module"]
+Time = Literal["outer", "inner", "module", "batch-first", "flat"]
+TIMES: dict[str, Time] = {"m": "module", "b": "batch-first", "f": "flat"}
+"""Where time is, by the step mode of the first module that has one."""
 Shapes = Mapping[int | str, tuple[int, ...]]
 """Shapes of the example inputs, by position or name of forward's arguments."""
 RESET = "reset"
@@ -85,7 +87,7 @@ class _Tracer(fx.Tracer):
     ) -> Any:
         """Trace a call; mark the call of a neuron whose state was reset since its last one."""
         value = super().call_module(m, forward, args, kwargs)
-        if is_stateful(m) and isinstance(value, fx.Proxy):
+        if keeps_state(m) and isinstance(value, fx.Proxy):
             value.node.meta[RESET] = state_of(m) is not self.states[m]
             self.states[m] = state_of(m)
         return value
@@ -100,7 +102,8 @@ class _Tracer(fx.Tracer):
         return _Sized(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return framework_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+        is_known = framework_of(m) is not None or is_torch_layer(m)
+        return is_known or super().is_leaf_module(m, module_qualified_name)
 
 
 class Function(nn.Module):
@@ -138,7 +141,7 @@ def trace(
         root.add_module(name, module)
     try:
         tracer = _Tracer(shapes or {})
-        tracer.states = {part: mark(part) for part in root.modules() if is_stateful(part)}
+        tracer.states = {part: mark(part) for part in root.modules() if keeps_state(part)}
         return root, tracer.trace(root)
     except Exception as error:
         text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
@@ -163,16 +166,16 @@ def guess_time(root: nn.Module, graph: fx.Graph) -> Time:
             mode = step_mode(root.get_submodule(str(node.target)))
             if mode is not None:
                 found.setdefault(mode, str(node.target))
-    if len(found) > 1:
+    if {"s", "m"} <= set(found):
         raise UnsupportedError(
             "E2006",
             f"{found['s']} has step_mode 's', {found['m']} has 'm'",
             where=type(root).__name__,
-            remedy="call functional.set_step_mode(module, 'm') or 's'",
+            remedy="call functional.set_step_mode(module, 'm') or 's'; with Norse, use LIF for "
+            "sequences and LIFCell for single steps throughout",
         )
-    if "m" not in found:
-        return "outer"
-    return "inner" if _repeats_input(graph) else "module"
+    time = TIMES.get(next(iter(found), "s"), "outer")
+    return "inner" if time == "module" and _repeats_input(graph) else time
 
 
 def attribute(root: nn.Module, path: str) -> Any:

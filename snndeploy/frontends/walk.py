@@ -1,9 +1,10 @@
 """Walk a traced forward, operation by operation, reading each leaf module into a draft."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
+from math import prod
 from typing import Any
 
 from torch import fx, nn
@@ -15,20 +16,31 @@ from snndeploy.frontends.draft import Draft, Reader, Signal
 from snndeploy.frontends.frameworks import (
     CONTAINERS,
     RECURRENT,
+    RESHAPES,
     framework_of,
     is_torch_layer,
+    takes_state,
 )
 from snndeploy.frontends.joined import Joined, read_joined, split_neuron
 from snndeploy.frontends.layers import LAYERS, append_flatten
 from snndeploy.frontends.methods import State
-from snndeploy.frontends.neurons import FRAMEWORKS, Neuron
+from snndeploy.frontends.neurons import Neuron
 from snndeploy.frontends.operations import apply_operation, resized
 from snndeploy.frontends.own import is_own, read_own
-from snndeploy.frontends.recurrent import plain_source, read_container, with_recurrent
-from snndeploy.frontends.sums import Operand, is_operand
+from snndeploy.frontends.readers import FRAMEWORKS
+from snndeploy.frontends.recurrent import (
+    plain_source,
+    read_container,
+    recurrent_of,
+    weighted_source,
+    with_connection,
+    with_recurrent,
+)
+from snndeploy.frontends.sums import Operand, add, is_operand
 from snndeploy.frontends.tracing import Function, attribute, trace
+from snndeploy.nirgraph.canonical import SPIKING
 from snndeploy.nirgraph.metadata import with_semantics
-from snndeploy.nirgraph.payload import Payload, payload_of
+from snndeploy.nirgraph.payload import REAL, Payload, payload_of
 
 Sources = Mapping[int | str, Operand]
 
@@ -103,11 +115,13 @@ class Walk:
             )
         framework = framework_of(leaf)
         kind = type(leaf).__name__
+        if framework == "norse" and kind == "SequentialState":
+            return self._enter_sequence(path, leaf, source)
+        if framework == "sinabs" and kind == "Merge" and len(args) == 2:
+            return add(path, source, args[1])
         check_time(path, leaf, framework, source)
-        if framework == "spikingjelly" and kind in CONTAINERS:
-            return self._enter(path, leaf, source)
-        if framework == "spikingjelly" and kind in RECURRENT:
-            return self._enter_loop(path, leaf, source)
+        if (framework, kind) in _CONTAINERS:
+            return _CONTAINERS[framework, kind](self, path, leaf, source)
         if framework is not None and (is_own(leaf) or kind in FRAMEWORKS[framework]):
             return self._neuron(path, leaf, framework, source, args[1:])
         if framework is not None or is_torch_layer(leaf):
@@ -125,6 +139,39 @@ class Walk:
             assert child is not None
             value = self._inside(path, name, child, (value,))
         return resized(value, source.sizes)
+
+    def _enter_sequence(self, path: str, sequence: Any, source: Operand) -> Any:
+        """Read the children of a SequentialState of Norse; it returns its states too."""
+        if sequence.return_hidden:
+            raise UnsupportedError(
+                "E2001", "SequentialState(…, return_hidden=True) is not supported", where=path,
+                remedy="leave return_hidden out, and record layers by name",
+            )  # fmt: skip
+        value: Any = source
+        for name, child in sequence._modules.items():
+            value = self._inside(path, name, child, (value,))
+            value = value[0] if isinstance(value, tuple) else value
+        return value, State(path)
+
+    def _lift(self, path: str, lift: Any, source: Operand) -> Any:
+        """Read the module of a Lift of Norse for one step."""
+        step = resized(source, source.sizes[-1:])
+        value = self._inside(path, "lifted_module", lift.lifted_module, (step,))
+        sent = value[0] if isinstance(value, tuple) else value
+        sent = resized(sent, source.sizes)
+        return (sent, State(path)) if takes_state(lift) else sent
+
+    def _rearranged(self, path: str, leaf: Any, source: Operand) -> Operand:
+        """Read a layer of sinabs that only brings time and batch into another form."""
+        match type(leaf).__name__:
+            case "FlattenTime":
+                return resized(source, (prod(source.sizes),))
+            case "UnflattenTime":
+                batch = int(leaf.batch_size)
+                return resized(source, (batch, source.sizes[0] // batch), time_axis=1)
+        step = resized(source, (prod(source.sizes),))
+        value = self._inside(path, "module", leaf.module, (step,))
+        return resized(value, source.sizes, source.time_axis)
 
     def _enter_loop(self, path: str, container: nn.Module, source: Operand) -> Operand:
         """Read one step of a recurrent container."""
@@ -158,17 +205,20 @@ class Walk:
         self.framework = self.framework or framework
         for state in states:
             check_state(path, state)
+        source = weighted_source(self.draft, path, leaf, source)
         node, semantics = self._read_neuron(path, leaf, framework, source)
         if self.is_fed_back:
             semantics = replace(semantics, feedback="spike")
-        payload = payload_of(node, semantics)
+        payload = payload_of(node, semantics) if isinstance(node, SPIKING) else REAL
         node = with_semantics(node, semantics)
         spikes: Operand
-        if hasattr(leaf, "recurrent"):
+        if hasattr(leaf, "rec_connect") or recurrent_of(leaf) is not None:
             current = plain_source(path, source)
             spikes = self._append_recurrent(path, leaf, node, current, payload)
         else:
             spikes = self._append_neuron(path, node, source, payload)
+        if takes_state(leaf):
+            return spikes, State(path)
         n_states = 0
         if framework == "snntorch" and (leaf.output or not leaf.init_hidden):
             n_states = 2 if hasattr(leaf, "alpha") else 1
@@ -188,12 +238,18 @@ class Walk:
     def _append_recurrent(
         self, path: str, leaf: Any, node: Any, source: Signal, payload: Payload
     ) -> Signal:
-        """Add a neuron of snnTorch and its recurrent map."""
-        feedback = self.draft.open_feedback(path, source.shape, source.sizes)
-        current = with_recurrent(self.draft, path, leaf.recurrent, source, feedback)
+        """Add a neuron and its recurrent map."""
+        step = resized(source, source.sizes[-1:])
+        assert isinstance(step, Signal)
+        feedback = self.draft.open_feedback(path, source.shape, step.sizes, payload)
+        if hasattr(leaf, "rec_connect"):
+            inner = partial(self._inside, path)
+            current = with_connection(path, leaf, step, feedback, inner)
+        else:
+            current = with_recurrent(self.draft, path, recurrent_of(leaf), step, feedback)
         spikes = self.draft.append(path, node, current, payload=payload)
         self.draft.close_feedback(path, feedback, spikes)
-        return spikes
+        return replace(spikes, sizes=source.sizes, time_axis=source.time_axis)
 
     def _append_neuron(self, path: str, node: Any, source: Operand, payload: Payload) -> Operand:
         """Add a neuron; behind a concatenation, one per part."""
@@ -205,6 +261,15 @@ class Walk:
                 path + suffix, nodes[int(suffix[1:])], part, payload=payload
             )
         )
+
+
+_CONTAINERS: dict[tuple[str | None, str], Callable[[Walk, str, Any, Operand], Any]] = {
+    ("norse", "Lift"): Walk._lift,
+    **{("sinabs", kind): Walk._rearranged for kind in (*RESHAPES, "Repeat")},
+    **{("spikingjelly", kind): Walk._enter for kind in CONTAINERS},
+    **{("spikingjelly", kind): Walk._enter_loop for kind in RECURRENT},
+}
+"""Modules that act on their children, by framework and class."""
 
 
 def _reader(kind: str, *, leading: int) -> Reader | None:

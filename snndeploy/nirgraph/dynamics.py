@@ -53,8 +53,16 @@ def step_constants(node: Any, semantics: Semantics) -> Dynamics:
         i_gain=i_gain,
         v_threshold=node.v_threshold if spiking else None,
         v_reset=node.v_reset if spiking else None,
-        v_init=node.v_reset if spiking and semantics.v0 == "reset" else np.zeros(1),
+        v_init=_first_potential(node, semantics),
     )
+
+
+def _first_potential(node: Any, semantics: Semantics) -> FloatArray:
+    """Return v before the first step; a neuron without leak starts where it resets."""
+    if semantics.v0 == "leak" and hasattr(node, "v_leak"):
+        return np.asarray(node.v_leak)
+    starts_reset = semantics.v0 in ("reset", "leak") and isinstance(node, SPIKING)
+    return np.asarray(node.v_reset) if starts_reset else np.zeros(1)
 
 
 def delay_of(node: nir.Delay, semantics: Semantics) -> Any:
@@ -65,16 +73,26 @@ def delay_of(node: nir.Delay, semantics: Semantics) -> Any:
 def _membrane(node: Any, semantics: Semantics) -> tuple[FloatArray, FloatArray, FloatArray]:
     one = np.ones(1)
     if isinstance(node, nir.I | nir.IF):
-        return one, one if semantics.gain == "unit" else node.r * semantics.dt, np.zeros(1)
+        return one, _integrator_gain(node.r, semantics), np.zeros(1)
     tau = node.tau if isinstance(node, nir.LI | nir.LIF) else node.tau_mem
     decay, taken = _first_order(tau, semantics)
     return decay, _gain(node.r, tau, taken, semantics), taken * node.v_leak
+
+
+def _integrator_gain(r: FloatArray, semantics: Semantics) -> FloatArray:
+    if semantics.if_gain == "r":
+        return r
+    return np.ones(1) if semantics.gain == "unit" else r * semantics.dt
 
 
 def _current(node: Any, semantics: Semantics) -> tuple[FloatArray | None, FloatArray | None]:
     if not isinstance(node, nir.CubaLI | nir.CubaLIF):
         return None, None
     decay, taken = _first_order(node.tau_syn, semantics)
+    if semantics.current_gain == "unit":
+        return decay, np.ones(1)
+    if semantics.current_gain == "decay":
+        return decay, decay
     return decay, _gain(node.w_in, node.tau_syn, taken, semantics)
 
 

@@ -39,6 +39,22 @@ def normalize_graph(graph: nir.NIRGraph) -> nir.NIRGraph:
     return build_graph(found, canonical.edges, canonical.metadata)
 
 
+def shapes_before_outputs(graph: nir.NIRGraph) -> dict[str, Shape]:
+    """Return the shape of every node but the outputs, whose declared shapes are not looked at.
+
+    Raises:
+        ModelError: E1020 to E1022; UnsupportedError: E2020; as `normalize_graph`.
+    """
+    _check_structure(graph)
+    nodes = {
+        name: canonical_node(name, node)
+        for name, node in graph.nodes.items()
+        if not isinstance(node, nir.Output)
+    }
+    edges = [(source, target) for source, target in graph.edges if target in nodes]
+    return _propagate(build_graph(nodes, edges))
+
+
 def shape_of(node: Any) -> Shape:
     """Return the output shape of a node of a normalized graph, without time and batch."""
     return tuple(int(size) for size in next(iter(node.output_type.values())))

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as tf
 
 from snndeploy.errors import ModelError, UnsupportedError
-from snndeploy.frontends.neurons import FRAMEWORKS, read_if
+from snndeploy.frontends.neurons import read_if
+from snndeploy.frontends.readers import FRAMEWORKS
 from snndeploy.frontends.torch_module import ImportOptions, import_module
 from snndeploy.model import InputPort
 from snndeploy.nirgraph.payload import REAL, SPIKES, Payload

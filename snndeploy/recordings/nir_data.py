@@ -1,0 +1,148 @@
+"""Recordings beside NIR graphs (`nir.write_data`): values on a grid of time, or events.
+
+    /node/<name>/observables/<observable>   attributes __type__, dt | n_neurons, t_max
+        data [B, T, N]                      TimeGriddedData
+        idx, time [B, E], value             EventData, ValuedEventData; idx -1 is no event
+
+Read with h5py alone, bounded, without links: a data file is not trusted more than a model.
+"""
+
+import io
+from collections.abc import Mapping
+from math import ceil, prod
+from typing import Any
+
+import h5py
+import numpy as np
+
+from snndeploy.errors import ModelError, UsageError
+from snndeploy.ir.arrays import AnyArray, FloatArray
+from snndeploy.recordings.events import MAX_VALUES, need_step
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+MAX_BYTES = 1 << 31
+MAX_CHUNK = 1 << 28
+FILTERS = (1, 2, 3)
+"""gzip, shuffle, fletcher32: the filters that are part of HDF5 itself."""
+KINDS = ("TimeGriddedData", "EventData", "ValuedEventData")
+BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+"""What h5py raises on damaged files."""
+
+
+def read_nir_data(
+    data: bytes, shapes: Mapping[str, tuple[int, ...]], dt: float | None, where: str
+) -> dict[str, FloatArray]:
+    """Return [T, B, *shape] per input: the node of its name, or the only one.
+
+    Raises:
+        ModelError: E1444, damaged, or not the inputs' data; E1204, too large.
+        UsageError: E5133 (events without dt), E5135 (another dt than the data's).
+    """
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            nodes = _groups(file, where)
+            found = {}
+            for name, shape in shapes.items():
+                if name not in nodes and (len(nodes) > 1 or len(shapes) > 1):
+                    known = ", ".join(nodes)
+                    raise _bad(where, f"holds data of {known}, the input is {name}")
+                group = nodes.get(name, next(iter(nodes.values())))
+                found[name] = _frames(group, shape, dt, f"{where}: {name}")
+            return found
+    except BROKEN as error:
+        text = str(error).split("\n", maxsplit=1)[0]
+        raise _bad(where, f"damaged: {text:.120}") from error
+
+
+def _groups(file: h5py.File, where: str) -> dict[str, h5py.Group]:
+    """Return the one observable of every node."""
+    root = _child(file, "node", where) if "node" in file else file
+    root = _child(root, "nodes", where) if "nodes" in root else root
+    found: dict[str, h5py.Group] = {}
+    for name in root:
+        node = _child(root, name, where)
+        if not isinstance(node, h5py.Group) or "observables" not in node:
+            continue
+        observables = _child(node, "observables", where)
+        names = list(observables)
+        if len(names) != 1:
+            raise _bad(where, f"{name} has the observables {', '.join(names)}; one is needed")
+        found[name] = _child(observables, names[0], where)
+    if not found:
+        raise _bad(where, "an HDF5 file, but no data of NIR nodes")
+    return found
+
+
+def _frames(group: h5py.Group, shape: tuple[int, ...], dt: float | None, where: str) -> FloatArray:
+    kind = group.attrs.get("__type__")
+    kind = kind.decode() if isinstance(kind, bytes) else kind
+    if kind not in KINDS:
+        raise _bad(where, f"data of type {kind!r:.40}")
+    if kind == "TimeGriddedData":
+        own = float(group.attrs["dt"])
+        if dt is not None and not np.isclose(dt, own):
+            raise UsageError(
+                "E5135", f"the data's step is {own:g} s, not {dt:g}", where=where,
+                remedy="drop --dt",
+            )  # fmt: skip
+        values = _array(group, "data", where)
+        if values.ndim != 3 or values.shape[2] != prod(shape):
+            raise _bad(where, f"data {values.shape}, the input takes (samples, steps, "
+                       f"{prod(shape)})")  # fmt: skip
+        frames = values.astype(np.float64).swapaxes(0, 1)
+        return frames.reshape(*frames.shape[:2], *shape)
+    return _binned(group, shape, need_step(dt, where), where, valued=kind == "ValuedEventData")
+
+
+def _binned(
+    group: h5py.Group, shape: tuple[int, ...], dt: float, where: str, *, valued: bool
+) -> FloatArray:
+    index, time = _array(group, "idx", where), _array(group, "time", where)
+    value = _array(group, "value", where) if valued else np.ones(index.shape)
+    t_max, size = float(group.attrs["t_max"]), prod(shape)
+    if index.shape != time.shape or index.shape != value.shape or index.ndim != 2:
+        raise _bad(where, f"events {index.shape} at times {time.shape}")
+    is_event = index != -1
+    times, neurons = time[is_event], index[is_event]
+    if int(group.attrs["n_neurons"]) != size:
+        raise _bad(where, f"{int(group.attrs['n_neurons'])} neurons, the input has {size}")
+    inside = np.isfinite(times) & (times >= 0) & (times <= t_max)
+    if not np.isfinite(t_max) or not inside.all() or np.any((neurons < 0) | (neurons >= size)):
+        raise _bad(where, f"events outside {size} neurons or 0 to {t_max:g} s")
+    n_steps = max(1, ceil(t_max / dt - 1e-9))
+    if n_steps * len(index) * size > MAX_VALUES:
+        raise ModelError("E1204", f"{n_steps:,} steps", where=where, remedy="give a larger --dt")
+    frames = np.zeros((n_steps, len(index), size))
+    steps = np.minimum(np.floor(times / dt + 1e-9).astype(np.int64), n_steps - 1)
+    np.add.at(frames, (steps, np.nonzero(is_event)[0], neurons), value[is_event])
+    return frames.reshape(n_steps, len(index), *shape)
+
+
+def _child(group: Any, name: str, where: str) -> Any:
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise _bad(where, f"{name} is a link that points elsewhere")
+    return group[name]
+
+
+def _array(group: h5py.Group, name: str, where: str) -> AnyArray:
+    dataset = _child(group, name, where) if name in group else None
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise _bad(where, f"no array {name!r}")
+    filters = dataset.id.get_create_plist()
+    numbers = [filters.get_filter(index)[0] for index in range(filters.get_nfilters())]
+    size = dataset.size * dataset.dtype.itemsize
+    chunk = prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
+    if dataset.external or dataset.is_virtual or dataset.dtype.kind not in "iufb":
+        raise _bad(where, f"array {name!r} lies elsewhere, or holds no numbers")
+    if any(number not in FILTERS for number in numbers):
+        raise _bad(where, f"array {name!r} needs a filter that is not part of HDF5")
+    if size > MAX_BYTES or chunk > MAX_CHUNK:
+        raise ModelError("E1204", f"array {name!r} of {size:,} bytes", where=where)
+    values: AnyArray = np.asarray(dataset[()])
+    return values
+
+
+def _bad(where: str, message: str) -> ModelError:
+    return ModelError(
+        "E1444", message, where=where, remedy="write it with nir.write_data, a node per input"
+    )
