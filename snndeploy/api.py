@@ -44,8 +44,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     steps: int | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, a `.nir` or lava-dl's `.net` file, or weights
-    with a factory.
+    """Read a trained model: a `.pt` that `save` wrote, `.nir`, lava-dl's `.net`, or weights.
 
     Nothing is unpickled, and no code is imported but the factory that you name.
 
