@@ -111,6 +111,7 @@ def run_deployed(
     backend: str,
     *,
     record: tuple[str, ...] = (),
+    timed: bool = True,
     timing: Level = "bound",
     progress: Progress = no_progress,
 ) -> Answer:
@@ -121,6 +122,7 @@ def run_deployed(
         samples: the user's arrays.
         backend: name of an executor.
         record: populations to return traces of, beyond the outputs.
+        timed: whether the simulator gives times too, which asks for the chip's latencies.
         timing: how closely the simulator follows the network on the chip.
         progress: called with samples done and total.
 
@@ -137,7 +139,7 @@ def run_deployed(
         inputs,
         record=tuple(wanted),
         placement=deployed.placement,
-        chip=deployed.target.chip,
+        chip=deployed.target.chip if timed else None,
         timing=timing,
         progress=progress,
     )

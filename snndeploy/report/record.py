@@ -38,7 +38,12 @@ def answer_arrays(answer: Answer) -> dict[str, AnyArray]:
 
 def estimate_record(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate as plain data; counts are exact, joules are floats per sample."""
-    return {**asdict(estimate), "verdict": verdict_record(estimate.verdict)}
+    conditions = asdict(estimate.neurobench.conditions)
+    return {
+        **asdict(estimate),
+        "verdict": estimate.verdict and verdict_record(estimate.verdict),
+        "neurobench": {**estimate.neurobench.record(), "conditions": conditions},
+    }
 
 
 def deployment_record(deployment: Deployment) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
         static = estimate.static.energy_j[1] if estimate.static else None
         rows.add_row(
             cell(estimate.target),
-            cell(estimate.verdict.line()),
+            cell(verdict_line(estimate)),
             low,
             nominal,
             high,

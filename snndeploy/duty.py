@@ -1,0 +1,189 @@
+"""Average power and battery life of a chip that answers so many samples a second.
+
+    average = dynamic energy x rate + static x active share + idle x (1 - active share)
+              + host + sensor
+
+The active share is how much of the time a sample is in the chip: rate x time to decision, at most
+1 (beyond that samples overlap in the pipeline). Idle power is the chip's own figure where its file
+states one, else its static power: a chip that does nothing but is on. What is not public and not
+given by the user is listed as missing, never taken as zero: the average is then a lower bound.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from snndeploy.energy import Price
+from snndeploy.errors import UsageError
+from snndeploy.latency import Latency
+from snndeploy.quantity import Grade, Quantity, weakest
+
+Range = tuple[float, float, float]
+"""Low, nominal, high."""
+USER = "given by the user"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Use:
+    """How a chip is used.
+
+    Attributes:
+        rate_hz: samples per second.
+        sensor_w, host_w: power of what is around the chip; None takes the chip file's figure.
+        battery_j: energy of the battery; None says nothing of battery life.
+    """
+
+    rate_hz: float
+    sensor_w: float | None = None
+    host_w: float | None = None
+    battery_j: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerRow:
+    """One part of the average power."""
+
+    part: str
+    power_w: Range
+    grade: Grade | None
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Duty:
+    """Average power of a chip in use.
+
+    Attributes:
+        rate_hz: samples per second; `most_hz`: what the chip can answer, None where its time is
+            not known: the rate is then not checked.
+        active: share of the time in which a sample is in the chip; None where its time is not
+            known.
+        rows: they add up to `average_w`.
+        missing: parts whose power is not known; the average is without them.
+        battery_s: seconds that a battery lasts, shortest, nominal, longest; None without one.
+        grade: weakest of the rows' grades.
+    """
+
+    rate_hz: float
+    most_hz: float | None
+    active: float | None
+    rows: tuple[PowerRow, ...]
+    average_w: Range
+    missing: tuple[str, ...]
+    battery_j: float | None
+    battery_s: Range | None
+    grade: Grade
+
+
+def duty(
+    use: Use,
+    *,
+    chip: str,
+    dynamic_j: Range,
+    grade: Grade,
+    static: Price | None,
+    power: Mapping[str, Quantity],
+    latency: Latency | None,
+) -> Duty:
+    """Return the average power of a chip in use.
+
+    Args:
+        use: rate, surroundings and battery.
+        chip: its name, for errors.
+        dynamic_j: dynamic energy per sample.
+        grade: weakest of its prices.
+        static: power of the chip doing nothing [W].
+        power: other powers that its file states: `idle`, `host`, `sensor`.
+        latency: of the samples that were measured.
+
+    Raises:
+        UsageError: E5068, the rate is beyond the throughput.
+    """
+    if latency is not None and use.rate_hz > latency.throughput_hz:
+        raise UsageError(
+            "E5068",
+            f"{use.rate_hz:,.6g} samples per second, {chip} answers {latency.throughput_hz:,.6g}",
+            where="--rate",
+            remedy=f"use at most {latency.throughput_hz:,.6g}/s, fewer --steps, or another chip",
+        )
+    active = None if latency is None else min(1.0, use.rate_hz * latency.decision_s)
+    resting, unknown = _at_rest(static, power.get("idle"), active)
+    known = [
+        PowerRow(
+            part="dynamic", power_w=_scaled(dynamic_j, use.rate_hz), grade=grade,
+            source="energy per sample x rate",
+        ),
+        *resting,
+    ]  # fmt: skip
+    missing = [*unknown]
+    for part, given in (("host", use.host_w), ("sensor", use.sensor_w)):
+        row = _around(part, given, power.get(part))
+        if row is None:
+            missing.append(part)
+        else:
+            known.append(row)
+    low, nominal, high = (sum(row.power_w[i] for row in known) for i in range(3))
+    average = (low, nominal, high)
+    return Duty(
+        rate_hz=use.rate_hz,
+        most_hz=None if latency is None else latency.throughput_hz,
+        active=active,
+        rows=tuple(known),
+        average_w=average,
+        missing=tuple(missing),
+        battery_j=use.battery_j,
+        battery_s=_lifetime(use.battery_j, average),
+        grade=weakest(row.grade for row in known if row.grade),
+    )
+
+
+def _at_rest(
+    static: Price | None, idle: Quantity | None, active: float | None
+) -> tuple[tuple[PowerRow, ...], tuple[str, ...]]:
+    """Return rows of the power that no sample adds to, and what of it is not known.
+
+    Without an idle figure or without a time the static power counts all the time.
+    """
+    if static is None and idle is None:
+        return (), ("static", "idle")
+    share = 1.0 if active is None or (idle is None) else active
+    rows = []
+    if static is not None:
+        watts = (float(static.low), float(static.nominal), float(static.high))
+        part = "static" if share == 1 else "static, active"
+        rows.append(
+            PowerRow(
+                part=part, power_w=_scaled(watts, share), grade=static.grade, source=static.source
+            )
+        )
+    if idle is not None and (static is None or share < 1):
+        watts, grade, source = _of_quantity(idle)
+        between = _scaled(watts, 1 - share if share < 1 else 1.0)
+        rows.append(PowerRow(part="idle, between", power_w=between, grade=grade, source=source))
+    return tuple(rows), () if static is not None else ("static, active",)
+
+
+def _around(part: str, given: float | None, stated: Quantity | None) -> PowerRow | None:
+    """Return the power of host or sensor: the user's figure, else the chip file's."""
+    if given is not None:
+        return PowerRow(part=part, power_w=(given, given, given), grade=None, source=USER)
+    if stated is None:
+        return None
+    watts, grade, source = _of_quantity(stated)
+    return PowerRow(part=part, power_w=watts, grade=grade, source=source)
+
+
+def _of_quantity(quantity: Quantity) -> tuple[Range, Grade, str]:
+    value = float(quantity.value)
+    return (value, value, value), quantity.grade, quantity.source
+
+
+def _scaled(values: Range, factor: float) -> Range:
+    return values[0] * factor, values[1] * factor, values[2] * factor
+
+
+def _lifetime(battery_j: float | None, average_w: Range) -> Range | None:
+    """Return how long a battery lasts [s]: shortest at the highest power."""
+    if battery_j is None or not average_w[0]:
+        return None
+    low, nominal, high = average_w
+    return battery_j / high, battery_j / nominal, battery_j / low
