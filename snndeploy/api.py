@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from snndeploy.compress.records import TrainOptions, Tuned
+from snndeploy.duty import use_of
 from snndeploy.energy import Level
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
@@ -96,21 +97,39 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
     return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
 
 
-def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound") -> Estimate:
+def estimate(
+    what: Deployed,
+    data: Data,
+    *,
+    label: Any = None,
+    timing: Level = "bound",
+    rate_hz: float | None = None,
+    sensor_w: float | None = None,
+    host_w: float | None = None,
+    battery_j: float | None = None,
+) -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
+
+    The answer's `neurobench.record()` has NeuroBench's metrics under NeuroBench's names.
 
     Args:
         what: a network that fits its chip.
         data: samples.
         label: class per sample [B].
         timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
+        rate_hz: samples per second, for the average power (`duty` of the answer).
+        sensor_w: power of the sensor [W]; needs a rate, like the next two.
+        host_w: power of the host [W].
+        battery_j: energy of the battery [J].
 
     Raises:
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
+        UsageError: E5068, the chip cannot answer at that rate; E5069, powers without a rate.
     """
     samples = samples_of(data, input_shapes(what), label)
-    return estimate_deployed(what, samples, timing=timing)
+    use = use_of(rate_hz, sensor_w=sensor_w, host_w=host_w, battery_j=battery_j)
+    return estimate_deployed(what, samples, timing=timing, use=use)
 
 
 def finetune(

@@ -11,6 +11,7 @@ given by the user is listed as missing, never taken as zero: the average is then
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 from snndeploy.energy import Price
 from snndeploy.errors import UsageError
@@ -36,6 +37,50 @@ class Use:
     sensor_w: float | None = None
     host_w: float | None = None
     battery_j: float | None = None
+
+
+def use_of(
+    rate_hz: float | None,
+    *,
+    sensor_w: float | None = None,
+    host_w: float | None = None,
+    battery_j: float | None = None,
+) -> Use | None:
+    """Return how a chip is used, None if no rate is given.
+
+    Args:
+        rate_hz: samples per second.
+        sensor_w: power of the sensor.
+        host_w: power of the host.
+        battery_j: energy of the battery.
+
+    Raises:
+        UsageError: E5065, E5066, E5067, a value that is not finite or not above 0 (a power may be
+            0); E5069, a power or a battery without a rate.
+    """
+    around = {"--sensor-power": sensor_w, "--host-power": host_w, "--battery": battery_j}
+    if rate_hz is None:
+        for option, value in around.items():
+            if value is not None:
+                raise UsageError(
+                    "E5069",
+                    "average power depends on how often a sample comes; no rate is assumed",
+                    where=option,
+                    remedy="give --rate, for example --rate 10/s",
+                )
+        return None
+    _check("E5065", "--rate", rate_hz, zero=False)
+    for option, code in (("--sensor-power", "E5066"), ("--host-power", "E5066")):
+        _check(code, option, around[option], zero=True)
+    _check("E5067", "--battery", battery_j, zero=False)
+    return Use(rate_hz=rate_hz, sensor_w=sensor_w, host_w=host_w, battery_j=battery_j)
+
+
+def _check(code: str, option: str, value: float | None, *, zero: bool) -> None:
+    if value is None or (isfinite(value) and (value > 0 or (zero and value == 0))):
+        return
+    least = "0 or more" if zero else "above 0"
+    raise UsageError(code, f"is {value:g}, must be finite and {least}", where=option)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -827,4 +827,37 @@ CATALOGUE: Mapping[str, Entry] = {
         "that it does not make, or gives no answer per sample.",
         "Leave out data; the model is then saved without the module's accuracy.",
     ),
+    "E5065": Entry(
+        "Rate not understood",
+        "A rate is a number above 0 of samples per second, minute or hour.",
+        "Write it like 10/s, 10Hz, 10/min or 6/h.",
+    ),
+    "E5066": Entry(
+        "Power not understood",
+        "A power is a number, 0 or more, with its unit.",
+        "Write it like 5mW, 0.25W or 300uW.",
+    ),
+    "E5067": Entry(
+        "Battery not understood",
+        "A battery is an energy, or a charge and the voltage it is given at; a charge alone is no "
+        "energy.",
+        "Write it like 2.2Wh, 500mWh, 8kJ or 1000mAh@3.7V.",
+    ),
+    "E5068": Entry(
+        "Rate beyond the throughput",
+        "The chip takes longer per sample than there is time between samples; the message has "
+        "both numbers.",
+        "Lower --rate, compile with fewer --steps, or choose another chip.",
+    ),
+    "E5069": Entry(
+        "Average power without a rate",
+        "Power of sensor and host and the life of a battery depend on how often a sample comes; no "
+        "rate is assumed.",
+        "Give --rate, for example --rate 10/s.",
+    ),
+    "E5070": Entry(
+        "The same file twice",
+        "Two of the reports that were asked for would be written to the same file.",
+        "Give each its own name.",
+    ),
 }

@@ -21,6 +21,32 @@ def microcode_notes(layers: Iterable[LayerReport]) -> tuple[str, ...]:
     )
 
 
+def verdict_line(estimate: Estimate) -> str:
+    """Return the verdict, or why there is none."""
+    if estimate.verdict is not None:
+        return estimate.verdict.line()
+    return (
+        f"PRICED ONLY {estimate.target}: events of {estimate.events_of}, no verdict whether it fits"
+    )
+
+
+def weakest_note(estimate: Estimate) -> str:
+    """Return the weakest grade among the prices, and whose it is."""
+    return f"weakest grade of a price: {estimate.grade} ({', '.join(estimate.weakest)})"
+
+
+def missing_notes(estimate: Estimate) -> tuple[str, ...]:
+    """Return what is not in the sum, one line each."""
+    notes = []
+    if estimate.missing:
+        names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
+        notes.append(f"no public price, not in the sum: {names}")
+    if estimate.unmodelled:
+        names = ", ".join(estimate.unmodelled)
+        notes.append(f"its topology is not modelled, so not counted: {names}")
+    return tuple(notes)
+
+
 def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> tuple[Fact, ...]:
     """Return (name, value, note) of what was measured beside the tables."""
     steps, depth, latency = estimate.steps, estimate.depth, estimate.latency
@@ -34,6 +60,8 @@ def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> t
         rows.append(("accuracy", percent(estimate.accuracy), "integer network, simulated"))
     if latency is not None:
         rows += _time_facts(latency, steps, depth)
+    else:
+        rows.append(("time", "not public", "so neither throughput nor static energy is known"))
     rows.append(("clipped inputs", f"{estimate.clipped:,}", "values beyond the integer range"))
     return tuple(rows)
 
@@ -65,9 +93,11 @@ def _time_facts(latency: Latency, steps: int, depth: int) -> list[Fact]:
         (
             "time to decision",
             engineering(latency.decision_s, "s"),
-            f"{steps} steps + {depth} of the pipeline",
+            f"{steps} steps + {depth} of the pipeline; "
+            f"p50 {engineering(latency.decision_p50_s, 's')}, "
+            f"p99 {engineering(latency.decision_p99_s, 's')} over samples",
         ),
-        ("throughput", f"{latency.throughput_hz:,.0f} /s", "one sample after the other"),
+        ("throughput", f"{latency.throughput_hz:,.0f} /s", "streaming, one sample after the other"),
     ]
     if latency.missing:
         rows.append(("not in the time", ", ".join(latency.missing), "no public latency"))
@@ -75,7 +105,8 @@ def _time_facts(latency: Latency, steps: int, depth: int) -> list[Fact]:
 
 
 def _bottleneck_note(latency: Latency) -> str:
-    link = f", busiest link {latency.critical_link}" if latency.critical_link else ""
+    links = latency.critical_link or "none, no message leaves its tile"
+    link = f", busiest link: {links}"
     steps = ", ".join(f"{name} {n:,}" for name, n in latency.bottlenecks.items() if n)
     return (
         f"core {latency.critical_core} ({latency.critical}) decides most steps{link}; "

@@ -12,12 +12,21 @@ from snndeploy.inference import Answer
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.cores import print_cores
-from snndeploy.report.facts import estimate_facts, microcode_notes
+from snndeploy.report.facts import (
+    estimate_facts,
+    microcode_notes,
+    missing_notes,
+    verdict_line,
+    weakest_note,
+)
+from snndeploy.report.sheets import NOT_PUBLIC, Sheet, sheets
 from snndeploy.report.units import engineering, percent
 from snndeploy.verdict import Verdict
 from snndeploy.verification import Certificate
 
 N_DECISIONS = 10
+MOST_STEPS = 10
+"""Rows of accuracy against steps."""
 
 
 def print_answer(answer: Answer, output: Path | None) -> None:
@@ -162,6 +171,8 @@ def print_estimates(estimates: Iterable[Estimate]) -> None:
     """Print energy, latency and spikes, then the chips side by side if there are several."""
     estimates, out = list(estimates), console()
     for estimate in estimates:
+        if estimate.priced_only:
+            out.print(cell(verdict_line(estimate), "bold yellow"))
         print_estimate(estimate, out)
     if len(estimates) > 1:
         _print_side_by_side(estimates, out)
@@ -196,6 +207,21 @@ def print_estimate(
     for name, value, note in estimate_facts(estimate, float_accuracy):
         facts.add_row(name, value, cell(note))
     out.print(facts)
+    for sheet in sheets(estimate, MOST_STEPS):
+        print_sheet(sheet, out)
+
+
+def print_sheet(sheet: Sheet, out: Console) -> None:
+    """Print a table with its title and notes."""
+    out.print(cell(sheet.title, "bold"))
+    if sheet.rows:
+        rows = table(*sheet.header)
+        for row in sheet.rows:
+            rows.add_row(*map(cell, row))
+        out.print(rows)
+    for note in sheet.notes:
+        out.print(cell(note))
+    out.print()
 
 
 def print_ledger(estimate: Estimate, out: Console) -> None:
@@ -219,9 +245,9 @@ def print_ledger(estimate: Estimate, out: Console) -> None:
         rows.add_row("static, per sample", "", "", power, *static, estimate.static.grade)
     out.print(cell(f"energy on {estimate.target}, prices {estimate.prices}", "bold"))
     out.print(rows)
-    if estimate.missing:
-        names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
-        out.print(cell(f"no public price, not in the sum: {names}", "yellow"))
+    out.print(cell(weakest_note(estimate)))
+    for note in missing_notes(estimate):
+        out.print(cell(note, "yellow"))
 
 
 def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
@@ -233,20 +259,22 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
         ">high",
         ">static",
         ">decision",
+        ">throughput",
         ">accuracy",
         "grade",
     )
     for estimate in estimates:
         low, nominal, high = (engineering(value, "J") for value in estimate.dynamic_j)
-        static = estimate.static.energy_j[1] if estimate.static else None
+        static, latency = estimate.static, estimate.latency
         rows.add_row(
             cell(estimate.target),
             cell(verdict_line(estimate)),
             low,
             nominal,
             high,
-            engineering(static, "J"),
-            engineering(estimate.latency.decision_s if estimate.latency else None, "s"),
+            engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
+            engineering(latency.decision_s, "s") if latency else NOT_PUBLIC,
+            f"{latency.throughput_hz:,.0f} /s" if latency else NOT_PUBLIC,
             "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
             estimate.grade,
         )
