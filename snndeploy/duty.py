@@ -124,6 +124,7 @@ def duty(
     *,
     chip: str,
     dynamic_j: Range,
+    unpriced: bool,
     grade: Grade,
     static: Price | None,
     power: Mapping[str, Quantity],
@@ -135,6 +136,7 @@ def duty(
         use: rate, surroundings and battery.
         chip: its name, for errors.
         dynamic_j: dynamic energy per sample.
+        unpriced: whether events happened whose price is not public.
         grade: weakest of its prices.
         static: power of the chip doing nothing [W].
         power: other powers that its file states: `idle`, `host`, `sensor`.
@@ -159,7 +161,7 @@ def duty(
         ),
         *resting,
     ]  # fmt: skip
-    missing = [*unknown]
+    missing = [*(("events without a price",) if unpriced else ()), *unknown]
     for part, given in (("host", use.host_w), ("sensor", use.sensor_w)):
         row = _around(part, given, power.get(part))
         if row is None:

@@ -267,6 +267,7 @@ def estimate_of(
             use,
             chip=target.name,
             dynamic_j=dynamic,
+            unpriced=any(kind != STATIC for kind in ledger.missing),
             grade=ledger.grade,
             static=table.static_w,
             power=getattr(chip, "power", {}),

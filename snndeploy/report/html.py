@@ -1,35 +1,13 @@
-"""One self-contained HTML file: no network, no script, every name escaped."""
-
-from collections.abc import Sequence
-from html import escape
+"""The report of a compilation as one self-contained HTML file."""
 
 from snndeploy.estimation import Estimate
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled
-from snndeploy.report.cores import CORE_COLUMNS, core_rows
-from snndeploy.report.facts import estimate_facts
-from snndeploy.report.plain import plain
-from snndeploy.report.svg import bars, floor_plan
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.html_estimate import measured
+from snndeploy.report.page import grid, page, text
+from snndeploy.report.svg import floor_plan
+from snndeploy.report.units import percent
 from snndeploy.verdict import Verdict
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #667; --line: #d5d9e0; --mark: #2f6f9f; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e8ee; --soft: #98a2b0; --line: #3a4350; --mark: #6fb1e0; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: var(--ink); }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-.verdict { font-size: 1.1rem; font-weight: 600; padding: .6rem .9rem;
-  border-left: .3rem solid #2e8b57; }
-.verdict.no { border-color: #b3413a; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child, .left { text-align: left; }
-.soft { color: var(--soft); font-size: .85rem; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
-"""
 
 
 def render_html(
@@ -47,7 +25,7 @@ def render_html(
         estimate: what was measured on data, None without data.
         float_accuracy: of the float model on that data.
     """
-    title = f"{_text(compiled.model.origin)} on {_text(compiled.target.chip.title)}"
+    title = f"{text(compiled.model.origin)} on {text(compiled.target.chip.title)}"
     parts = [f"<h1>{title}</h1>", _verdict(verdict)]
     if compiled.placement is not None:
         parts += ["<h2>Cores</h2>", floor_plan(compiled.placement, compiled.target.chip)]
@@ -58,13 +36,8 @@ def render_html(
             '<p class="soft">No data was given, so nothing is said of energy and time.</p>'
         )
     else:
-        parts += _measured(estimate, float_accuracy)
-    body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+        parts += measured(estimate, float_accuracy)
+    return page(title, parts)
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -73,8 +46,8 @@ def _verdict(verdict: Verdict) -> str:
         (load.limit, load.population, f"{load.have:,}", f"{load.allowed:,}", percent(load.share))
         for load in verdict.loads
     ]
-    head = f'<p class="verdict{kind}">{_text(verdict.line())}</p>'
-    return head + _table(("fullest core by", "layer", "have", "limit", "share"), rows)
+    head = f'<p class="verdict{kind}">{text(verdict.line())}</p>'
+    return head + grid(("fullest core by", "layer", "have", "limit", "share"), rows)
 
 
 def _layers(layers: tuple[LayerReport, ...]) -> str:
@@ -102,84 +75,13 @@ def _layers(layers: tuple[LayerReport, ...]) -> str:
         "exact",
     )
     notes = [f"{layer.population}: {note}" for layer in layers for note in layer.notes]
-    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
-    return _table(header, rows) + (f"<ul>{items}</ul>" if notes else "")
+    items = "".join(f"<li>{text(note)}</li>" for note in notes)
+    return grid(header, rows) + (f"<ul>{items}</ul>" if notes else "")
 
 
 def _notes(compiled: Compiled) -> str:
     notes = compiled.model.notes
     if not notes:
         return ""
-    items = "".join(f"<li>{_text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
+    items = "".join(f"<li>{text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
     return f"<h2>What the import changed</h2><ul>{items}</ul>"
-
-
-def _measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
-    facts = _table(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
-    layers = _table(
-        ("layer", "neurons", "spikes/sample", "rate/step", "synaptic ops/sample", "energy/sample"),
-        [
-            (
-                layer.population,
-                f"{layer.n_neurons:,}",
-                f"{layer.spikes_per_sample:,.1f}",
-                percent(layer.rate),
-                f"{layer.synaptic_ops_per_sample:,.0f}",
-                engineering(layer.energy_j, "J"),
-            )
-            for layer in estimate.layers
-        ],
-    )
-    energy = bars(
-        [
-            (layer.population, layer.energy_j, engineering(layer.energy_j, "J"))
-            for layer in estimate.layers
-        ]
-    )
-    cores = _table(CORE_COLUMNS, core_rows(estimate.latency)) if estimate.latency else ""
-    return [
-        "<h2>Measured on the integer network</h2>", facts,
-        "<h2>Activity</h2>", layers,
-        "<h2>Energy per sample by layer</h2>", energy,
-        "<h2>Energy ledger</h2>", _ledger(estimate),
-        "<h2>Time per core and chip step</h2>" if cores else "", cores,
-    ]  # fmt: skip
-
-
-def _ledger(estimate: Estimate) -> str:
-    rows = [
-        (
-            line.kind,
-            line.phase,
-            f"{line.per_sample:,.1f}",
-            engineering(line.price_j, "J"),
-            *(engineering(value, "J") for value in line.energy_j),
-            f"{line.grade}: {line.source}",
-        )
-        for line in estimate.ledger
-    ]
-    total = (engineering(value, "J") for value in estimate.dynamic_j)
-    rows.append(("dynamic energy", "", "", "", *total, f"weakest grade: {estimate.grade}"))
-    static = estimate.static
-    if static is not None:
-        joules = (engineering(value, "J") for value in static.energy_j)
-        power = engineering(static.power_w, "W")
-        rows.append(("static energy", "", "", power, *joules, f"{static.grade}: {static.source}"))
-    header = ("event", "phase", "per sample", "price", "low", "nominal", "high", "grade and source")
-    names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
-    note = f'<p class="soft">No public price, not in the sum: {_text(names)}.</p>' if names else ""
-    return _table(header, rows) + note
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{_text(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(value)}</td>" for value in row) + "</tr>" for row in rows
-    )
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _text(text: str) -> str:
-    return escape(plain(text, longest=2000))

@@ -1,0 +1,166 @@
+"""Estimates for a paper: three tables and a methods paragraph, to be included as they are.
+
+Plain LaTeX without packages. The paragraph says what was measured, names every source and grade
+that was used, and what is not in the numbers.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from snndeploy.estimation import Estimate
+from snndeploy.report.plain import plain
+from snndeploy.report.units import engineering, percent, spread
+
+ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "_": r"\_", "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$",
+    ">": r"$>$", "|": r"$|$", '"': "''", "µ": r"$\mu$", "…": r"\dots{}",
+}  # fmt: skip
+LATIN = 0x17F
+"""Letters up to here are in every LaTeX font encoding of note."""
+NOT_PUBLIC = "not public"
+
+
+def render_latex(estimates: Sequence[Estimate]) -> str:
+    """Return tables of chips, layers and NeuroBench metrics, and the methods paragraph."""
+    first = estimates[0]
+    parts = (
+        "% made by snndeploy estimate; plain LaTeX, no packages",
+        _table(
+            "Energy and time per sample; range of the prices in brackets.",
+            ("chip", "dynamic", "static", "p50", "p99", "samples/s", "accuracy", "grade"),
+            [_chip(estimate) for estimate in estimates],
+        ),
+        _table(
+            f"Activity by layer on {first.target}, per sample.",
+            ("layer", "neurons", "spikes", "synaptic operations", "energy"),
+            [
+                (
+                    layer.population,
+                    f"{layer.n_neurons:,}",
+                    f"{layer.spikes_per_sample:,.1f}",
+                    f"{layer.synaptic_ops_per_sample:,.0f}",
+                    _range((layer.low_j, layer.energy_j, layer.high_j), "J"),
+                )
+                for layer in first.layers
+            ],
+        ),
+        _table(
+            "NeuroBench metrics of the integer network.", ("metric", "value"), _neurobench(first)
+        ),
+        *(_methods(estimate) for estimate in estimates),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def tex(text: str) -> str:
+    """Return text as LaTeX shows it, whatever it holds."""
+    return "".join(_shown(char) for char in plain(text, longest=2000))
+
+
+def _shown(char: str) -> str:
+    if char in ESCAPES:
+        return ESCAPES[char]
+    if char.isascii() or (ord(char) <= LATIN and unicodedata.category(char)[0] == "L"):
+        return char
+    return f"U+{ord(char):04X}"
+
+
+def _chip(estimate: Estimate) -> tuple[str, ...]:
+    static, latency = estimate.static, estimate.latency
+    name = estimate.target + (" (priced only)" if estimate.priced_only else "")
+    return (
+        name,
+        _range(estimate.dynamic_j, "J"),
+        _range(static.energy_j, "J") if static else NOT_PUBLIC,
+        engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
+        engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
+        f"{latency.throughput_hz:,.0f}" if latency else NOT_PUBLIC,
+        "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
+        estimate.grade,
+    )
+
+
+def _neurobench(estimate: Estimate) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in estimate.neurobench.record().items():
+        if isinstance(value, dict):
+            rows += [(f"{name}: {key}", _number(part)) for key, part in value.items()]
+        else:
+            rows.append((name, _number(value)))
+    return rows
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+
+
+def _range(values: tuple[float, float, float], unit: str) -> str:
+    low, nominal, high = (engineering(value, unit) for value in values)
+    return nominal if low == high else f"{nominal} ({low} to {high})"
+
+
+def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{tex(caption)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        r"\hline",
+        " & ".join(map(tex, header)) + r" \\",
+        r"\hline",
+        *(" & ".join(map(tex, row)) + r" \\" for row in rows),
+        r"\hline",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
+
+
+def _methods(estimate: Estimate) -> str:
+    """Return what was measured, with which numbers of whom, and what is not in it."""
+    bound, base = estimate.arithmetic, estimate.baseline
+    sentences = [
+        f"Energy on {estimate.title} ({estimate.target}) was estimated with snndeploy by counting "
+        f"the events of the integer network on {estimate.n_samples:,} samples of "
+        f"{estimate.steps} time steps, pipeline fill and drain included, and multiplying them by "
+        f"the prices {estimate.prices}",
+    ]
+    if estimate.priced_only:
+        sentences.append(
+            f"Numerics and topology of {estimate.target} are not modelled: the events are those of "
+            f"the network compiled for {estimate.events_of}"
+        )
+    prices = {line.kind: (line.grade, line.source) for line in estimate.ledger}
+    if estimate.static is not None:
+        prices["static power"] = (estimate.static.grade, estimate.static.source)
+    used = "; ".join(f"{kind}: {source} ({grade})" for kind, (grade, source) in prices.items())
+    sentences.append(f"Sources and grades of the prices: {used}")
+    sentences.append(f"The weakest grade is {estimate.grade} ({', '.join(estimate.weakest)})")
+    left_out = [kind for kind, _ in estimate.missing] + list(estimate.unmodelled)
+    if left_out:
+        sentences.append(f"Without a public price, and not in the sum: {', '.join(left_out)}")
+    if estimate.latency is not None:
+        latency = estimate.latency
+        missing = f", without {', '.join(latency.missing)}" if latency.missing else ""
+        sentences.append(
+            f"Times are modelled at level {latency.level} from {latency.grade} latencies{missing}"
+        )
+    sentences.append(
+        f"The {bound.label} of the literature, 0.9 pJ per accumulation and 4.6 pJ per "
+        f"multiplication and accumulation ({bound.sources[0]}), is "
+        f"{engineering(bound.energy_j[1], 'J')} for {bound.acs:,.0f} accumulations and "
+        f"{bound.macs:,.0f} multiplications, summed over all steps; it is no energy of a chip"
+    )
+    if base is not None:
+        even = base.break_even_per_neuron
+        rate = f"{spread(even)} spikes per neuron and inference" if even else "not defined"
+        sentences.append(
+            f"The same network as an ANN of {base.activation_bits}-bit activations, zeros skipped, "
+            f"both priced on one accelerator ({base.prices}, weakest grade {base.grade}), takes "
+            f"{_range(base.ann_j, 'J')} against {_range(base.snn_j, 'J')} for the spiking network; "
+            f"break-even: {rate}, measured {base.spikes_per_neuron:.3g}"
+        )
+    return "\\paragraph{Methods.} " + " ".join(f"{tex(sentence)}." for sentence in sentences)

@@ -1,0 +1,55 @@
+"""The frame of every HTML page: one self-contained file, no network, no script, names escaped."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from snndeploy.report.plain import plain
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #667; --line: #d5d9e0; --mark: #2f6f9f; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e8ee; --soft: #98a2b0; --line: #3a4350; --mark: #6fb1e0; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
+.verdict { font-size: 1.1rem; font-weight: 600; padding: .6rem .9rem;
+  border-left: .3rem solid #2e8b57; }
+.verdict.no { border-color: #b3413a; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child, .left { text-align: left; }
+.soft { color: var(--soft); font-size: .85rem; }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+"""
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """Return an HTML document; title and parts are HTML already."""
+    body = "\n".join(part for part in parts if part)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of text; empty without rows."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{text(name.removeprefix('>'))}</th>" for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{text(value)}</td>" for value in row) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def text(words: str) -> str:
+    """Return text from a file as HTML shows it."""
+    return escape(plain(words, longest=2000))
+
+
+def soft(words: str) -> str:
+    """Return a line in the background; nothing for no words."""
+    return f'<p class="soft">{text(words)}</p>' if words else ""
