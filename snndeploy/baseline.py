@@ -179,8 +179,8 @@ def _rates(network: Network, activity: Activity) -> tuple[float, float, float]:
     n_neurons = n * sum(p.n for p in active)
     n_synapses = n * sum(int(fan_out(p.synapse).sum()) for p in spikes)
     used = sum(int(activity.nodes[p.name].used.sum()) for p in active)
-    fired = sum(int(activity.nodes[p.name].sent.sum()) for p in active)
-    touched = sum(int(activity.nodes[p.source].spikes @ fan_out(p.synapse)) for p in spikes)
+    fired = sum(float(activity.nodes[p.name].sent.sum()) for p in active)
+    touched = sum(float(activity.nodes[p.source].spikes @ fan_out(p.synapse)) for p in spikes)
     return (
         used / n_neurons if n_neurons else 0.0,
         fired / n_neurons if n_neurons else 0.0,

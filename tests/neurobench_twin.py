@@ -1,4 +1,4 @@
-"""An integer network as a torch module of snnTorch neurons, for the package `neurobench` to measure.
+"""An integer network as a module of snnTorch neurons, for the package `neurobench` to measure.
 
 Only what torch says exactly: chains of Linear and Conv2d (a pool is a depthwise one), neurons that
 reset to zero and either do not leak or halve for as many steps as a float holds.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import snntorch as snn
 import torch
 from neurobench.benchmarks import Benchmark
 from neurobench.metrics.static import ConnectionSparsity, Footprint, ParameterCount
@@ -15,8 +16,10 @@ from neurobench.metrics.workload import (
 )
 from neurobench.models import SNNTorchModel
 from neurobench_twin import Twin
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import snndeploy
 from snndeploy.activity import measure_activity
 from snndeploy.ir.connections import n_weights
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
@@ -40,9 +43,7 @@ def chain(*layers, shape, graded=False, readout=True):
     for i, (synapse, params) in enumerate(layers):
         name = f"layer{i}"
         out = synapse.out_shape if isinstance(synapse, Conv | Pool) else (synapse.n_out,)
-        populations.append(
-            Population(name=name, shape=out, program=LIF, params=params, wave=i + 1)
-        )
+        populations.append(Population(name=name, shape=out, program=LIF, params=params, wave=i + 1))
         projections.append(
             Projection(name=f"into {name}", source=source, target=name, synapse=synapse)
         )
@@ -130,16 +131,53 @@ def ours(network, inputs, label):
     return neurobench(network, activity, accuracy=float(np.mean(decision == label)))
 
 
-def theirs(network, inputs, label, static=STATIC):
+def theirs(module, inputs, label):
+    """Return what the package says of a module on inputs [T, B, n], all samples in one batch."""
     data = torch.from_numpy(np.swapaxes(inputs["in"], 0, 1).copy()).float()
     loader = DataLoader(TensorDataset(data, torch.from_numpy(label)), batch_size=SAMPLES)
     torch.set_num_threads(1)
     with torch.no_grad():
         benchmark = Benchmark(
-            SNNTorchModel(Twin(network)), loader, [], [lambda y: y.sum(dim=1).argmax(dim=1)],
-            [static, WORKLOAD],
+            SNNTorchModel(module), loader, [], [lambda y: y.sum(dim=1).argmax(dim=1)],
+            [STATIC, WORKLOAD],
         )  # fmt: skip
         return benchmark.run(quiet=True)
+
+
+class TwoLayers(nn.Module):
+    """A user's network, weights on a grid that the chip holds exactly; in its own child names."""
+
+    def __init__(self, rng):
+        super().__init__()
+        now = {"beta": 0.5, "init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}
+        self.fc1, self.lif1 = nn.Linear(12, 9, bias=False), snn.Leaky(**now)
+        self.fc2, self.lif2 = nn.Linear(9, 3, bias=False), snn.Leaky(**now, output=True)
+        for layer in (self.fc1, self.fc2):
+            values = sparse_weights(rng, tuple(layer.weight.shape)) / 64
+            layer.weight.data = torch.from_numpy(values).float()
+
+    def forward(self, x):
+        return self.lif2(self.fc2(self.lif1(self.fc1(x))))
+
+
+def test_a_users_own_module_and_its_deployed_network_have_the_same_metrics(tmp_path):
+    rng = np.random.default_rng(21)
+    module = TwoLayers(rng)
+    x = (rng.random((STEPS, SAMPLES, 12)) < 0.4).astype(np.uint8)
+    label = rng.integers(0, 3, SAMPLES)
+    model = snndeploy.save(
+        module, tmp_path / "m.pt", torch.from_numpy(x[0]).float(), time="outer", steps=STEPS
+    )
+    compiled = snndeploy.compile(model, "loihi2")
+    measured = snndeploy.estimate(compiled, x, label=label)
+    record = measured.neurobench.record()
+    names = {p.name: f"lif{i + 1}" for i, p in enumerate(compiled.network.populations)}
+    by_layer = record["ActivationSparsityByLayer"]
+    record["ActivationSparsityByLayer"] = {names[k]: value for k, value in by_layer.items()}
+    for metric, value in theirs(module, {"in": x}, label).items():
+        assert record[metric] == pytest.approx(value, rel=1e-6), metric
+    assert 0 < record["ActivationSparsity"] < 1
+    assert measured.neurobench.conditions.steps == STEPS
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -148,7 +186,7 @@ def test_every_metric_equals_the_packages(name):
     network = CASES[name](rng)
     inputs, label = inputs_of(network, rng), rng.integers(0, 3, SAMPLES)
     record = ours(network, inputs, label).record()
-    judged = theirs(network, inputs, label)
+    judged = theirs(Twin(network), inputs, label)
     assert set(record) == {*judged, "Footprint"}
     for metric, value in judged.items():
         assert record[metric] == pytest.approx(value, rel=1e-6), metric
@@ -176,7 +214,7 @@ def test_a_list_of_synapses_is_a_matrix_with_zeros():
         }
     )  # fmt: skip
     inputs, label = inputs_of(network, rng), rng.integers(0, 3, SAMPLES)
-    record, judged = ours(listed, inputs, label).record(), theirs(listed, inputs, label)
+    record, judged = ours(listed, inputs, label).record(), theirs(Twin(listed), inputs, label)
     stored = sum(int(np.count_nonzero(p.synapse.weight)) for p in network.projections)
     assert record.pop("ParameterCount") == stored < judged.pop("ParameterCount")
     for metric, value in judged.items():
