@@ -161,7 +161,7 @@ def duty(
         ),
         *resting,
     ]  # fmt: skip
-    missing = [*(("events without a price",) if unpriced else ()), *unknown]
+    missing = [*(("unpriced events",) if unpriced else ()), *unknown]
     for part, given in (("host", use.host_w), ("sensor", use.sensor_w)):
         row = _around(part, given, power.get(part))
         if row is None:

@@ -61,8 +61,9 @@ def measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
         "<h2>Energy per sample by part of the chip</h2>", energy_by_part([estimate]),
         "<h2>Energy ledger</h2>", _ledger(estimate),
         "<h2>Time per core and chip step</h2>" if cores else "", cores,
-        "<h2>Accuracy against steps</h2>", _early(estimate),
     ]  # fmt: skip
+    if not estimate.priced_only:
+        parts += ["<h2>Accuracy against steps</h2>", _early(estimate)]
     for sheet in sheets(estimate):
         parts += [f"<h2>{text(sheet.title)}</h2>", grid(sheet.header, sheet.rows)]
         parts += [soft(note) for note in sheet.notes]

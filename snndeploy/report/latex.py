@@ -27,7 +27,7 @@ def render_latex(estimates: Sequence[Estimate]) -> str:
     parts = (
         "% made by snndeploy estimate; plain LaTeX, no packages",
         _table(
-            "Energy and time per sample; range of the prices in brackets.",
+            "Energy per sample, range of the prices in brackets, and time to decision.",
             ("chip", "dynamic", "static", "p50", "p99", "samples/s", "accuracy", "grade"),
             [_chip(estimate) for estimate in estimates],
         ),

@@ -29,16 +29,25 @@ class Sheet:
 def sheets(estimate: Estimate, most_steps: int | None = None) -> tuple[Sheet, ...]:
     """Return what an estimate says beside activity, ledger and time.
 
+    Of a chip that is priced only, what its prices change: the rest is that of the network it takes
+    its events from.
+
     Args:
         estimate: of one chip.
         most_steps: rows of accuracy against steps, evenly taken; None: all.
     """
-    found = [early_sheet(estimate, most_steps)]
-    if estimate.duty is not None:
-        found.append(duty_sheet(estimate.duty))
-    found += [neurobench_sheet(estimate), arithmetic_sheet(estimate, estimate.arithmetic)]
-    found.append(baseline_sheet(estimate))
-    return tuple(found)
+    duties = [duty_sheet(estimate.duty)] if estimate.duty else []
+    bound = arithmetic_sheet(estimate, estimate.arithmetic)
+    if estimate.priced_only:
+        is_own = estimate.baseline is not None and estimate.baseline.prices == estimate.prices
+        return (*duties, bound, *([baseline_sheet(estimate)] if is_own else []))
+    return (
+        early_sheet(estimate, most_steps),
+        *duties,
+        neurobench_sheet(estimate),
+        bound,
+        baseline_sheet(estimate),
+    )
 
 
 def early_sheet(estimate: Estimate, most: int | None = None) -> Sheet:

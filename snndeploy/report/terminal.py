@@ -174,6 +174,8 @@ def print_estimates(estimates: Iterable[Estimate]) -> None:
         if estimate.priced_only:
             out.print(cell(verdict_line(estimate), "bold yellow"))
         print_estimate(estimate, out)
+        for sheet in sheets(estimate, MOST_STEPS):
+            print_sheet(sheet, out)
     if len(estimates) > 1:
         _print_side_by_side(estimates, out)
 
@@ -207,8 +209,6 @@ def print_estimate(
     for name, value, note in estimate_facts(estimate, float_accuracy):
         facts.add_row(name, value, cell(note))
     out.print(facts)
-    for sheet in sheets(estimate, MOST_STEPS):
-        print_sheet(sheet, out)
 
 
 def print_sheet(sheet: Sheet, out: Console) -> None:
@@ -258,7 +258,8 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
         ">energy/sample",
         ">high",
         ">static",
-        ">decision",
+        ">p50",
+        ">p99",
         ">throughput",
         ">accuracy",
         "grade",
@@ -273,7 +274,8 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
             nominal,
             high,
             engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
-            engineering(latency.decision_s, "s") if latency else NOT_PUBLIC,
+            engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
+            engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
             f"{latency.throughput_hz:,.0f} /s" if latency else NOT_PUBLIC,
             "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
             estimate.grade,

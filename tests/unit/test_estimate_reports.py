@@ -125,7 +125,7 @@ def test_html_of_two_chips_is_well_formed_and_fetches_nothing(both):
         "topology is not modelled", "weakest grade", "Spikes per sample by layer",
     ):  # fmt: skip
         assert words in text, words
-    assert text.count("<svg") == 1 + 2 * 4  # by part for both; four pictures per chip
+    assert text.count("<svg") == 1 + 4 + 3  # by part for both; a curve for the network's own chip
 
 
 def test_html_shows_hostile_names_as_text():
