@@ -30,7 +30,9 @@ def render_estimates(estimates: Sequence[Estimate], name: str) -> str:
     """
     title = f"{text(name)} on {text(', '.join(e.target for e in estimates))}"
     parts = [f"<h1>{title}</h1>", grid(SIDE_BY_SIDE, [_side(e) for e in estimates])]
-    parts += ["<h2>Energy per sample by part of the chip</h2>", energy_by_part(estimates)]
+    if len(estimates) > 1:
+        parts += ["<h2>Dynamic energy per sample, by part of the chip</h2>"]
+        parts += [energy_by_part(estimates)]
     for estimate in estimates:
         parts.append(f"<h1>{text(estimate.title)}</h1>")
         kind = "" if estimate.verdict is not None else " no"
@@ -58,7 +60,7 @@ def measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
         "<h2>Activity</h2>", grid(ACTIVITY, _layers(estimate)),
         "<h2>Spikes per sample by layer</h2>", spikes,
         "<h2>Energy per sample by layer</h2>", energy,
-        "<h2>Energy per sample by part of the chip</h2>", energy_by_part([estimate]),
+        "<h2>Dynamic energy per sample by part of the chip</h2>", energy_by_part([estimate]),
         "<h2>Energy ledger</h2>", _ledger(estimate),
         "<h2>Time per core and chip step</h2>" if cores else "", cores,
     ]  # fmt: skip

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from snndeploy.estimation import Estimate
 from snndeploy.report.plain import plain
-from snndeploy.report.units import engineering, percent, spread
+from snndeploy.report.sheets import break_even_words
+from snndeploy.report.units import engineering, percent
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -154,13 +155,12 @@ def _methods(estimate: Estimate) -> str:
         f"{engineering(bound.energy_j[1], 'J')} for {bound.acs:,.0f} accumulations and "
         f"{bound.macs:,.0f} multiplications, summed over all steps; it is no energy of a chip"
     )
-    if base is not None:
-        even = base.break_even_per_neuron
-        rate = f"{spread(even)} spikes per neuron and inference" if even else "not defined"
+    if base is not None and not estimate.priced_only:
         sentences.append(
             f"The same network as an ANN of {base.activation_bits}-bit activations, zeros skipped, "
             f"both priced on one accelerator ({base.prices}, weakest grade {base.grade}), takes "
             f"{_range(base.ann_j, 'J')} against {_range(base.snn_j, 'J')} for the spiking network; "
-            f"break-even: {rate}, measured {base.spikes_per_neuron:.3g}"
+            f"measured were {base.spikes_per_neuron:.3g} spikes per neuron and inference; "
+            f"break-even: {break_even_words(base)}"
         )
     return "\\paragraph{Methods.} " + " ".join(f"{tex(sentence)}." for sentence in sentences)

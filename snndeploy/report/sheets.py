@@ -177,20 +177,21 @@ def _baseline_notes(base: Baseline, steps: int) -> tuple[str, ...]:
         f"({percent(base.spikes_per_neuron / steps)} per step), {base.spikes_per_synapse:.3g} per "
         f"synapse; {percent(base.density)} of the ANN's activations are not 0"
     )
+    return winner, measured, f"break-even: {break_even_words(base)}"
+
+
+def break_even_words(base: Baseline) -> str:
+    """Say at which spike rate both sides cost the same; 0 stands for a price at which none does."""
     neuron, synapse = base.break_even_per_neuron, base.break_even_per_synapse
     if neuron is None or synapse is None:
-        return winner, measured, "break-even: no spike was sent, so none can be scaled"
+        return "none, no spike was sent that could be scaled"
     if neuron[1] <= 0:
-        line = (
-            "break-even: none at nominal prices; without any spike the SNN's neuron updates and "
-            "its input cost more than the whole ANN"
+        return (
+            "none at nominal prices; without any spike the SNN's neuron updates and its input cost "
+            "more than the whole ANN"
         )
-        return winner, measured, line
-    line = (
-        f"break-even: {spread(neuron)} spikes per neuron and inference, {spread(synapse)} per "
-        "synapse; below that the SNN wins"
-    )
-    return winner, measured, line
+    each, touched = (spread((max(v[0], 0.0), v[1], max(v[2], 0.0))) for v in (neuron, synapse))
+    return f"{each} spikes per neuron and inference, {touched} per synapse; below that the SNN wins"
 
 
 def _number(value: float | None) -> str:

@@ -61,13 +61,18 @@ def _lines(estimate: Estimate) -> Iterator[Line]:
     yield from _layers(estimate)
     yield from _ledger(estimate)
     yield from _time(estimate)
+    yield from _power(estimate)
+    if not estimate.priced_only:  # the rest is that of the network, whatever the chip
+        yield from _network(estimate)
+
+
+def _network(estimate: Estimate) -> Iterator[Line]:
     for point in estimate.early:
         item = f"after {point.steps} steps"
         yield _line("early decision", item, "accuracy", point.accuracy, "share")
         yield _line("early decision", item, "same as after all", point.agreement, "share")
     yield from _neurobench(estimate)
     yield from _comparison(estimate)
-    yield from _power(estimate)
 
 
 def _summary(estimate: Estimate) -> Iterator[Line]:

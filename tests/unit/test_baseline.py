@@ -200,6 +200,6 @@ def test_the_programs_prices_are_horowitzs():
         (0.4e-12, 5.5e-12, 5.5e-12)
     )
     accelerator = operation_prices(ACCELERATOR)
-    assert accelerator.energy({"word_read": 1}) == pytest.approx((10e-12, 20e-12, 100e-12))
+    assert accelerator.energy({"word_read": 1}) == pytest.approx((10e-12, 10e-12, 100e-12))
     assert accelerator.grade == "assumed"
     assert all("Horowitz" in price.source for price in accelerator.prices.values())

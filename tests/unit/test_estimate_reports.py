@@ -13,7 +13,7 @@ from priced import USE, estimates
 from snndeploy.report.html_estimate import render_estimates
 from snndeploy.report.latex import render_latex, tex
 from snndeploy.report.record import estimate_record
-from snndeploy.report.sheets import sheets
+from snndeploy.report.sheets import break_even_words, sheets
 from snndeploy.report.spreadsheet import HEADER, render_csv, safe
 from snndeploy.report.svg import curve, stacked
 from snndeploy.report.units import duration, spread
@@ -184,3 +184,17 @@ def test_durations_take_the_largest_unit(seconds, text):
 
 def test_a_spread_names_the_middle_and_the_ends():
     assert spread((0.3, 0.1, 0.2)) == "0.1 (0.1 to 0.3)"
+
+
+@pytest.mark.parametrize(
+    ("even", "words"),
+    [
+        (None, "none, no spike was sent"),
+        ((-1.0, -0.5, 2.0), "none at nominal prices"),
+        ((-1.0, 0.5, 2.0), "0.5 (0 to 2) spikes per neuron and inference, 0.5 (0 to 2) per syn"),
+    ],
+)
+def test_break_even_is_said_in_words(both, even, words):
+    base = replace(both[0].baseline, break_even_per_neuron=even, break_even_per_synapse=even)
+    assert break_even_words(base).startswith(words)
+    assert words.split(";")[0] in render_latex([replace(both[0], baseline=base)])
