@@ -59,14 +59,17 @@ def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> t
     if estimate.accuracy is not None:
         rows.append(("accuracy", percent(estimate.accuracy), "integer network, simulated"))
     if latency is not None:
-        rows += _time_facts(latency, steps, depth)
+        rows += _time_facts(latency, estimate)
     else:
         rows.append(("time", "not public", "so neither throughput nor static energy is known"))
     rows.append(("clipped inputs", f"{estimate.clipped:,}", "values beyond the integer range"))
     return tuple(rows)
 
 
-def _time_facts(latency: Latency, steps: int, depth: int) -> list[Fact]:
+def _time_facts(latency: Latency, estimate: Estimate) -> list[Fact]:
+    flow = "streaming, one sample after the other"
+    if estimate.alone:
+        flow = "one sample at a time; what the host takes to clear the chip is not in it"
     slowest = engineering(latency.slowest_s, "s")
     barrier = engineering(latency.barrier_s, "s")
     rows = [
@@ -93,11 +96,11 @@ def _time_facts(latency: Latency, steps: int, depth: int) -> list[Fact]:
         (
             "time to decision",
             engineering(latency.decision_s, "s"),
-            f"{steps} steps + {depth} of the pipeline; "
+            f"{estimate.steps} steps + {estimate.depth} of the pipeline; "
             f"p50 {engineering(latency.decision_p50_s, 's')}, "
             f"p99 {engineering(latency.decision_p99_s, 's')} over samples",
         ),
-        ("throughput", f"{latency.throughput_hz:,.0f} /s", "streaming, one sample after the other"),
+        ("throughput", f"{latency.throughput_hz:,.0f} /s", flow),
     ]
     if latency.missing:
         rows.append(("not in the time", ", ".join(latency.missing), "no public latency"))

@@ -38,11 +38,11 @@ def answer_arrays(answer: Answer) -> dict[str, AnyArray]:
 
 def estimate_record(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate as plain data; counts are exact, joules are floats per sample."""
-    conditions = asdict(estimate.neurobench.conditions)
     return {
         **asdict(estimate),
         "verdict": estimate.verdict and verdict_record(estimate.verdict),
-        "neurobench": {**estimate.neurobench.record(), "conditions": conditions},
+        "neurobench": estimate.neurobench.record(),
+        "neurobench_conditions": asdict(estimate.neurobench.conditions),
     }
 
 

@@ -31,9 +31,9 @@ def test_without_data_there_is_no_default_rate(snn):
 
 
 def test_record_holds_what_the_text_says(measured):
-    assert measured["neurobench"]["conditions"]["steps"] == 8
-    assert measured["neurobench"]["conditions"]["batch"] == 6
-    assert measured["neurobench"]["conditions"]["dt_s"] == 1e-4
+    assert measured["neurobench_conditions"]["steps"] == 8
+    assert measured["neurobench_conditions"]["batch"] == 6
+    assert measured["neurobench_conditions"]["dt_s"] == 1e-4
     assert measured["neurobench"]["ClassificationAccuracy"] == measured["accuracy"]
     assert measured["arithmetic"]["label"] == "arithmetic-only lower bound"
     assert measured["arithmetic"]["energy_j"][1] < measured["dynamic_j"][1]

@@ -156,7 +156,10 @@ def test_record_has_neurobenchs_keys_and_is_plain(both):
     assert set(estimate["neurobench"]) == {
         "Footprint", "ConnectionSparsity", "ParameterCount", "ClassificationAccuracy",
         "ActivationSparsity", "ActivationSparsityByLayer", "SynapticOperations",
-        "MembraneUpdates", "NeuronOperations", "conditions",
+        "MembraneUpdates", "NeuronOperations",
+    }  # fmt: skip
+    assert set(estimate["neurobench_conditions"]) == {
+        "steps", "dt_s", "batch", "seed", "zero_weights", "bias",
     }  # fmt: skip
     assert set(estimate["neurobench"]["SynapticOperations"]) == {
         "Effective_MACs", "Effective_ACs", "Dense",
