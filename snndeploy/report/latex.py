@@ -161,6 +161,6 @@ def _methods(estimate: Estimate) -> str:
             f"both priced on one accelerator ({base.prices}, weakest grade {base.grade}), takes "
             f"{_range(base.ann_j, 'J')} against {_range(base.snn_j, 'J')} for the spiking network; "
             f"measured were {base.spikes_per_neuron:.3g} spikes per neuron and inference; "
-            f"break-even: {break_even_words(base)}"
+            f"break-even: {break_even_words(base, estimate.steps)}"
         )
     return "\\paragraph{Methods.} " + " ".join(f"{tex(sentence)}." for sentence in sentences)

@@ -177,10 +177,10 @@ def _baseline_notes(base: Baseline, steps: int) -> tuple[str, ...]:
         f"({percent(base.spikes_per_neuron / steps)} per step), {base.spikes_per_synapse:.3g} per "
         f"synapse; {percent(base.density)} of the ANN's activations are not 0"
     )
-    return winner, measured, f"break-even: {break_even_words(base)}"
+    return winner, measured, f"break-even: {break_even_words(base, steps)}"
 
 
-def break_even_words(base: Baseline) -> str:
+def break_even_words(base: Baseline, steps: int) -> str:
     """Say at which spike rate both sides cost the same; 0 stands for a price at which none does."""
     neuron, synapse = base.break_even_per_neuron, base.break_even_per_synapse
     if neuron is None or synapse is None:
@@ -191,7 +191,11 @@ def break_even_words(base: Baseline) -> str:
             "more than the whole ANN"
         )
     each, touched = (spread((max(v[0], 0.0), v[1], max(v[2], 0.0))) for v in (neuron, synapse))
-    return f"{each} spikes per neuron and inference, {touched} per synapse; below that the SNN wins"
+    rate = percent(neuron[1] / steps)
+    return (
+        f"{each} spikes per neuron and inference ({rate} per step), {touched} per synapse; below "
+        "that the SNN wins"
+    )
 
 
 def _number(value: float | None) -> str:

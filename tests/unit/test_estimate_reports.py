@@ -194,10 +194,13 @@ def test_a_spread_names_the_middle_and_the_ends():
     [
         (None, "none, no spike was sent"),
         ((-1.0, -0.5, 2.0), "none at nominal prices"),
-        ((-1.0, 0.5, 2.0), "0.5 (0 to 2) spikes per neuron and inference, 0.5 (0 to 2) per syn"),
+        (
+            (-1.0, 0.5, 2.0),
+            "0.5 (0 to 2) spikes per neuron and inference (10.0 % per step), 0.5",
+        ),
     ],
 )
 def test_break_even_is_said_in_words(both, even, words):
     base = replace(both[0].baseline, break_even_per_neuron=even, break_even_per_synapse=even)
-    assert break_even_words(base).startswith(words)
-    assert words.split(";")[0] in render_latex([replace(both[0], baseline=base)])
+    assert break_even_words(base, 5).startswith(words)
+    assert tex(words) in render_latex([replace(both[0], baseline=base)])
