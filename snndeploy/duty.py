@@ -123,7 +123,7 @@ def duty(
     use: Use,
     *,
     chip: str,
-    dynamic_j: Range,
+    dynamic_j: Range | None,
     unpriced: bool,
     grade: Grade,
     static: Price | None,
@@ -135,7 +135,7 @@ def duty(
     Args:
         use: rate, surroundings and battery.
         chip: its name, for errors.
-        dynamic_j: dynamic energy per sample.
+        dynamic_j: dynamic energy per sample; None if no event has a public price.
         unpriced: whether events happened whose price is not public.
         grade: weakest of its prices.
         static: power of the chip doing nothing [W].
@@ -154,14 +154,15 @@ def duty(
         )
     active = None if latency is None else min(1.0, use.rate_hz * latency.decision_s)
     resting, unknown = _at_rest(static, power.get("idle"), active)
-    known = [
-        PowerRow(
-            part="dynamic", power_w=_scaled(dynamic_j, use.rate_hz), grade=grade,
-            source="energy per sample x rate",
-        ),
-        *resting,
-    ]  # fmt: skip
-    missing = [*(("unpriced events",) if unpriced else ()), *unknown]
+    known, missing = list[PowerRow](), list[str]()
+    if dynamic_j is None:
+        missing.append("dynamic")
+    else:
+        watts, source = _scaled(dynamic_j, use.rate_hz), "energy per sample x rate"
+        known.append(PowerRow(part="dynamic", power_w=watts, grade=grade, source=source))
+        missing += ["unpriced events"] if unpriced else []
+    known += resting
+    missing += unknown
     for part, given in (("host", use.host_w), ("sensor", use.sensor_w)):
         row = _around(part, given, power.get(part))
         if row is None:

@@ -127,7 +127,7 @@ class Estimate:
         accuracy: of the integer network; None without labels.
         clipped: input values beyond the integer range.
         prices: name of the price table.
-        dynamic_j: energy per sample, the sum of the ledger.
+        dynamic_j: energy per sample, the sum of the ledger; means nothing unless `is_priced`.
         static: None where the chip's static power is not public.
         missing: events that happened and have no public price, with their counts.
         grade: weakest grade of a price used; `weakest`: the events whose price has it.
@@ -168,6 +168,11 @@ class Estimate:
     baseline: Baseline | None
     no_baseline: str
     duty: Duty | None
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether any event has a public price; otherwise its dynamic energy is not known."""
+        return bool(self.ledger)
 
 
 def estimate(
@@ -266,7 +271,7 @@ def estimate_of(
         duty=duty(
             use,
             chip=target.name,
-            dynamic_j=dynamic,
+            dynamic_j=dynamic if lines else None,
             unpriced=any(kind != STATIC for kind in ledger.missing),
             grade=ledger.grade,
             static=table.static_w,

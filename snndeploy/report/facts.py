@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from snndeploy.estimation import Estimate
+from snndeploy.estimation import Estimate, LayerEstimate
 from snndeploy.ir.neurons import LIF
 from snndeploy.latency import Latency
 from snndeploy.passes.layer_report import LayerReport
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.units import NOT_PUBLIC, engineering, percent
 
 Fact = tuple[str, str, str]
 
@@ -30,9 +30,33 @@ def verdict_line(estimate: Estimate) -> str:
     )
 
 
+def dynamic_words(estimate: Estimate) -> tuple[str, str, str]:
+    """Return low, nominal and high dynamic energy per sample, or that it is not public."""
+    return _energy_words(estimate, estimate.dynamic_j)
+
+
+def layer_words(estimate: Estimate, layer: LayerEstimate) -> tuple[str, str, str]:
+    """Return low, nominal and high dynamic energy per sample of a layer, or not public."""
+    return _energy_words(estimate, (layer.low_j, layer.energy_j, layer.high_j))
+
+
+def _energy_words(estimate: Estimate, joules: tuple[float, float, float]) -> tuple[str, str, str]:
+    if not estimate.is_priced:
+        return NOT_PUBLIC, NOT_PUBLIC, NOT_PUBLIC
+    low, nominal, high = (engineering(value, "J") for value in joules)
+    return low, nominal, high
+
+
+def grade_word(estimate: Estimate) -> str:
+    """Return the weakest grade of a price, `n/a` if none was used."""
+    return estimate.grade if estimate.is_priced or estimate.static else "n/a"
+
+
 def weakest_note(estimate: Estimate) -> str:
     """Return the weakest grade among the prices, and whose it is."""
-    return f"weakest grade of a price: {estimate.grade} ({', '.join(estimate.weakest)})"
+    if not estimate.weakest:
+        return "no price of an event is public"
+    return f"weakest grade of a price: {grade_word(estimate)} ({', '.join(estimate.weakest)})"
 
 
 def missing_notes(estimate: Estimate) -> tuple[str, ...]:
@@ -61,7 +85,7 @@ def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> t
     if latency is not None:
         rows += _time_facts(latency, estimate)
     else:
-        rows.append(("time", "not public", "so neither throughput nor static energy is known"))
+        rows.append(("time", NOT_PUBLIC, "so neither throughput nor static energy is known"))
     rows.append(("clipped inputs", f"{estimate.clipped:,}", "values beyond the integer range"))
     return tuple(rows)
 

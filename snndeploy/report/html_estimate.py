@@ -4,11 +4,19 @@ from collections.abc import Sequence
 
 from snndeploy.estimation import Estimate
 from snndeploy.report.cores import CORE_COLUMNS, core_rows
-from snndeploy.report.facts import estimate_facts, missing_notes, verdict_line, weakest_note
+from snndeploy.report.facts import (
+    dynamic_words,
+    estimate_facts,
+    grade_word,
+    layer_words,
+    missing_notes,
+    verdict_line,
+    weakest_note,
+)
 from snndeploy.report.page import grid, page, soft, text
-from snndeploy.report.sheets import NOT_PUBLIC, sheets
+from snndeploy.report.sheets import sheets
 from snndeploy.report.svg import bars, curve, stacked
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.units import NOT_PUBLIC, engineering, percent
 
 ACTIVITY = (
     "layer", "neurons", "spikes/sample", "rate/step", "synaptic ops/sample", "low",
@@ -51,7 +59,7 @@ def measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
         ]
     )
     energy = bars(
-        [(layer.population, layer.energy_j, engineering(layer.energy_j, "J")) for layer in layers]
+        [(layer.population, layer.energy_j, layer_words(estimate, layer)[1]) for layer in layers]
     )
     cores = grid(CORE_COLUMNS, core_rows(latency)) if latency else ""
     facts = grid(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
@@ -87,7 +95,9 @@ def energy_by_part(estimates: Sequence[Estimate]) -> str:
 
 
 def _words(estimate: Estimate) -> str:
-    low, nominal, high = (engineering(joules, "J") for joules in estimate.dynamic_j)
+    low, nominal, high = dynamic_words(estimate)
+    if not estimate.is_priced:
+        return NOT_PUBLIC
     return f"{nominal} ({low} to {high})"
 
 
@@ -107,13 +117,13 @@ def _side(estimate: Estimate) -> tuple[str, ...]:
     return (
         estimate.target,
         verdict_line(estimate),
-        *(engineering(joules, "J") for joules in estimate.dynamic_j),
+        *dynamic_words(estimate),
         engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
         engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
         engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
         f"{latency.throughput_hz:,.0f} /s" if latency else NOT_PUBLIC,
         "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
-        estimate.grade,
+        grade_word(estimate),
     )
 
 
@@ -125,7 +135,7 @@ def _layers(estimate: Estimate) -> list[tuple[str, ...]]:
             f"{layer.spikes_per_sample:,.1f}",
             percent(layer.rate),
             f"{layer.synaptic_ops_per_sample:,.0f}",
-            *(engineering(joules, "J") for joules in (layer.low_j, layer.energy_j, layer.high_j)),
+            *layer_words(estimate, layer),
         )
         for layer in estimate.layers
     ]
@@ -143,8 +153,8 @@ def _ledger(estimate: Estimate) -> str:
         )
         for line in estimate.ledger
     ]
-    total = (engineering(value, "J") for value in estimate.dynamic_j)
-    rows.append(("dynamic energy", "", "", "", *total, f"weakest grade: {estimate.grade}"))
+    total, grade = dynamic_words(estimate), f"weakest grade: {grade_word(estimate)}"
+    rows.append(("dynamic energy", "", "", "", *total, grade))
     static = estimate.static
     if static is not None:
         joules = (engineering(value, "J") for value in static.energy_j)

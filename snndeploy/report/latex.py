@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from snndeploy.estimation import Estimate
+from snndeploy.report.facts import dynamic_words, grade_word, layer_words
 from snndeploy.report.plain import plain
 from snndeploy.report.sheets import break_even_words
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.units import NOT_PUBLIC, engineering, percent
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -19,7 +20,6 @@ ESCAPES = {
 }  # fmt: skip
 LATIN = 0x17F
 """Letters up to here are in every LaTeX font encoding of note."""
-NOT_PUBLIC = "not public"
 
 
 def render_latex(estimates: Sequence[Estimate]) -> str:
@@ -41,7 +41,7 @@ def render_latex(estimates: Sequence[Estimate]) -> str:
                     f"{layer.n_neurons:,}",
                     f"{layer.spikes_per_sample:,.1f}",
                     f"{layer.synaptic_ops_per_sample:,.0f}",
-                    _range((layer.low_j, layer.energy_j, layer.high_j), "J"),
+                    _spread(layer_words(first, layer)),
                 )
                 for layer in first.layers
             ],
@@ -72,13 +72,13 @@ def _chip(estimate: Estimate) -> tuple[str, ...]:
     name = estimate.target + (" (priced only)" if estimate.priced_only else "")
     return (
         name,
-        _range(estimate.dynamic_j, "J"),
+        _spread(dynamic_words(estimate)),
         _range(static.energy_j, "J") if static else NOT_PUBLIC,
         engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
         engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
         f"{latency.throughput_hz:,.0f}" if latency else NOT_PUBLIC,
         "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
-        estimate.grade,
+        grade_word(estimate),
     )
 
 
@@ -100,6 +100,11 @@ def _number(value: float | None) -> str:
 
 def _range(values: tuple[float, float, float], unit: str) -> str:
     low, nominal, high = (engineering(value, unit) for value in values)
+    return _spread((low, nominal, high))
+
+
+def _spread(words: tuple[str, str, str]) -> str:
+    low, nominal, high = words
     return nominal if low == high else f"{nominal} ({low} to {high})"
 
 
@@ -138,8 +143,9 @@ def _methods(estimate: Estimate) -> str:
     if estimate.static is not None:
         prices["static power"] = (estimate.static.grade, estimate.static.source)
     used = "; ".join(f"{kind}: {source} ({grade})" for kind, (grade, source) in prices.items())
-    sentences.append(f"Sources and grades of the prices: {used}")
-    sentences.append(f"The weakest grade is {estimate.grade} ({', '.join(estimate.weakest)})")
+    if used:
+        sentences.append(f"Sources and grades of the prices: {used}")
+        sentences.append(f"The weakest grade is {estimate.grade} ({', '.join(estimate.weakest)})")
     left_out = [kind for kind, _ in estimate.missing] + list(estimate.unmodelled)
     if left_out:
         sentences.append(f"Without a public price, and not in the sum: {', '.join(left_out)}")

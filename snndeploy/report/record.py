@@ -41,6 +41,7 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
     return {
         **asdict(estimate),
         "verdict": estimate.verdict and verdict_record(estimate.verdict),
+        "dynamic_j": estimate.dynamic_j if estimate.is_priced else None,
         "neurobench": estimate.neurobench.record(),
         "neurobench_conditions": asdict(estimate.neurobench.conditions),
     }

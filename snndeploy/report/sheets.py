@@ -10,10 +10,10 @@ from snndeploy.arithmetic import ArithmeticBound
 from snndeploy.baseline import Baseline
 from snndeploy.duty import Duty
 from snndeploy.estimation import Estimate
-from snndeploy.report.units import duration, engineering, percent, spread
+from snndeploy.report.facts import dynamic_words, grade_word
+from snndeploy.report.units import NOT_PUBLIC, duration, engineering, percent, spread
 
 Row = tuple[str, ...]
-NOT_PUBLIC = "not public"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +128,6 @@ def neurobench_sheet(estimate: Estimate) -> Sheet:
 def arithmetic_sheet(estimate: Estimate, bound: ArithmeticBound) -> Sheet:
     """Return the papers' formula beside the chip's own count."""
     paper = (engineering(joules, "J") for joules in bound.energy_j)
-    chip = (engineering(joules, "J") for joules in estimate.dynamic_j)
     sops = f"{bound.acs:,.1f} AC + {bound.macs:,.1f} MAC"
     return Sheet(
         title=f"the papers' 45 nm formula: {bound.label}, no energy of a chip",
@@ -136,7 +135,7 @@ def arithmetic_sheet(estimate: Estimate, bound: ArithmeticBound) -> Sheet:
         rows=(
             (bound.label, sops, *paper, bound.grade),
             (f"dynamic energy on {estimate.target}", f"{bound.hardware_ops:,.1f} synaptic ops",
-             *chip, estimate.grade),
+             *dynamic_words(estimate), grade_word(estimate)),
         ),
         notes=(
             "SOPs: spikes times synapses with a nonzero weight, total over T steps; the chip also "

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from io import StringIO
 
 from snndeploy.estimation import Estimate
+from snndeploy.report.facts import grade_word
 from snndeploy.report.plain import plain
 
 HEADER = (
@@ -77,17 +78,19 @@ def _network(estimate: Estimate) -> Iterator[Line]:
 
 def _summary(estimate: Estimate) -> Iterator[Line]:
     kind = "priced only" if estimate.priced_only else "modelled"
-    grade = estimate.grade
+    dynamic = estimate.dynamic_j if estimate.is_priced else None
+    grade = grade_word(estimate)
     yield _line("summary", kind, "samples", estimate.n_samples, "samples")
     yield _line("summary", kind, "accuracy", estimate.accuracy, "share")
-    yield _line("summary", kind, "dynamic energy", estimate.dynamic_j, "J/sample", grade=grade)
+    yield _line("summary", kind, "dynamic energy", dynamic, "J/sample", grade=grade)
     for part in estimate.parts:
         yield _line("part", part.part, "energy", part.energy_j, "J/sample")
 
 
 def _layers(estimate: Estimate) -> Iterator[Line]:
     for layer in estimate.layers:
-        name, energy = layer.population, (layer.low_j, layer.energy_j, layer.high_j)
+        name, known = layer.population, (layer.low_j, layer.energy_j, layer.high_j)
+        energy = known if estimate.is_priced else None
         yield _line("layer", name, "neurons", layer.n_neurons, "neurons")
         yield _line("layer", name, "spikes", layer.spikes_per_sample, "1/sample")
         yield _line("layer", name, "rate", layer.rate, "1/neuron/step")

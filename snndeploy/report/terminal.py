@@ -13,14 +13,17 @@ from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.cores import print_cores
 from snndeploy.report.facts import (
+    dynamic_words,
     estimate_facts,
+    grade_word,
+    layer_words,
     microcode_notes,
     missing_notes,
     verdict_line,
     weakest_note,
 )
-from snndeploy.report.sheets import NOT_PUBLIC, Sheet, sheets
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.sheets import Sheet, sheets
+from snndeploy.report.units import NOT_PUBLIC, engineering, percent
 from snndeploy.verdict import Verdict
 from snndeploy.verification import Certificate
 
@@ -199,7 +202,7 @@ def print_estimate(
             f"{layer.spikes_per_sample:,.1f}",
             percent(layer.rate),
             f"{layer.synaptic_ops_per_sample:,.0f}",
-            engineering(layer.energy_j, "J"),
+            layer_words(estimate, layer)[1],
         )
     out.print(layers)
     print_ledger(estimate, out)
@@ -237,8 +240,8 @@ def print_ledger(estimate: Estimate, out: Console) -> None:
             line.grade,
         )
     rows.add_section()
-    total = (engineering(value, "J") for value in estimate.dynamic_j)
-    rows.add_row("dynamic, per sample", "", "", "", *total, estimate.grade, style="bold")
+    total, grade = dynamic_words(estimate), grade_word(estimate)
+    rows.add_row("dynamic, per sample", "", "", "", *total, grade, style="bold")
     if estimate.static is not None:
         static = (engineering(value, "J") for value in estimate.static.energy_j)
         power = engineering(estimate.static.power_w, "W")
@@ -265,7 +268,7 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
         "grade",
     )
     for estimate in estimates:
-        low, nominal, high = (engineering(value, "J") for value in estimate.dynamic_j)
+        low, nominal, high = dynamic_words(estimate)
         static, latency = estimate.static, estimate.latency
         rows.add_row(
             cell(estimate.target),
@@ -278,6 +281,6 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
             engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
             f"{latency.throughput_hz:,.0f} /s" if latency else NOT_PUBLIC,
             "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
-            estimate.grade,
+            grade_word(estimate),
         )
     out.print(rows)

@@ -1,5 +1,6 @@
 """Numbers as people read them."""
 
+NOT_PUBLIC = "not public"
 PREFIXES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"))
 
 

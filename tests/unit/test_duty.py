@@ -72,6 +72,9 @@ def test_beyond_one_sample_at_a_time_the_chip_is_always_active(latency):
 def test_what_is_not_known_is_listed_and_never_zero(latency):
     bare = power(Use(rate_hz=1.0), latency, static=None, unpriced=True)
     assert bare.missing == ("unpriced events", "static", "idle", "host", "sensor")
+    dark = power(Use(rate_hz=1.0), latency, dynamic=None, unpriced=True)
+    assert dark.missing == ("dynamic", "host", "sensor")
+    assert dark.average_w == (0.008, 0.01, 0.02)
     idle = power(Use(rate_hz=1.0), latency, static=None, stated={"idle": watts("0.002")})
     assert idle.missing == ("static, active", "host", "sensor")
     assert idle.rows[1].power_w == pytest.approx((0.002 * 0.96,) * 3)

@@ -176,6 +176,20 @@ def test_a_long_window_is_shown_at_even_steps(both):
     assert len(sheets(many)[0].rows) == 45
 
 
+def test_a_chip_of_which_no_price_is_public_has_no_energy_anywhere(both):
+    nothing = {"ledger": (), "parts": (), "weakest": (), "dynamic_j": (0.0, 0.0, 0.0)}
+    layers = tuple(replace(x, energy_j=0.0, low_j=0.0, high_j=0.0) for x in both[1].layers)
+    bare = replace(both[1], **nothing, layers=layers, grade="measured")
+    assert estimate_record(bare)["dynamic_j"] is None
+    (row,) = (row for row in rows_of(render_csv([bare]), "summary") if "energy" in row["measure"])
+    assert (row["low"], row["nominal"], row["high"], row["grade"]) == ("", "", "", "n/a")
+    assert "other (priced only) & not public" in render_latex([both[0], bare])
+    assert "measured" not in render_latex([bare]).split("Methods")[1].split("lower bound")[0]
+    page = render_estimates([bare], "net")
+    assert "<td>dynamic energy</td><td></td><td></td><td></td><td>not public</td>" in page
+    assert "0 J" not in page.split("arithmetic-only")[0]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.5, "500 ms"), (90, "1.50 min"), (5400, "1.50 h"), (216000, "2.50 days"),
