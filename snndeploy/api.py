@@ -22,6 +22,7 @@ from snndeploy.inference import (
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
+from snndeploy.repricing import with_prices
 from snndeploy.samples import Data, samples_of
 from snndeploy.semantics import parse_semantics
 from snndeploy.target import Progress, no_progress
@@ -96,7 +97,14 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
     return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
 
 
-def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "bound") -> Estimate:
+def estimate(
+    what: Deployed,
+    data: Data,
+    *,
+    label: Any = None,
+    timing: Level = "bound",
+    prices: str | None = None,
+) -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
 
     Args:
@@ -104,13 +112,16 @@ def estimate(what: Deployed, data: Data, *, label: Any = None, timing: Level = "
         data: samples.
         label: class per sample [B].
         timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
+        prices: name of a price table of the chip, whose latencies of that name are used with it.
 
     Raises:
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
+        UsageError: E3041, the chip has no such price table.
     """
     samples = samples_of(data, input_shapes(what), label)
-    return estimate_deployed(what, samples, timing=timing)
+    deployed: Deployed = with_prices(what, prices) if prices else what
+    return estimate_deployed(deployed, samples, timing=timing)
 
 
 def finetune(

@@ -5,6 +5,7 @@ pipeline fill and drain included.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -122,12 +123,17 @@ class Estimate:
     latency: Latency | None
 
 
+def ignore_counts(counts: EventCounts) -> None:
+    """Let the counts go."""
+
+
 def estimate(
     deployed: Deployed,
     samples: Samples,
     *,
     timing: Level = "bound",
     progress: Progress = no_progress,
+    counted: Callable[[EventCounts], None] = ignore_counts,
 ) -> Estimate:
     """Simulate samples, price the events and time the steps.
 
@@ -136,6 +142,7 @@ def estimate(
         samples: what it is measured on.
         timing: how closely the network on the chip is followed.
         progress: called with samples done and total.
+        counted: called with the exact counts of the run, to price them elsewhere too.
 
     Raises:
         CapacityError: it does not fit.
@@ -150,6 +157,7 @@ def estimate(
     assert answer.result is not None
     assert answer.result.counts is not None
     counts, timed = answer.result.counts, answer.result.timing
+    counted(counts)
     ledger = price(counts, chip.prices[chip.default_prices], timed)
     events = (row for row in ledger.rows if row.kind != "static")
     lines = tuple(_line(row, counts.n_samples) for row in sorted(events, key=_order))
