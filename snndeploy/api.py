@@ -23,6 +23,7 @@ from snndeploy.inference import (
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
+from snndeploy.repricing import with_prices
 from snndeploy.samples import Data, samples_of
 from snndeploy.semantics import parse_semantics
 from snndeploy.target import Progress, no_progress
@@ -103,6 +104,7 @@ def estimate(
     *,
     label: Any = None,
     timing: Level = "bound",
+    prices: str | None = None,
     rate_hz: float | None = None,
     sensor_w: float | None = None,
     host_w: float | None = None,
@@ -117,6 +119,7 @@ def estimate(
         data: samples.
         label: class per sample [B].
         timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
+        prices: name of a price table of the chip, whose latencies of that name are used with it.
         rate_hz: samples per second, for the average power (`duty` of the answer).
         sensor_w: power of the sensor [W]; needs a rate, like the next two.
         host_w: power of the host [W].
@@ -125,11 +128,13 @@ def estimate(
     Raises:
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
-        UsageError: E5068, the chip cannot answer at that rate; E5069, powers without a rate.
+        UsageError: E3041, the chip has no such price table; E5068, it cannot answer at that rate;
+            E5069, powers without a rate.
     """
     samples = samples_of(data, input_shapes(what), label)
     use = use_of(rate_hz, sensor_w=sensor_w, host_w=host_w, battery_j=battery_j)
-    return estimate_deployed(what, samples, timing=timing, use=use)
+    deployed: Deployed = with_prices(what, prices) if prices else what
+    return estimate_deployed(deployed, samples, timing=timing, use=use)
 
 
 def finetune(

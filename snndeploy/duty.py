@@ -15,7 +15,6 @@ from math import isfinite
 
 from snndeploy.energy import Price
 from snndeploy.errors import UsageError
-from snndeploy.latency import Latency
 from snndeploy.quantity import Grade, Quantity, weakest
 
 Range = tuple[float, float, float]
@@ -128,7 +127,8 @@ def duty(
     grade: Grade,
     static: Price | None,
     power: Mapping[str, Quantity],
-    latency: Latency | None,
+    decision_s: float | None,
+    most_hz: float | None,
 ) -> Duty:
     """Return the average power of a chip in use.
 
@@ -140,19 +140,20 @@ def duty(
         grade: weakest of its prices.
         static: power of the chip doing nothing [W].
         power: other powers that its file states: `idle`, `host`, `sensor`.
-        latency: of the samples that were measured.
+        decision_s: how long a sample is in the chip; None if its time is not public.
+        most_hz: samples per second that it can answer; None if its time is not public.
 
     Raises:
         UsageError: E5068, the rate is beyond the throughput.
     """
-    if latency is not None and use.rate_hz > latency.throughput_hz:
+    if most_hz is not None and use.rate_hz > most_hz:
         raise UsageError(
             "E5068",
-            f"{use.rate_hz:,.6g} samples per second, {chip} answers {latency.throughput_hz:,.6g}",
+            f"{use.rate_hz:,.6g} samples per second, {chip} answers {most_hz:,.6g}",
             where="--rate",
-            remedy=f"use at most {latency.throughput_hz:,.6g}/s, fewer --steps, or another chip",
+            remedy=f"use at most {most_hz:,.6g}/s, fewer --steps, or another chip",
         )
-    active = None if latency is None else min(1.0, use.rate_hz * latency.decision_s)
+    active = None if decision_s is None else min(1.0, use.rate_hz * decision_s)
     resting, unknown = _at_rest(static, power.get("idle"), active)
     known, missing = list[PowerRow](), list[str]()
     if dynamic_j is None:
@@ -173,7 +174,7 @@ def duty(
     average = (low, nominal, high)
     return Duty(
         rate_hz=use.rate_hz,
-        most_hz=None if latency is None else latency.throughput_hz,
+        most_hz=most_hz,
         active=active,
         rows=tuple(known),
         average_w=average,

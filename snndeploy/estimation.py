@@ -7,7 +7,7 @@ formula, the ANN baseline) look at the windows of samples alone.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -35,8 +35,9 @@ from snndeploy.measured import Measured, measure
 from snndeploy.neurobench import NeuroBench, neurobench
 from snndeploy.operations import accelerator_prices
 from snndeploy.quantity import GRADES
+from snndeploy.repricing import SerialTime, price_run
 from snndeploy.samples import Samples
-from snndeploy.target import Progress, Target, no_progress
+from snndeploy.target import PricedChip, Progress, no_progress
 from snndeploy.verdict import Verdict, judge
 
 Range = tuple[float, float, float]
@@ -50,8 +51,6 @@ PARTS: Mapping[str, tuple[EventKind, ...]] = {
 }
 """Events by what of the chip they happen in."""
 STATIC = "static"
-PLACED: tuple[EventKind, ...] = ("message", "hop_x", "hop_y", "barrier", "reset")
-"""Events that depend on where neurons are placed, and on how a chip starts a sample."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,9 +116,8 @@ class Estimate:
     """Energy, time and activity of one network on one chip, measured on samples.
 
     Attributes:
-        priced_only: the chip's numerics and topology are not modelled: the events are those of the
-            network compiled for `events_of`, those that depend on placement (`unmodelled`) are not
-            counted, and there is no verdict, static energy or time.
+        priced_only: the chip's arithmetic is not modelled, `because` says what: the events are
+            those of the network compiled for `events_of`, and there is no verdict.
         verdict: None for a chip that is priced only.
         steps: model steps per sample; `depth`: chip steps of the pipeline.
         period: chip steps from one sample's start to the next one's; `alone`: the host clears the
@@ -132,7 +130,8 @@ class Estimate:
         missing: events that happened and have no public price, with their counts.
         grade: weakest grade of a price used; `weakest`: the events whose price has it.
         parts: dynamic energy by `PARTS`, then static energy.
-        latency: None where the chip's latencies are not public.
+        latency: None where the chip's latencies are not public, or it is priced only.
+        serial: time of a chip that is priced only and does one thing after the other.
         early: accuracy of deciding before the window ends.
         baseline: the same network as an ANN; None if it has no such reading, and `no_baseline`
             says why.
@@ -143,7 +142,7 @@ class Estimate:
     title: str
     priced_only: bool
     events_of: str
-    unmodelled: tuple[str, ...]
+    because: str
     verdict: Verdict | None
     n_samples: int
     steps: int
@@ -162,6 +161,7 @@ class Estimate:
     weakest: tuple[str, ...]
     parts: tuple[PartEnergy, ...]
     latency: Latency | None
+    serial: SerialTime | None
     early: tuple[EarlyDecision, ...]
     neurobench: NeuroBench
     arithmetic: ArithmeticBound
@@ -202,26 +202,25 @@ def estimate(
 
 
 def estimate_of(
-    measured: Measured, *, target: Target | None = None, use: Use | None = None
+    measured: Measured, *, chip: PricedChip | None = None, use: Use | None = None
 ) -> Estimate:
     """Price what a run showed.
 
     Args:
         measured: of a network on the chip it was compiled for.
-        target: a chip that is priced only, in its place.
+        chip: one that is priced only, in its place.
         use: rate and surroundings, for the average power.
 
     Raises:
         UsageError: E5068, the chip cannot answer at that rate.
     """
     deployed, network, activity = measured.deployed, measured.network, measured.activity
-    own = deployed.target
-    target = target or own
-    chip, is_own = target.chip, target is own
-    counts = measured.counts if is_own else _unplaced(measured.counts)
-    timed = measured.timing if is_own else None
-    table = chip.prices[chip.default_prices]
-    ledger = price(counts, table, timed)
+    own, counts = deployed.target, measured.counts
+    elsewhere = price_run(counts, chip, counts_from=own.name) if chip else None
+    timed = None if elsewhere else measured.timing
+    named: PricedChip = chip or own.chip
+    table = named.prices[named.default_prices]
+    ledger = elsewhere.ledger if elsewhere else price(counts, table, timed)
     lines = tuple(
         _line(row, counts.n_samples)
         for row in sorted((row for row in ledger.rows if row.kind != STATIC), key=_order)
@@ -229,6 +228,8 @@ def estimate_of(
     dynamic = _total(line.energy_j for line in lines)
     static = _static(ledger)
     latency = latency_of(network, counts, timed) if timed else None
+    serial = elsewhere.time if elsewhere else None
+    decision_s, most_hz = _service(latency, serial, counts.n_samples)
     metrics = neurobench(
         network,
         activity,
@@ -238,12 +239,12 @@ def estimate_of(
     )
     no_baseline = without_baseline(network)
     return Estimate(
-        target=target.name,
-        title=chip.title,
-        priced_only=not is_own,
+        target=chip.name if chip else own.name,
+        title=named.title,
+        priced_only=chip is not None,
         events_of=own.name,
-        unmodelled=() if is_own else tuple(_happened(measured.counts, PLACED)),
-        verdict=judge(own.chip, deployed.placement, ()) if is_own else None,
+        because=named.because,
+        verdict=None if chip else judge(own.chip, deployed.placement, ()),
         n_samples=counts.n_samples,
         steps=network.steps,
         depth=network.depth,
@@ -261,6 +262,7 @@ def estimate_of(
         weakest=_weakest(lines, static),
         parts=_parts(lines, static),
         latency=latency,
+        serial=serial,
         early=measured.early,
         neurobench=metrics,
         arithmetic=arithmetic_bound(
@@ -270,27 +272,29 @@ def estimate_of(
         no_baseline=no_baseline,
         duty=duty(
             use,
-            chip=target.name,
+            chip=named.name,
             dynamic_j=dynamic if lines else None,
             unpriced=any(kind != STATIC for kind in ledger.missing),
             grade=ledger.grade,
             static=table.static_w,
-            power=getattr(chip, "power", {}),
-            latency=latency,
+            power=named.power,
+            decision_s=decision_s,
+            most_hz=most_hz,
         )
         if use
         else None,
     )
 
 
-def _unplaced(counts: EventCounts) -> EventCounts:
-    """Return counts without the events that depend on the placement."""
-    events = {kind: n for kind, n in counts.events.items() if kind not in PLACED}
-    return replace(counts, events=events)
-
-
-def _happened(counts: EventCounts, kinds: Iterable[EventKind]) -> list[str]:
-    return [kind for kind in kinds if counts.total(kind)]
+def _service(
+    latency: Latency | None, serial: SerialTime | None, n_samples: int
+) -> tuple[float | None, float | None]:
+    """Return how long a sample is in the chip, and the samples per second it can answer."""
+    if latency is not None:
+        return latency.decision_s, latency.throughput_hz
+    if serial is not None:
+        return serial.total_s / n_samples, n_samples / serial.total_s
+    return None, None
 
 
 def _total(energies: Iterable[Range]) -> Range:

@@ -11,6 +11,7 @@ from snndeploy.energy import Price, PriceTable
 from snndeploy.estimation import estimate_of
 from snndeploy.measured import measure
 from snndeploy.quantity import Quantity
+from snndeploy.target import PricedChip, PricedTarget
 
 
 def price(nominal, *, low=None, high=None, grade="published", source="a table"):
@@ -43,11 +44,11 @@ OTHER = PriceTable(name="paper", prices={"synaptic_op": price("5e-12")}, static_
 
 def priced_only():
     """Return a target of which one price is known."""
-    chip = SimpleNamespace(
-        name="other", title="Another chip", priced_only=True, prices={"paper": OTHER},
-        default_prices="paper",
+    chip = PricedChip(
+        name="other", title="Another chip", prices={"paper": OTHER}, default_prices="paper",
+        because="its arithmetic is not modelled", digest="",
     )  # fmt: skip
-    return SimpleNamespace(name="other", chip=chip)
+    return PricedTarget(chip=chip)
 
 
 def estimates(*, name="hidden", use=None):
@@ -55,11 +56,11 @@ def estimates(*, name="hidden", use=None):
     compiled = small_compiled(name=name)
     chip = replace(
         compiled.target.chip, title="A chip", prices={"prices2020": TABLE},
-        default_prices="prices2020", latencies=LATENCIES, network={}, clock=None,
+        default_prices="prices2020", latencies=LATENCIES, network={}, clock=None, power={},
     )  # fmt: skip
     target = SimpleNamespace(name="loihi2", chip=chip)
     run = measure(replace(compiled, target=target), small_samples(12, seed=5))
-    return [estimate_of(run, use=use), estimate_of(run, target=priced_only(), use=use)]
+    return [estimate_of(run, use=use), estimate_of(run, chip=priced_only().chip, use=use)]
 
 
 USE = Use(rate_hz=100.0, sensor_w=0.005, battery_j=13320.0)

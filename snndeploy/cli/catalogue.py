@@ -680,6 +680,27 @@ CATALOGUE: Mapping[str, Entry] = {
         "lanes and the time of a hop, which the chip file does not state.",
         "Use --timing bound, or add them to the chip file with their source.",
     ),
+    "E3040": Entry(
+        "Chip is priced only",
+        "Nothing is compiled for this chip, because its numerics, limits or topology are not "
+        "modelled; what is known of it are prices, by which the counts of a run are priced.",
+        "Compile for a modelled chip, and price that run with estimate --target loihi2,CHIP.",
+    ),
+    "E3041": Entry(
+        "Unknown price table",
+        "No chip that is estimated has a price table of that name.",
+        "Choose one that `snndeploy targets CHIP` lists.",
+    ),
+    "E3042": Entry(
+        "File of a chip that is priced only",
+        "The chip file states prices and no numerics, so that nothing can be compiled for it.",
+        "Read it with load_priced_chip and offer it as a PricedTarget.",
+    ),
+    "E3043": Entry(
+        "Two price tables for one chip",
+        "A chip is priced with one table at a time.",
+        "Give one of its tables; run estimate again for the other.",
+    ),
     "E4001": Entry(
         "No Python 3.10 for Lava",
         "Lava runs in an interpreter of its own, CPython 3.10, and none that can serve was found.",

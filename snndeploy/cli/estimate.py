@@ -11,6 +11,7 @@ from snndeploy.cli.options import (
     DEFAULT_TARGET,
     compile_options,
     is_bundle,
+    open_bundle,
     open_deployed,
     open_samples,
     output_options,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from snndeploy.energy import Level
     from snndeploy.estimation import Estimate
     from snndeploy.measured import Measured
-    from snndeploy.target import Target
+    from snndeploy.target import PricedChip
 
 LEVELS = ("bound", "queue", "flit")
 """As in `snndeploy.energy`, which takes long to import."""
@@ -65,6 +66,12 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Time of the network on the chip: bound (what cores and links must do), queue (messages "
     "wait in FIFOs) or flit (cycle by cycle, slow); default: bound.",
 )
+@click.option(
+    "--prices",
+    default="",
+    help="Price table, or several: NAME[,NAME2…], with the latencies of that name; "
+    "`snndeploy targets CHIP` lists a chip's.",
+)
 @use_options
 @file_options
 @compile_options
@@ -74,12 +81,17 @@ def estimate_command(
     targets: str | None,
     data: Path | None,
     timing: "Level",
+    prices: str,
     *,
     as_json: bool,
     force: bool,
     **chosen: Any,
 ) -> None:
-    """Simulate samples and price what happened; without data there is no estimate."""
+    """Simulate samples and price what happened; without data there is no estimate.
+
+    Chips that are priced only get the counts of the first chip in the list whose arithmetic is
+    modelled, else those of loihi2 (of the bundle's own chip for a bundle).
+    """
     from snndeploy.report.document import print_json
     from snndeploy.report.record import estimate_record
     from snndeploy.report.terminal import print_estimates
@@ -94,8 +106,8 @@ def estimate_command(
     use = _use(chosen)
     files = {kind: chosen.pop(kind) for kind in ("csv", "latex", "html")}
     _check_files(files, force=force)
-    names = [name.strip() for name in (targets or "").split(",") if name.strip()]
-    estimates = _estimates(model, data, names, timing, use, chosen)
+    names = split_names(targets or "")
+    estimates = _estimates(model, data, names, split_names(prices), timing, use, chosen)
     written = _write(estimates, files, model.name)
     if as_json:
         print_json({"estimates": [estimate_record(estimate) for estimate in estimates]})
@@ -103,6 +115,11 @@ def estimate_command(
     print_estimates(estimates)
     for path in written:
         click.echo(f"wrote {path}")
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names of a comma-separated list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _use(chosen: dict[str, Any]) -> "Use | None":
@@ -160,45 +177,58 @@ def _estimates(
     path: Path,
     data: Path,
     names: list[str],
+    prices: list[str],
     timing: "Level",
     use: "Use | None",
     chosen: dict[str, Any],
 ) -> "list[Estimate]":
-    """Estimate chip by chip; those that are priced only take the events of the first modelled one.
+    """Estimate chip by chip; those that are priced only take the counts of the first modelled one.
 
     Without a modelled chip among them, that is the bundle's own or the default one.
     """
     from snndeploy.estimation import estimate_of
-    from snndeploy.registry import find_target
+    from snndeploy.repricing import assign_prices
 
-    found = {name: find_target(name) for name in names}
-    priced = [name for name in names if _is_priced_only(found[name])]
-    modelled: list[str | None] = [name for name in names if name not in priced]
-    if not modelled:
-        modelled = [None if is_bundle(path) else DEFAULT_TARGET]
-    runs = {name: _measure(path, data, name, timing, chosen) for name in modelled}
-    base = runs[modelled[0]]
-    if not names:
-        return [estimate_of(base, use=use)]
-    return [
-        estimate_of(base, target=found[name], use=use)
-        if name in priced
-        else estimate_of(runs[name], use=use)
-        for name in names
-    ]
+    own = "" if is_bundle(path) else DEFAULT_TARGET
+    names = names or [own]
+    chips = {name: _chip(path, name) for name in names}
+    tables = assign_prices([chips[name] for name in names], prices)
+    modelled = [name for name in names if not chips[name].priced_only] or [own]
+    runs = {name: _measure(path, data, name or None, tables, timing, chosen) for name in modelled}
+    estimates = []
+    for name in names:
+        chip = chips[name]
+        if chip.priced_only:
+            priced = chip.with_prices(tables.get(chip.name, chip.default_prices))
+            estimates.append(estimate_of(runs[modelled[0]], chip=priced, use=use))
+        else:
+            estimates.append(estimate_of(runs[name], use=use))
+    return estimates
 
 
-def _is_priced_only(target: "Target") -> bool:
-    return bool(getattr(target.chip, "priced_only", False))
+def _chip(path: Path, name: str) -> "PricedChip":
+    """Return the chip of a target by name; a bundle's own for an empty one."""
+    from snndeploy.registry import find_any_target
+
+    return find_any_target(name).chip if name else open_bundle(path).target.chip
 
 
 def _measure(
-    path: Path, data: Path, target: str | None, timing: "Level", chosen: dict[str, Any]
+    path: Path,
+    data: Path,
+    target: str | None,
+    tables: dict[str, str],
+    timing: "Level",
+    chosen: dict[str, Any],
 ) -> "Measured":
-    from snndeploy.inference import input_shapes
+    from snndeploy.inference import Deployed, input_shapes
     from snndeploy.measured import measure
+    from snndeploy.repricing import with_prices
 
-    deployed = open_deployed(path, target, chosen)
+    deployed: Deployed = open_deployed(path, target, chosen)
+    chip = deployed.target.chip
+    if chip.name in tables:
+        deployed = with_prices(deployed, tables[chip.name])
     samples = open_samples(data, input_shapes(deployed))
     with progress_bar("simulating") as progress:
         return measure(deployed, samples, timing=timing, progress=progress)

@@ -7,6 +7,7 @@ from snndeploy.ir.neurons import LIF
 from snndeploy.latency import Latency
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.units import NOT_PUBLIC, engineering, percent
+from snndeploy.repricing import SerialTime
 
 Fact = tuple[str, str, str]
 
@@ -25,9 +26,22 @@ def verdict_line(estimate: Estimate) -> str:
     """Return the verdict, or why there is none."""
     if estimate.verdict is not None:
         return estimate.verdict.line()
-    return (
-        f"PRICED ONLY {estimate.target}: events of {estimate.events_of}, no verdict whether it fits"
-    )
+    counts = f"counts from {estimate.events_of}, no verdict whether it fits"
+    return f"PRICED ONLY {estimate.target}: {counts}; {estimate.because}"
+
+
+def time_words(estimate: Estimate) -> tuple[str, str, str]:
+    """Return p50 and p99 of the time to decision, and the throughput, or what is known of them."""
+    latency, serial = estimate.latency, estimate.serial
+    if latency is not None:
+        return (
+            engineering(latency.decision_p50_s, "s"),
+            engineering(latency.decision_p99_s, "s"),
+            f"{latency.throughput_hz:,.0f} /s",
+        )
+    if serial is not None:
+        return "n/a", "n/a", f"{estimate.n_samples / serial.total_s:,.0f} /s"
+    return NOT_PUBLIC, NOT_PUBLIC, NOT_PUBLIC
 
 
 def dynamic_words(estimate: Estimate) -> tuple[str, str, str]:
@@ -65,9 +79,6 @@ def missing_notes(estimate: Estimate) -> tuple[str, ...]:
     if estimate.missing:
         names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
         notes.append(f"no public price, not in the sum: {names}")
-    if estimate.unmodelled:
-        names = ", ".join(estimate.unmodelled)
-        notes.append(f"its topology is not modelled, so not counted: {names}")
     return tuple(notes)
 
 
@@ -84,6 +95,8 @@ def estimate_facts(estimate: Estimate, float_accuracy: float | None = None) -> t
         rows.append(("accuracy", percent(estimate.accuracy), "integer network, simulated"))
     if latency is not None:
         rows += _time_facts(latency, estimate)
+    elif estimate.serial is not None:
+        rows.append(_serial_fact(estimate.serial, estimate.n_samples))
     else:
         rows.append(("time", NOT_PUBLIC, "so neither throughput nor static energy is known"))
     rows.append(("clipped inputs", f"{estimate.clipped:,}", "values beyond the integer range"))
@@ -129,6 +142,12 @@ def _time_facts(latency: Latency, estimate: Estimate) -> list[Fact]:
     if latency.missing:
         rows.append(("not in the time", ", ".join(latency.missing), "no public latency"))
     return rows
+
+
+def _serial_fact(serial: SerialTime, n_samples: int) -> Fact:
+    missing = f"; not in it: {', '.join(serial.missing)}" if serial.missing else ""
+    note = f"one event after the other; latencies: {serial.grade}{missing}"
+    return "time per sample", engineering(serial.total_s / n_samples, "s"), note
 
 
 def _bottleneck_note(latency: Latency) -> str:

@@ -10,6 +10,7 @@ from snndeploy.report.facts import (
     grade_word,
     layer_words,
     missing_notes,
+    time_words,
     verdict_line,
     weakest_note,
 )
@@ -113,15 +114,13 @@ def _early(estimate: Estimate) -> str:
 
 
 def _side(estimate: Estimate) -> tuple[str, ...]:
-    static, latency = estimate.static, estimate.latency
+    static = estimate.static
     return (
         estimate.target,
         verdict_line(estimate),
         *dynamic_words(estimate),
         engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
-        engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
-        engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
-        f"{latency.throughput_hz:,.0f} /s" if latency else NOT_PUBLIC,
+        *time_words(estimate),
         "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
         grade_word(estimate),
     )

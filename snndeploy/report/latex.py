@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from snndeploy.estimation import Estimate
-from snndeploy.report.facts import dynamic_words, grade_word, layer_words
+from snndeploy.report.facts import dynamic_words, grade_word, layer_words, time_words
 from snndeploy.report.plain import plain
 from snndeploy.report.sheets import break_even_words
 from snndeploy.report.units import NOT_PUBLIC, engineering, percent
@@ -68,15 +68,15 @@ def _shown(char: str) -> str:
 
 
 def _chip(estimate: Estimate) -> tuple[str, ...]:
-    static, latency = estimate.static, estimate.latency
+    static, (p50, p99, throughput) = estimate.static, time_words(estimate)
     name = estimate.target + (" (priced only)" if estimate.priced_only else "")
     return (
         name,
         _spread(dynamic_words(estimate)),
         _range(static.energy_j, "J") if static else NOT_PUBLIC,
-        engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
-        engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
-        f"{latency.throughput_hz:,.0f}" if latency else NOT_PUBLIC,
+        p50,
+        p99,
+        throughput.removesuffix(" /s"),
         "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
         grade_word(estimate),
     )
@@ -136,8 +136,8 @@ def _methods(estimate: Estimate) -> str:
     ]
     if estimate.priced_only:
         sentences.append(
-            f"Numerics and topology of {estimate.target} are not modelled: the events are those of "
-            f"the network compiled for {estimate.events_of}"
+            f"{estimate.target} is priced only ({estimate.because}): the events are those of the "
+            f"network compiled for {estimate.events_of}"
         )
     prices = {line.kind: (line.grade, line.source) for line in estimate.ledger}
     if estimate.static is not None:
@@ -146,7 +146,7 @@ def _methods(estimate: Estimate) -> str:
     if used:
         sentences.append(f"Sources and grades of the prices: {used}")
         sentences.append(f"The weakest grade is {estimate.grade} ({', '.join(estimate.weakest)})")
-    left_out = [kind for kind, _ in estimate.missing] + list(estimate.unmodelled)
+    left_out = [kind for kind, _ in estimate.missing]
     if left_out:
         sentences.append(f"Without a public price, and not in the sum: {', '.join(left_out)}")
     if estimate.latency is not None:
@@ -154,6 +154,12 @@ def _methods(estimate: Estimate) -> str:
         missing = f", without {', '.join(latency.missing)}" if latency.missing else ""
         sentences.append(
             f"Times are modelled at level {latency.level} from {latency.grade} latencies{missing}"
+        )
+    if estimate.serial is not None:
+        seconds = engineering(estimate.serial.total_s / estimate.n_samples, "s")
+        sentences.append(
+            f"Doing one event after the other it takes {seconds} per sample, from "
+            f"{estimate.serial.grade} latencies"
         )
     sentences.append(
         f"The {bound.label} of the literature, 0.9 pJ per accumulation and 4.6 pJ per "

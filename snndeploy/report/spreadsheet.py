@@ -112,15 +112,16 @@ def _ledger(estimate: Estimate) -> Iterator[Line]:
     for kind, count in estimate.missing:
         source = "no public price, not in the sum"
         yield _line("missing", kind, "count", count, "events in all", source=source)
-    for kind in estimate.unmodelled:
-        source = "topology not modelled, not counted"
-        yield _line("missing", kind, "count", None, "events in all", source=source)
 
 
 def _time(estimate: Estimate) -> Iterator[Line]:
-    latency = estimate.latency
-    if latency is None:
+    latency, serial = estimate.latency, estimate.serial
+    if serial is not None:
+        seconds, source = serial.total_s / estimate.n_samples, "one event after the other"
+        yield _line("time", "sample", "mean", seconds, "s", grade=serial.grade, source=source)
+    elif latency is None:
         yield _line("time", "decision", "mean", None, "s", source="not public")
+    if latency is None:
         return
     for measure, value in (
         ("mean", latency.decision_s),

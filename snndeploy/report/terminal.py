@@ -19,6 +19,7 @@ from snndeploy.report.facts import (
     layer_words,
     microcode_notes,
     missing_notes,
+    time_words,
     verdict_line,
     weakest_note,
 )
@@ -269,7 +270,7 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
     )
     for estimate in estimates:
         low, nominal, high = dynamic_words(estimate)
-        static, latency = estimate.static, estimate.latency
+        static = estimate.static
         rows.add_row(
             cell(estimate.target),
             cell(verdict_line(estimate)),
@@ -277,9 +278,7 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
             nominal,
             high,
             engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
-            engineering(latency.decision_p50_s, "s") if latency else NOT_PUBLIC,
-            engineering(latency.decision_p99_s, "s") if latency else NOT_PUBLIC,
-            f"{latency.throughput_hz:,.0f} /s" if latency else NOT_PUBLIC,
+            *time_words(estimate),
             "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
             grade_word(estimate),
         )

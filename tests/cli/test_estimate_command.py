@@ -126,9 +126,9 @@ def test_files_are_written_and_replaced_only_when_asked(files, snn, bundle):
 @pytest.fixture
 def other(monkeypatch):
     """A target called `other` that is priced only."""
-    known = registry.find_target
+    known = registry.find_any_target
     monkeypatch.setattr(
-        registry, "find_target", lambda name: priced_only() if name == "other" else known(name)
+        registry, "find_any_target", lambda name: priced_only() if name == "other" else known(name)
     )
 
 
@@ -143,7 +143,7 @@ def test_a_chip_that_is_priced_only_stands_beside_a_modelled_one(snn, targets):
     assert found["other"]["events_of"] == base
     assert found["other"]["verdict"] is None
     text = snn("estimate", "model.pt", "--target", targets, *ESTIMATE).out
-    assert f"PRICED ONLY other: events of {base}" in text
+    assert f"PRICED ONLY other: counts from {base}" in text
     assert "not public" in text
 
 

@@ -34,7 +34,8 @@ def watts(value, grade="published"):
 def power(use, latency, *, static=STATIC, stated=None, dynamic=(1e-3, 2e-3, 4e-3), unpriced=False):
     return duty(
         use, chip="a chip", dynamic_j=dynamic, unpriced=unpriced, grade="fitted", static=static,
-        power=stated or {}, latency=latency,
+        power=stated or {}, decision_s=latency.decision_s if latency else None,
+        most_hz=latency.throughput_hz if latency else None,
     )  # fmt: skip
 
 

@@ -9,11 +9,14 @@ from deployed import small_compiled, small_samples
 
 import snndeploy
 from snndeploy.arithmetic import LABEL, arithmetic_bound
+from snndeploy.duty import Use
 from snndeploy.energy import Price, PriceTable
 from snndeploy.errors import ModelError, UsageError
-from snndeploy.estimation import PLACED, estimate, estimate_of
+from snndeploy.estimation import estimate, estimate_of
 from snndeploy.measured import has_times, measure
 from snndeploy.neurobench import SynapticOperations
+from snndeploy.quantity import Quantity
+from snndeploy.target import PricedChip
 
 
 def a_price(nominal, *, high=None, grade="published"):
@@ -23,14 +26,14 @@ def a_price(nominal, *, high=None, grade="published"):
     )  # fmt: skip
 
 
-def priced_only(**prices):
-    """Return a target of which nothing but prices is known, as a chip file may state it."""
-    table = PriceTable(name="paper", prices=prices, static_w=None)
-    chip = SimpleNamespace(
-        name="other", title="Another chip", priced_only=True, prices={"paper": table},
-        default_prices="paper",
+def priced_only(*, static=None, latencies=None, **prices):
+    """Return a chip of which nothing but prices is known, as a chip file may state it."""
+    return PricedChip(
+        name="other", title="Another chip", default_prices="paper",
+        prices={"paper": PriceTable(name="paper", prices=prices, static_w=static)},
+        because="its arithmetic is not modelled", latencies=latencies or {},
+        not_charged={"hop_x": "no network"}, digest="",
     )  # fmt: skip
-    return SimpleNamespace(name="other", chip=chip)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def with_chip(run, **changes):
 
 def test_a_chip_that_is_priced_only_takes_the_events_of_another(run):
     target = priced_only(synaptic_op=a_price("1e-12", high="3e-12"), spike=a_price("1e-9"))
-    found, own = estimate_of(run, target=target), estimate_of(run)
+    found, own = estimate_of(run, chip=target), estimate_of(run)
     ops, spikes = run.counts.total("synaptic_op"), run.counts.total("spike")
     assert found.dynamic_j[1] == pytest.approx((ops * 1e-12 + spikes * 1e-9) / 7)
     assert found.dynamic_j[2] == pytest.approx((ops * 3e-12 + spikes * 1e-9) / 7)
@@ -55,17 +58,29 @@ def test_a_chip_that_is_priced_only_takes_the_events_of_another(run):
     assert found.verdict is None
     assert found.latency is None
     assert found.static is None
-    assert set(found.unmodelled) <= set(PLACED)
-    assert "message" in found.unmodelled
-    assert {"neuron_idle", "static"} <= {kind for kind, _ in found.missing}
-    assert not {kind for kind, _ in found.missing} & set(PLACED)
-    assert (own.priced_only, own.events_of, own.unmodelled) == (False, "loihi2", ())
+    assert {"neuron_idle", "message", "static"} <= {kind for kind, _ in found.missing}
+    assert (own.priced_only, own.events_of, own.because) == (False, "loihi2", "")
     for same in ("neurobench", "arithmetic", "early", "accuracy", "layers"):
         if same != "layers":
             assert getattr(found, same) == getattr(own, same)
     assert [layer.spikes_per_sample for layer in found.layers] == [
         layer.spikes_per_sample for layer in own.layers
     ]
+
+
+def test_a_chip_that_does_one_thing_after_the_other_has_a_time_a_rate_and_static_energy(run):
+    nanosecond = Quantity(value=Decimal("1e-9"), unit="s", source="a paper", grade="published")
+    target = priced_only(
+        synaptic_op=a_price("1e-12"), static=a_price("0.002"), latencies={"synaptic_op": nanosecond}
+    )
+    ops = run.counts.total("synaptic_op")
+    found = estimate_of(run, chip=target, use=Use(rate_hz=10.0))
+    assert found.serial.total_s == pytest.approx(ops * 1e-9)
+    assert found.static.energy_j[1] == pytest.approx(0.002 * ops * 1e-9 / 7)
+    assert found.duty.most_hz == pytest.approx(7 / (ops * 1e-9))
+    assert found.duty.active == pytest.approx(10 * ops * 1e-9 / 7)
+    with pytest.raises(UsageError, match=r"^error\[E5068\]"):
+        estimate_of(run, chip=target, use=Use(rate_hz=1e9))
 
 
 def test_a_chip_without_latencies_has_an_energy_and_no_time(run):
@@ -115,7 +130,7 @@ def test_a_chips_own_prices_of_operations_stand_before_the_programs(run):
         kind: a_price("1e-12", grade="measured")
         for kind in ("ac", "mac", "word_read", "word_write")
     }
-    found = estimate_of(run, target=priced_only(**own)).baseline
+    found = estimate_of(run, chip=priced_only(**own)).baseline
     assert found.prices == "paper"
     assert found.grade == "measured"
     assert estimate_of(run).baseline.prices == "horowitz45 accelerator"
