@@ -34,7 +34,7 @@ from snndeploy.latency import latency_of
 from snndeploy.measured import Measured, measure
 from snndeploy.neurobench import NeuroBench, neurobench
 from snndeploy.operations import accelerator_prices
-from snndeploy.quantity import GRADES
+from snndeploy.quantity import GRADES, Grade, weakest
 from snndeploy.repricing import SerialTime, price_run
 from snndeploy.samples import Samples
 from snndeploy.target import PricedChip, Progress, no_progress
@@ -89,7 +89,7 @@ class LedgerLine:
     per_sample: float
     price_j: float
     energy_j: Range
-    grade: str
+    grade: Grade
     source: str
 
 
@@ -99,7 +99,7 @@ class Static:
 
     power_w: float
     energy_j: Range
-    grade: str
+    grade: Grade
     source: str
 
 
@@ -173,6 +173,11 @@ class Estimate:
     def is_priced(self) -> bool:
         """Whether any event has a public price; otherwise its dynamic energy is not known."""
         return bool(self.ledger)
+
+    @property
+    def dynamic_grade(self) -> Grade:
+        """The weakest grade of a price of an event; static energy left out."""
+        return weakest(line.grade for line in self.ledger)
 
 
 def estimate(
@@ -275,7 +280,7 @@ def estimate_of(
             chip=named.name,
             dynamic_j=dynamic if lines else None,
             unpriced=any(kind != STATIC for kind in ledger.missing),
-            grade=ledger.grade,
+            grade=weakest(line.grade for line in lines),
             static=table.static_w,
             power=named.power,
             decision_s=decision_s,

@@ -66,6 +66,11 @@ def grade_word(estimate: Estimate) -> str:
     return estimate.grade if estimate.is_priced or estimate.static else "n/a"
 
 
+def dynamic_grade_word(estimate: Estimate) -> str:
+    """Return the weakest grade of an event's price, `n/a` if none is public."""
+    return estimate.dynamic_grade if estimate.is_priced else "n/a"
+
+
 def weakest_note(estimate: Estimate) -> str:
     """Return the weakest grade among the prices, and whose it is."""
     if not estimate.weakest:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from snndeploy.estimation import Estimate
 from snndeploy.report.cores import CORE_COLUMNS, core_rows
 from snndeploy.report.facts import (
+    dynamic_grade_word,
     dynamic_words,
     estimate_facts,
     grade_word,
@@ -152,7 +153,7 @@ def _ledger(estimate: Estimate) -> str:
         )
         for line in estimate.ledger
     ]
-    total, grade = dynamic_words(estimate), f"weakest grade: {grade_word(estimate)}"
+    total, grade = dynamic_words(estimate), f"weakest grade: {dynamic_grade_word(estimate)}"
     rows.append(("dynamic energy", "", "", "", *total, grade))
     static = estimate.static
     if static is not None:

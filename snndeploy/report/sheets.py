@@ -10,7 +10,7 @@ from snndeploy.arithmetic import ArithmeticBound
 from snndeploy.baseline import Baseline
 from snndeploy.duty import Duty
 from snndeploy.estimation import Estimate
-from snndeploy.report.facts import dynamic_words, grade_word
+from snndeploy.report.facts import dynamic_grade_word, dynamic_words
 from snndeploy.report.units import NOT_PUBLIC, duration, engineering, percent, spread
 
 Row = tuple[str, ...]
@@ -135,7 +135,7 @@ def arithmetic_sheet(estimate: Estimate, bound: ArithmeticBound) -> Sheet:
         rows=(
             (bound.label, sops, *paper, bound.grade),
             (f"dynamic energy on {estimate.target}", f"{bound.hardware_ops:,.1f} synaptic ops",
-             *dynamic_words(estimate), grade_word(estimate)),
+             *dynamic_words(estimate), dynamic_grade_word(estimate)),
         ),
         notes=(
             "SOPs: spikes times synapses with a nonzero weight, total over T steps; the chip also "

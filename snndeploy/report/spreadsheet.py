@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from io import StringIO
 
 from snndeploy.estimation import Estimate
-from snndeploy.report.facts import grade_word
+from snndeploy.report.facts import dynamic_grade_word
 from snndeploy.report.plain import plain
 
 HEADER = (
@@ -79,7 +79,7 @@ def _network(estimate: Estimate) -> Iterator[Line]:
 def _summary(estimate: Estimate) -> Iterator[Line]:
     kind = "priced only" if estimate.priced_only else "modelled"
     dynamic = estimate.dynamic_j if estimate.is_priced else None
-    grade = grade_word(estimate)
+    grade = dynamic_grade_word(estimate)
     yield _line("summary", kind, "samples", estimate.n_samples, "samples")
     yield _line("summary", kind, "accuracy", estimate.accuracy, "share")
     yield _line("summary", kind, "dynamic energy", dynamic, "J/sample", grade=grade)

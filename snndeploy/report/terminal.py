@@ -13,6 +13,7 @@ from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.cores import print_cores
 from snndeploy.report.facts import (
+    dynamic_grade_word,
     dynamic_words,
     estimate_facts,
     grade_word,
@@ -241,7 +242,7 @@ def print_ledger(estimate: Estimate, out: Console) -> None:
             line.grade,
         )
     rows.add_section()
-    total, grade = dynamic_words(estimate), grade_word(estimate)
+    total, grade = dynamic_words(estimate), dynamic_grade_word(estimate)
     rows.add_row("dynamic, per sample", "", "", "", *total, grade, style="bold")
     if estimate.static is not None:
         static = (engineering(value, "J") for value in estimate.static.energy_j)
