@@ -195,7 +195,9 @@ def print_estimate(
         ">spikes/sample",
         ">rate/step",
         ">synaptic ops/sample",
+        ">low",
         ">energy/sample",
+        ">high",
     )
     for layer in estimate.layers:
         layers.add_row(
@@ -204,7 +206,7 @@ def print_estimate(
             f"{layer.spikes_per_sample:,.1f}",
             percent(layer.rate),
             f"{layer.synaptic_ops_per_sample:,.0f}",
-            layer_words(estimate, layer)[1],
+            *layer_words(estimate, layer),
         )
     out.print(layers)
     print_ledger(estimate, out)
