@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from deployed import small_compiled, small_samples
 
+import snndeploy
 from snndeploy.energy import EVENT_KINDS, EventCounts
 from snndeploy.errors import ModelError, UnsupportedError, UsageError
 from snndeploy.estimation import estimate
@@ -231,3 +232,17 @@ def test_a_faulty_file_is_refused(changed, old, new, code, message):
 def test_a_priced_file_is_no_chip_to_compile_for():
     with pytest.raises(ModelError, match="E3042"):
         load_chip(CHIPS / "odin.toml")
+
+
+def test_python_prices_a_run_on_a_chip_by_name(run_counts):
+    samples = small_samples()
+    run = snndeploy.price(small_compiled(), samples.x["in"], "odin", prices="all_in")
+    assert (run.target, run.counts_from) == ("odin", "loihi2")
+    n_operations = run_counts.total("synaptic_op")
+    assert run.dynamic.nominal == n_operations * Decimal("12.7E-12") / samples.n
+    assert run.static is None
+
+
+def test_a_modelled_chip_counts_its_own_run():
+    with pytest.raises(UsageError, match="E3044"):
+        snndeploy.price(small_compiled(), small_samples().x["in"], "loihi1")
