@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
+    from snndeploy.api import price as price
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
@@ -38,6 +39,7 @@ HOMES = {
     "finetune": "snndeploy.api",
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
+    "price": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",

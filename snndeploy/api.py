@@ -20,10 +20,11 @@ from snndeploy.inference import (
     run_deployed,
     run_model,
 )
+from snndeploy.measured import measure
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
-from snndeploy.registry import find_target, usable_executor
-from snndeploy.repricing import with_prices
+from snndeploy.registry import find_any_target, find_target, usable_executor
+from snndeploy.repricing import PricedRun, price_run, with_prices
 from snndeploy.samples import Data, samples_of
 from snndeploy.semantics import parse_semantics
 from snndeploy.target import Progress, no_progress
@@ -135,6 +136,39 @@ def estimate(
     use = use_of(rate_hz, sensor_w=sensor_w, host_w=host_w, battery_j=battery_j)
     deployed: Deployed = with_prices(what, prices) if prices else what
     return estimate_deployed(deployed, samples, timing=timing, use=use)
+
+
+def price(what: Deployed, data: Data, chip: str, *, prices: str | None = None) -> PricedRun:
+    """Simulate samples on a compiled network or a bundle, and price the counts on a chip.
+
+    The chip is one that is priced only; its counts are those of the chip that the network was
+    compiled for.
+
+        run = snndeploy.price(snndeploy.compile(model, "loihi2"), x, "odin")
+        print(run.dynamic, dict(run.ledger.missing))
+
+    Args:
+        what: a network that fits its chip.
+        data: samples.
+        chip: name of a target.
+        prices: name of one of its price tables.
+
+    Raises:
+        ModelError: arrays that do not fit the inputs.
+        CapacityError: the network does not fit its own chip.
+        UsageError: an unknown chip; E3041, it has no such price table; E3044, it is modelled.
+    """
+    found = find_any_target(chip).chip
+    if not found.priced_only:
+        raise UsageError(
+            "E3044",
+            f"{found.name} is modelled: its own run says what it costs",
+            where=chip,
+            remedy=f"compile for {found.name} and estimate there",
+        )
+    found = found.with_prices(prices) if prices else found
+    run = measure(what, samples_of(data, input_shapes(what)))
+    return price_run(run.counts, found, counts_from=what.target.name)
 
 
 def finetune(

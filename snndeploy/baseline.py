@@ -36,11 +36,12 @@ from math import ceil
 import numpy as np
 
 from snndeploy.activity import Activity
+from snndeploy.energy import Operation
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.connections import WORD_BITS, fan_out, words_per_spike
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.neurobench import NO_CURRENT, fires, synapses
-from snndeploy.operations import Operation, OperationPrices, Range
+from snndeploy.operations import OperationPrices, Range
 from snndeploy.quantity import Grade
 
 NO_LEAK = (0, 4096)

@@ -16,7 +16,7 @@ from snndeploy.chip import (
     Numerics,
     PricedChip,
 )
-from snndeploy.energy import EVENT_KINDS, EventKind, Price, PriceTable
+from snndeploy.energy import EVENT_KINDS, OPERATIONS, EventKind, Price, PriceTable
 from snndeploy.errors import ModelError
 from snndeploy.quantity import Quantity, TomlTable
 
@@ -213,7 +213,7 @@ def _read_clock(table: TomlTable) -> Clock:
 
 
 def _read_prices(table: TomlTable) -> PriceTable:
-    table.check_keys((), (*EVENT_KINDS, "static"))
+    table.check_keys((), (*EVENT_KINDS, *OPERATIONS, "static"))
     prices = {
         key: _read_price(table.table(key), "W" if key == "static" else "J") for key in table.values
     }

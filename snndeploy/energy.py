@@ -36,6 +36,14 @@ EventKind = Literal[
     "reset",  # the host clears the chip before a sample that runs alone
 ]
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
+Operation = Literal[
+    "ac",  # an addition to an accumulator
+    "mac",  # a multiplication and an addition
+    "word_read",  # 64 bits of on-chip memory
+    "word_write",
+]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+"""What a machine does for an event; an accelerator may be priced by these too."""
 Phase = Literal["work", "fill", "drain"]
 PHASES: tuple[Phase, ...] = ("work", "fill", "drain")
 SAME_WORK: Mapping[EventKind, EventKind] = {

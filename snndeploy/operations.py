@@ -10,18 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
 
-from snndeploy.energy import Price, PriceTable
+from snndeploy.energy import OPERATIONS, Operation, Price, PriceTable
 from snndeploy.quantity import Grade, TomlTable, weakest
 
-Operation = Literal[
-    "ac",  # an addition to an accumulator
-    "mac",  # a multiplication and an addition
-    "word_read",  # 64 bits of on-chip memory
-    "word_write",
-]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 ARITHMETIC, ACCELERATOR = "arithmetic", "accelerator"
 FILE = Path(__file__).with_name("operations45.toml")
 Range = tuple[float, float, float]

@@ -701,6 +701,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "A chip is priced with one table at a time.",
         "Give one of its tables; run estimate again for the other.",
     ),
+    "E3044": Entry(
+        "Chip is modelled",
+        "Counts of another chip's run are priced only on chips whose arithmetic is not modelled; "
+        "this one counts its own.",
+        "Compile for it and estimate there.",
+    ),
     "E4001": Entry(
         "No Python 3.10 for Lava",
         "Lava runs in an interpreter of its own, CPython 3.10, and none that can serve was found.",

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from snndeploy.activity import Activity, NodeActivity, measure_activity
 from snndeploy.baseline import activation_bits, baseline, state_bits, without_baseline
-from snndeploy.energy import Price
+from snndeploy.energy import OPERATIONS, Price
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, integrator, lif
 from snndeploy.ir.programs import SIGMA, sigma
 from snndeploy.ir.synapses import Dense
-from snndeploy.operations import ACCELERATOR, OPERATIONS, OperationPrices, operation_prices
+from snndeploy.operations import ACCELERATOR, OperationPrices, operation_prices
 from snndeploy.reference import REFERENCE
 from tests.generator.networks import networks
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from deployed import small_compiled, small_samples
 
-from snndeploy.energy import EVENT_KINDS, EventCounts
+import snndeploy
+from snndeploy.energy import EVENT_KINDS, OPERATIONS, EventCounts
 from snndeploy.errors import ModelError, UnsupportedError, UsageError
 from snndeploy.estimation import estimate
 from snndeploy.measured import measure
+from snndeploy.operations import ACCELERATOR, accelerator_prices, operation_prices
 from snndeploy.registry import find_any_target, find_target, target_names
 from snndeploy.repricing import assign_prices, price_run, serial_time, with_prices
 from snndeploy.target import PricedTarget, load_chip, load_priced_chip
@@ -230,3 +232,29 @@ def test_a_faulty_file_is_refused(changed, old, new, code, message):
 def test_a_priced_file_is_no_chip_to_compile_for():
     with pytest.raises(ModelError, match="E3042"):
         load_chip(CHIPS / "odin.toml")
+
+
+def test_python_prices_a_run_on_a_chip_by_name(run_counts):
+    samples = small_samples()
+    run = snndeploy.price(small_compiled(), samples.x["in"], "odin", prices="all_in")
+    assert (run.target, run.counts_from) == ("odin", "loihi2")
+    n_operations = run_counts.total("synaptic_op")
+    assert run.dynamic.nominal == n_operations * Decimal("12.7E-12") / samples.n
+    assert run.static is None
+
+
+def test_a_modelled_chip_counts_its_own_run():
+    with pytest.raises(UsageError, match="E3044"):
+        snndeploy.price(small_compiled(), small_samples().x["in"], "loihi1")
+
+
+def test_the_digital_accelerator_is_priced_operation_by_operation_as_the_program_prices_one():
+    """Two files hold the numbers: a chip may go, and the ANN baseline still needs them."""
+    table, own = chip("digital45").prices["with_memory"], operation_prices(ACCELERATOR)
+    found = accelerator_prices(table)
+    assert found.name == "with_memory"
+    for kind in OPERATIONS:
+        ours, theirs = own.prices[kind], found.prices[kind]
+        assert (ours.low, ours.nominal, ours.high, ours.grade) == (
+            theirs.low, theirs.nominal, theirs.high, theirs.grade,
+        )  # fmt: skip
