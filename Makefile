@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # its simulator and its importer need neither.
 JUDGES := sinabs nirtorch pbr
 
-.PHONY: demo test test-full test-netx check bench fuzz lava clean
+.PHONY: demo test test-full test-netx check bench fuzz validation lava clean
 
 demo: $(VENV)/.demo lava  ## compile, run, price and verify a trained network; leaves ./demo/
 	$(BIN)/python examples/demo.py
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev  ## time what users wait for
 
 fuzz: $(VENV)/.dev  ## damage files of every kind for five minutes each
 	$(BIN)/python tests/fuzz/fuzz_readers.py --seconds 300
+
+validation: $(VENV)/.dev  ## write VALIDATION.md: published measurements beside ours
+	$(BIN)/python tests/validation/make_validation.py
 
 # Lava has its own interpreter (Python 3.10). Without one the rest works; in CI that is a failure.
 lava: $(VENV)/.demo

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
+    from snndeploy.api import price as price
     from snndeploy.api import prune as prune
     from snndeploy.api import quantize as quantize
     from snndeploy.api import read_data as read_data
@@ -46,6 +47,7 @@ HOMES = {
     "finetune": "snndeploy.api",
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
+    "price": "snndeploy.api",
     "prune": "snndeploy.api",
     "quantize": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",

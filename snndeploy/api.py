@@ -11,6 +11,7 @@ from snndeploy.comparison.side import FloatSide, IntegerSide, Side
 from snndeploy.compress.prune_records import Budget, CostName, Pruned, Ratio
 from snndeploy.compress.records import Quantized, QuantizeOptions, TrainOptions, Tuned
 from snndeploy.costs import cost_on
+from snndeploy.duty import use_of
 from snndeploy.energy import Level
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
@@ -26,9 +27,11 @@ from snndeploy.inference import (
     run_deployed,
     run_model,
 )
+from snndeploy.measured import measure
 from snndeploy.model import Model
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
-from snndeploy.registry import find_target, usable_executor
+from snndeploy.registry import find_any_target, find_target, usable_executor
+from snndeploy.repricing import PricedRun, price_run, with_prices
 from snndeploy.samples import Data, Samples, samples_of
 from snndeploy.semantics import parse_choice
 from snndeploy.target import Progress, no_progress
@@ -168,8 +171,15 @@ def estimate(
     timing: Level = "bound",
     threads: int = 1,
     trace: Mapping[str, tuple[int, ...]] | None = None,
+    prices: str | None = None,
+    rate_hz: float | None = None,
+    sensor_w: float | None = None,
+    host_w: float | None = None,
+    battery_j: float | None = None,
 ) -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
+
+    The answer's `neurobench.record()` has NeuroBench's metrics under NeuroBench's names.
 
     Args:
         what: a network that fits its chip.
@@ -178,13 +188,57 @@ def estimate(
         timing: how closely the network on the chip is followed: `bound`, `queue` or `flit`.
         threads: of the simulator; the answer does not depend on it.
         trace: neurons whose states are traced, by population; the answer's `trace` holds arrays.
+        prices: name of a price table of the chip, whose latencies of that name are used with it.
+        rate_hz: samples per second, for the average power (`duty` of the answer).
+        sensor_w: power of the sensor [W]; needs a rate, like the next two.
+        host_w: power of the host [W].
+        battery_j: energy of the battery [J].
 
     Raises:
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
         CapacityError: the network does not fit its chip.
+        UsageError: E3041, the chip has no such price table; E5068, it cannot answer at that rate;
+            E5069, powers without a rate.
     """
     samples = samples_of(data, input_shapes(what), label)
-    return estimate_deployed(what, samples, timing=timing, threads=threads, trace=trace)
+    use = use_of(rate_hz, sensor_w=sensor_w, host_w=host_w, battery_j=battery_j)
+    deployed: Deployed = with_prices(what, prices) if prices else what
+    return estimate_deployed(
+        deployed, samples, timing=timing, use=use, threads=threads, trace=trace
+    )
+
+
+def price(what: Deployed, data: Data, chip: str, *, prices: str | None = None) -> PricedRun:
+    """Simulate samples on a compiled network or a bundle, and price the counts on a chip.
+
+    The chip is one that is priced only; its counts are those of the chip that the network was
+    compiled for.
+
+        run = snndeploy.price(snndeploy.compile(model, "loihi2"), x, "odin")
+        print(run.dynamic, dict(run.ledger.missing))
+
+    Args:
+        what: a network that fits its chip.
+        data: samples.
+        chip: name of a target.
+        prices: name of one of its price tables.
+
+    Raises:
+        ModelError: arrays that do not fit the inputs.
+        CapacityError: the network does not fit its own chip.
+        UsageError: an unknown chip; E3041, it has no such price table; E3044, it is modelled.
+    """
+    found = find_any_target(chip).chip
+    if not found.priced_only:
+        raise UsageError(
+            "E3044",
+            f"{found.name} is modelled: its own run says what it costs",
+            where=chip,
+            remedy=f"compile for {found.name} and estimate there",
+        )
+    found = found.with_prices(prices) if prices else found
+    run = measure(what, samples_of(data, input_shapes(what)))
+    return price_run(run.counts, found, counts_from=what.target.name)
 
 
 def read_data(path: Path | str, what: Model | Deployed, *, dt: float | None = None) -> Samples:

@@ -1,10 +1,12 @@
-"""What a chip is, as data: integer rules, limits, latencies, network, prices."""
+"""What a chip is, as data: prices and latencies; integer rules, limits and network if modelled."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import ClassVar, Literal, Self
 
-from snndeploy.energy import PriceTable
+from snndeploy.energy import EventKind, PriceTable
+from snndeploy.errors import UsageError
 from snndeploy.quantity import Quantity
 
 NETWORK_UNITS: Mapping[str, str] = {
@@ -18,6 +20,8 @@ NETWORK_UNITS: Mapping[str, str] = {
 """What a chip says of its network, and the units."""
 BARRIER_FROM = "barrier_from_"
 """Start of the name of a latency of the barrier, from that many tiles on."""
+POWERS = ("idle", "active", "host", "sensor")
+"""Average powers that a chip may state: at rest, running one network, its host, its sensor."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,35 +70,69 @@ class Clock:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChipSpec:
-    """A chip: limits, numerics, cycle costs and prices. Loaded from TOML, unknown keys are errors.
+class PricedChip:
+    """What a run costs on a chip: all that is known of one whose arithmetic is not modelled.
+
+    Attributes:
+        latencies: seconds per event kind. A chip that is priced only does one thing after the
+            other, so its time is their sum; a modelled one works in parallel, see `ChipSpec`.
+        other_latencies: tables by name that may stand in their place.
+        prices: price tables by name; `default_prices` names the one that is used.
+        not_charged: event kinds that this chip does not have, or that are inside another price,
+            and why; they are not listed as missing.
+        power: average powers in watts by name of `POWERS`, shown and never added to energies.
+        because: why it is priced only: what is not modelled; empty for a `ChipSpec`.
+    """
+
+    name: str
+    title: str
+    latencies: Mapping[str, Quantity] = field(default_factory=dict)
+    other_latencies: Mapping[str, Mapping[str, Quantity]] = field(default_factory=dict)
+    prices: Mapping[str, PriceTable]
+    default_prices: str
+    not_charged: Mapping[EventKind, str] = field(default_factory=dict)
+    power: Mapping[str, Quantity] = field(default_factory=dict)
+    because: str = ""
+    digest: str
+    priced_only: ClassVar[bool] = True
+
+    def with_prices(self, name: str) -> Self:
+        """Return the chip by another of its price tables, and by its latencies of that name.
+
+        Raises:
+            UsageError: E3041, it has no such table.
+        """
+        if name not in self.prices:
+            near = get_close_matches(name, self.prices, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"use {', '.join(self.prices)}"
+            message = f"{self.name} has no price table {name!r}"
+            raise UsageError("E3041", message, where="--prices", remedy=remedy)
+        latencies = self.other_latencies.get(name, self.latencies)
+        return replace(self, default_prices=name, latencies=latencies)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChipSpec(PricedChip):
+    """A chip whose numerics, limits and topology are modelled: networks are compiled for it.
 
     Attributes:
         mesh: tiles in x and y; `cores_per_tile` cores on each.
         limits: per core or chip: `cores`, `neurons_per_core`, `synapse_bits_per_core`,
             `in_axons_per_core`, `out_axons_per_core`; a missing one is not public and not checked.
-        latencies: seconds per event kind, `axon_in` per message taken, and the barrier:
+        latencies: seconds per event kind of one core, `axon_in` per message taken, and the barrier:
             `barrier_base` and `barrier_per_tile`, or `barrier_from_<n>` from n tiles on.
-        other_latencies: tables by name that may stand in their place.
         network: of the mesh: `lanes`, `flits_per_message`, `flit_time`, `lane_buffer`,
             `eject_buffer`, `interface`; empty where nothing is known.
         clock: what a cycle is; None where the chip states none.
-        prices: price tables by name; `default_prices` names one.
     """
 
-    name: str
-    title: str
     mesh: tuple[int, int]
     cores_per_tile: int
     numerics: Numerics
     limits: Mapping[str, Quantity]
-    latencies: Mapping[str, Quantity]
-    other_latencies: Mapping[str, Mapping[str, Quantity]] = field(default_factory=dict)
     network: Mapping[str, Quantity] = field(default_factory=dict)
     clock: Clock | None = None
-    prices: Mapping[str, PriceTable]
-    default_prices: str
-    digest: str
+    priced_only: ClassVar[bool] = False
 
     def limit(self, name: str) -> int | None:
         """Return a limit as an integer, None where no public figure exists."""

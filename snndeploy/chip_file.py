@@ -5,10 +5,18 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from snndeploy.chip import BARRIER_FROM, NETWORK_UNITS, ChipSpec, Clock, Numerics
-from snndeploy.energy import EVENT_KINDS, Price, PriceTable
+from snndeploy.chip import (
+    BARRIER_FROM,
+    NETWORK_UNITS,
+    POWERS,
+    ChipSpec,
+    Clock,
+    Numerics,
+    PricedChip,
+)
+from snndeploy.energy import EVENT_KINDS, OPERATIONS, EventKind, Price, PriceTable
 from snndeploy.errors import ModelError
 from snndeploy.quantity import Quantity, TomlTable
 
@@ -38,48 +46,99 @@ NUMERICS_UNITS: Mapping[str, str] = {
     "delay_max_conv": "steps",
 }
 _FACTS = ("unit", "source", "grade")
-_TABLES = ("name", "title", "default_prices", "sources", "mesh", "limits", "numerics")
+_PRICED = ("name", "title", "default_prices", "sources", "prices")
+_MODELLED = ("mesh", "limits", "numerics", "latencies")
+_OPTIONAL = ("other_latencies", "not_charged", "power")
 
 
 def load_chip(path: Path) -> ChipSpec:
-    """Read a chip from TOML; energies become joules, times seconds, powers watts, exactly.
+    """Read a modelled chip from TOML; energies become joules, times seconds, powers watts, exactly.
 
     Raises:
-        ModelError: E1101 unreadable or not TOML, E1102 unknown key (with the nearest valid one),
-            E1103 missing key, E1104 wrong unit, E1105 bad value (wrong type, not finite, negative,
-            low > nominal or nominal > high), E1106 unknown source, E1107 unknown grade.
+        ModelError: E1101 unreadable or not TOML (a key given twice is not), E1102 unknown key (with
+            the nearest valid one), E1103 missing key, E1104 wrong unit, E1105 bad value (wrong
+            type, not finite, negative, low > nominal or nominal > high), E1106 unknown source,
+            E1107 unknown grade; E3042, the file is of a chip that is priced only.
     """
+    bare, digest = _read(path)
+    if "priced_only" in bare.values:
+        remedy = "read it with load_priced_chip"
+        raise bare.error("E3042", "priced_only", "the chip is priced only", remedy)
+    bare.check_keys((*_PRICED, *_MODELLED), (*_OPTIONAL, "network", "clock"))
+    top = _with_sources(bare)
+    mesh = _read_mesh(top.table("mesh"))
+    return ChipSpec(
+        **_read_priced(top),
+        mesh=(mesh["x"], mesh["y"]),
+        cores_per_tile=mesh["cores_per_tile"],
+        numerics=_read_numerics(top.table("numerics")),
+        limits=_read_limits(top.table("limits")),
+        network=_read_network(top.table("network")) if "network" in top.values else {},
+        clock=_read_clock(top.table("clock")) if "clock" in top.values else None,
+        digest=digest,
+    )
+
+
+def load_priced_chip(path: Path) -> PricedChip:
+    """Read a chip that is priced only from TOML; `priced_only` says what is not modelled.
+
+    Raises:
+        ModelError: E1101 to E1107, as `load_chip`.
+    """
+    bare, digest = _read(path)
+    bare.check_keys((*_PRICED, "priced_only"), (*_OPTIONAL, "latencies"))
+    top = _with_sources(bare)
+    return PricedChip(**_read_priced(top), because=top.text("priced_only"), digest=digest)
+
+
+def _read(path: Path) -> tuple[TomlTable, str]:
+    """Return the top level of a file, numbers as written, and the file's digest."""
     try:
         data = path.read_bytes()
         values = tomllib.loads(data.decode(), parse_float=Decimal)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         remedy = "pass a readable TOML file"
         raise ModelError("E1101", str(error), where=str(path), remedy=remedy) from error
-    bare = TomlTable(file=path.name, key="", values=values)
-    bare.check_keys((*_TABLES, "latencies", "prices"), ("other_latencies", "network", "clock"))
+    return TomlTable(file=path.name, key="", values=values), hashlib.sha256(data).hexdigest()
+
+
+def _with_sources(bare: TomlTable) -> TomlTable:
+    """Return the top level with the sources that its numbers name."""
     named = bare.table("sources")
     sources = {key: named.text(key) for key in named.values}
-    top = TomlTable(file=path.name, key="", values=values, sources=sources)
-    mesh = _read_mesh(top.table("mesh"))
-    prices = {key: _read_prices(top.table("prices").table(key)) for key in values["prices"]}
+    return TomlTable(file=bare.file, key="", values=bare.values, sources=sources)
+
+
+def _read_priced(top: TomlTable) -> dict[str, Any]:
+    """Return what every chip has: names, prices, times, powers."""
+    tables = top.table("prices")
+    prices = {key: _read_prices(tables.table(key)) for key in tables.values}
     if top.text("default_prices") not in prices:
         message = f"no table prices.{top.text('default_prices')}"
         raise top.error("E1105", "default_prices", message, f"use {', '.join(prices)}")
-    return ChipSpec(
-        name=top.text("name"),
-        title=top.text("title"),
-        mesh=(mesh["x"], mesh["y"]),
-        cores_per_tile=mesh["cores_per_tile"],
-        numerics=_read_numerics(top.table("numerics")),
-        limits=_read_limits(top.table("limits")),
-        latencies=_read_latencies(top.table("latencies")),
-        other_latencies=_read_other_latencies(top),
-        network=_read_network(top.table("network")) if "network" in values else {},
-        clock=_read_clock(top.table("clock")) if "clock" in values else None,
-        prices=prices,
-        default_prices=top.text("default_prices"),
-        digest=hashlib.sha256(data).hexdigest(),
-    )
+    return {
+        "name": top.text("name"),
+        "title": top.text("title"),
+        "latencies": _read_latencies(top.table("latencies")) if "latencies" in top.values else {},
+        "other_latencies": _read_other_latencies(top),
+        "prices": prices,
+        "default_prices": top.text("default_prices"),
+        "not_charged": _read_not_charged(top),
+        "power": _read_power(top.table("power")) if "power" in top.values else {},
+    }
+
+
+def _read_not_charged(top: TomlTable) -> dict[EventKind, str]:
+    if "not_charged" not in top.values:
+        return {}
+    table = top.table("not_charged")
+    table.check_keys((), EVENT_KINDS)
+    return {cast("EventKind", key): table.text(key) for key in table.values}
+
+
+def _read_power(table: TomlTable) -> dict[str, Quantity]:
+    table.check_keys((), POWERS)
+    return {key: _quantity(table.table(key), "W") for key in table.values}
 
 
 def _count(table: TomlTable, unit: str) -> Quantity:
@@ -114,9 +173,13 @@ def _is_barrier_step(key: str) -> bool:
 
 
 def _seconds(table: TomlTable) -> Quantity:
+    return _quantity(table, "s")
+
+
+def _quantity(table: TomlTable, si_unit: str) -> Quantity:
     table.check_keys(("value", *_FACTS))
-    value = table.non_negative("value").scaleb(table.exponent("s"))
-    return Quantity(value=value, unit="s", source=table.source(), grade=table.grade())
+    value = table.non_negative("value").scaleb(table.exponent(si_unit))
+    return Quantity(value=value, unit=si_unit, source=table.source(), grade=table.grade())
 
 
 def _read_other_latencies(top: TomlTable) -> dict[str, dict[str, Quantity]]:
@@ -150,7 +213,7 @@ def _read_clock(table: TomlTable) -> Clock:
 
 
 def _read_prices(table: TomlTable) -> PriceTable:
-    table.check_keys((), (*EVENT_KINDS, "static"))
+    table.check_keys((), (*EVENT_KINDS, *OPERATIONS, "static"))
     prices = {
         key: _read_price(table.table(key), "W" if key == "static" else "J") for key in table.values
     }

@@ -6,10 +6,10 @@ taken as zero.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, localcontext
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -36,6 +36,14 @@ EventKind = Literal[
     "reset",  # the host clears the chip before a sample that runs alone
 ]
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
+Operation = Literal[
+    "ac",  # an addition to an accumulator
+    "mac",  # a multiplication and an addition
+    "word_read",  # 64 bits of on-chip memory
+    "word_write",
+]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+"""What a machine does for an event; an accelerator may be priced by these too."""
 Phase = Literal["work", "fill", "drain"]
 PHASES: tuple[Phase, ...] = ("work", "fill", "drain")
 SAME_WORK: Mapping[EventKind, EventKind] = {
@@ -65,6 +73,20 @@ class PriceTable:
     name: str
     prices: Mapping[str, Price]
     static_w: Price | None
+
+
+class Lasting(Protocol):
+    """How long a run takes [s], and how good the weakest number behind that is."""
+
+    @property
+    def total_s(self) -> float:
+        """Time of the whole run [s]."""
+        ...
+
+    @property
+    def grade(self) -> Grade:
+        """Weakest grade of a latency used."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -148,13 +170,20 @@ class EnergyLedger:
         return Energy(low=total.low / n, nominal=total.nominal / n, high=total.high / n)
 
 
-def price(counts: EventCounts | None, table: PriceTable, timing: Timing | None) -> EnergyLedger:
+def price(
+    counts: EventCounts | None,
+    table: PriceTable,
+    timing: Lasting | None,
+    *,
+    not_charged: Collection[EventKind] = (),
+) -> EnergyLedger:
     """Multiply counts by prices.
 
     Args:
         counts: of a run; there is no default spike rate.
         table: prices; what it lacks is listed in `missing`.
         timing: needed for static energy.
+        not_charged: events that the chip does not have or pays inside another price.
 
     Raises:
         ModelError: E3005, no counts, or counts of no sample.
@@ -178,7 +207,7 @@ def price(counts: EventCounts | None, table: PriceTable, timing: Timing | None) 
         rows=rows,
         by_population=by_population,
         total=total,
-        missing=_missing(counts, table, static),
+        missing=_missing(counts, table, static, not_charged),
         grade=weakest(grades),
         n_samples=counts.n_samples,
     )
@@ -209,7 +238,7 @@ def _add_up(rows: Iterable[EnergyRow]) -> Iterator[EnergyRow]:
         yield _row(kind, phase, "", count, prices[kind])
 
 
-def _static_row(table: PriceTable, timing: Timing | None) -> EnergyRow | None:
+def _static_row(table: PriceTable, timing: Lasting | None) -> EnergyRow | None:
     if table.static_w is None or timing is None:
         return None
     seconds = Decimal(repr(timing.total_s))
@@ -238,9 +267,15 @@ def _sum(energies: Iterable[Energy]) -> Energy:
     return Energy(low=low, nominal=nominal, high=high)
 
 
-def _missing(counts: EventCounts, table: PriceTable, static: EnergyRow | None) -> dict[str, int]:
-    """Return the events that happened and have no price."""
-    priced = {*table.prices, *(SAME_WORK[kind] for kind in SAME_WORK if kind in table.prices)}
+def _missing(
+    counts: EventCounts,
+    table: PriceTable,
+    static: EnergyRow | None,
+    not_charged: Collection[EventKind],
+) -> dict[str, int]:
+    """Return the events that happened, cost something on this chip and have no price."""
+    same = (SAME_WORK[kind] for kind in SAME_WORK if kind in table.prices)
+    priced = {*table.prices, *same, *not_charged}
     found: dict[str, int] = {
         kind: counts.total(kind)
         for kind in EVENT_KINDS

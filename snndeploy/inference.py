@@ -111,6 +111,7 @@ def run_deployed(
     backend: str,
     *,
     record: tuple[str, ...] = (),
+    timed: bool = True,
     timing: Level = "bound",
     threads: int = 1,
     trace: Mapping[str, tuple[int, ...]] | None = None,
@@ -123,6 +124,7 @@ def run_deployed(
         samples: the user's arrays.
         backend: name of an executor.
         record: populations to return traces of, beyond the outputs.
+        timed: whether the simulator gives times too, which asks for the chip's latencies.
         timing: how closely the simulator follows the network on the chip.
         threads: of the simulator.
         trace: neurons whose states the simulator traces, by population; None keeps no trace.
@@ -143,7 +145,7 @@ def run_deployed(
         inputs,
         record=tuple(wanted),
         placement=deployed.placement,
-        chip=deployed.target.chip,
+        chip=deployed.target.chip if timed else None,
         timing=timing,
         progress=progress,
     )

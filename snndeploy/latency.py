@@ -3,7 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
 from snndeploy.energy import BOTTLENECKS, HOST, EventCounts, Timing
+from snndeploy.ir.arrays import FloatArray
 from snndeploy.ir.network import Network
 
 
@@ -34,6 +37,8 @@ class Latency:
         level: how closely the network on the chip was followed.
         step_s: mean time of a chip step; `slowest_s`: of the slowest one.
         decision_s: (steps + depth) mean chip steps, from a sample's first input to its answer.
+        decision_p50_s, decision_p99_s: the same, added up sample by sample: the time within which
+            half and 99 of 100 samples are answered (nearest rank: one of the samples' own times).
         throughput_hz: samples per second, one every `period` chip steps; where the host clears the
             chip between samples, the time that takes is not in it (it is not public).
         barrier_s: the part of a chip step that is synchronisation.
@@ -51,6 +56,8 @@ class Latency:
     step_s: float
     slowest_s: float
     decision_s: float
+    decision_p50_s: float
+    decision_p99_s: float
     throughput_hz: float
     barrier_s: float
     critical: str
@@ -69,6 +76,7 @@ def latency_of(network: Network, counts: EventCounts, timing: Timing) -> Latency
     """Return what the step times of a run say."""
     step_s = float(timing.step_s.mean())
     cores = _cores(counts, timing)
+    decisions = decision_times(network, counts.n_samples, timing)
     busiest = max(cores, key=lambda core: core.decides)
     states = Counter(BOTTLENECKS[k] for k in timing.bottleneck.tolist())
     links = Counter(timing.links[k] for k in timing.critical_link.tolist() if k >= 0)
@@ -77,6 +85,8 @@ def latency_of(network: Network, counts: EventCounts, timing: Timing) -> Latency
         step_s=step_s,
         slowest_s=float(timing.step_s.max()),
         decision_s=(network.steps + network.depth) * step_s,
+        decision_p50_s=_quantile(decisions, 0.5),
+        decision_p99_s=_quantile(decisions, 0.99),
         throughput_hz=1 / (network.period * step_s),
         barrier_s=timing.barrier_s,
         critical=busiest.population,
@@ -90,6 +100,18 @@ def latency_of(network: Network, counts: EventCounts, timing: Timing) -> Latency
         missing=timing.missing,
         grade=timing.grade,
     )
+
+
+def decision_times(network: Network, n_samples: int, timing: Timing) -> FloatArray:
+    """Return the time of each sample from its first input to its answer [B] s."""
+    starts = np.arange(n_samples) * network.period
+    passed = np.concatenate([[0.0], np.cumsum(timing.step_s)])
+    times: FloatArray = passed[starts + network.steps + network.depth] - passed[starts]
+    return times
+
+
+def _quantile(values: FloatArray, share: float) -> float:
+    return float(np.quantile(values, share, method="inverted_cdf"))
 
 
 def _cores(counts: EventCounts, timing: Timing) -> tuple[CoreTime, ...]:

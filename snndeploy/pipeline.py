@@ -1,6 +1,6 @@
 """Compile a trained model: every stage in order, in one function."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -89,6 +89,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         on_chip, graph, sources, numerics, steps=steps, weight_bits=options.weight_bits
     )
     network = schedule(network, numerics, alone=options.one_at_a_time)
+    network = replace(network, facts={**network.facts, "dt_s": repr(model.semantics.dt)})
     verify_network(network)
     unproven = [problem for problem in range_problems(network) if steps or "clips" not in problem]
     assert not unproven, f"discretize left a range unproven: {unproven[0]}"

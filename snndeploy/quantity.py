@@ -19,7 +19,7 @@ GRADES: tuple[Grade, ...] = get_args(Grade)
 SCALES: Mapping[str, Mapping[str, int]] = {
     "J": {"J": 0, "nJ": -9, "pJ": -12},
     "s": {"s": 0, "us": -6, "ns": -9},
-    "W": {"W": 0, "mW": -3},
+    "W": {"W": 0, "mW": -3, "uW": -6},
 }
 """Decimal exponent of every unit a file may use, by the SI unit the program uses."""
 

@@ -10,9 +10,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, cast
 
-from snndeploy.errors import TargetError, UsageError
+from snndeploy.errors import TargetError, UnsupportedError, UsageError
 from snndeploy.reference import REFERENCE
-from snndeploy.target import Executor, Simulator, Target
+from snndeploy.target import Executor, PricedTarget, Simulator, Target
 
 Group = Literal["snndeploy.targets", "snndeploy.executors"]
 TARGETS: Group = "snndeploy.targets"
@@ -32,13 +32,34 @@ def executor_names() -> tuple[str, ...]:
 
 
 def find_target(name: str) -> Target:
-    """Return a target by name or alias.
+    """Return a target to compile for, by name or alias.
+
+    Raises:
+        UsageError: E5001, no installed package offers it.
+        UnsupportedError: E3040, its chip is priced only.
+        TargetError: E4020, two packages claim the name; E4021, its package cannot be imported.
+    """
+    target = find_any_target(name)
+    if isinstance(target, PricedTarget):
+        raise UnsupportedError(
+            "E3040",
+            f"nothing is compiled for a chip that is priced only: {target.chip.because}",
+            where=target.name,
+            remedy=f"price a run on it: snndeploy estimate MODEL --target loihi2,{target.name} "
+            "--data X.npz",
+        )
+    return target
+
+
+def find_any_target(name: str) -> Target | PricedTarget:
+    """Return a target by name or alias, be its chip modelled or priced only.
 
     Raises:
         UsageError: E5001, no installed package offers it.
         TargetError: E4020, two packages claim the name; E4021, its package cannot be imported.
     """
-    return cast("Target", _load(TARGETS, ALIASES.get(name, name), target_names()))
+    found = _load(TARGETS, ALIASES.get(name, name), target_names())
+    return cast("Target | PricedTarget", found)
 
 
 def find_executor(name: str) -> Executor:

@@ -1,4 +1,4 @@
-"""The two seams through which targets and executors plug in."""
+"""The seams through which targets, chips that are priced only, and executors plug in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,9 @@ from typing import Protocol, runtime_checkable
 
 from snndeploy.chip import ChipSpec as ChipSpec
 from snndeploy.chip import Numerics as Numerics
+from snndeploy.chip import PricedChip as PricedChip
 from snndeploy.chip_file import load_chip as load_chip
+from snndeploy.chip_file import load_priced_chip as load_priced_chip
 from snndeploy.energy import EventCounts, Level, Timing
 from snndeploy.errors import Violation
 from snndeploy.ir.arrays import AnyArray, IntArray
@@ -106,3 +108,15 @@ class Target(Protocol):
     def bundle_files(self, network: Network, placement: Placement) -> dict[str, bytes]:
         """Return the files, by relative path, that the owner of this chip needs to run it."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PricedTarget:
+    """A chip that runs are priced on and nothing is compiled for; same entry-point group."""
+
+    chip: PricedChip
+    executor = ""
+
+    @property
+    def name(self) -> str:
+        return self.chip.name

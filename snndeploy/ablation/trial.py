@@ -237,6 +237,7 @@ def deployed(model: Model, point: Point) -> Compiled:
 
 def _measures(compiled: Compiled, estimate: Estimate, control: float) -> Measures:
     assert estimate.accuracy is not None
+    assert estimate.verdict is not None  # a target that is priced only is refused before
     latency = estimate.latency
     return Measures(
         accuracy=estimate.accuracy,

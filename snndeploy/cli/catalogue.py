@@ -991,6 +991,33 @@ CATALOGUE: Mapping[str, Entry] = {
         "was computed before anything ran.",
         "Give fewer samples, or fewer neurons to --trace-neurons.",
     ),
+    "E3040": Entry(
+        "Chip is priced only",
+        "Nothing is compiled for this chip, because its numerics, limits or topology are not "
+        "modelled; what is known of it are prices, by which the counts of a run are priced.",
+        "Compile for a modelled chip, and price that run with estimate --target loihi2,CHIP.",
+    ),
+    "E3041": Entry(
+        "Unknown price table",
+        "No chip that is estimated has a price table of that name.",
+        "Choose one that `snndeploy targets CHIP` lists.",
+    ),
+    "E3042": Entry(
+        "File of a chip that is priced only",
+        "The chip file states prices and no numerics, so that nothing can be compiled for it.",
+        "Read it with load_priced_chip and offer it as a PricedTarget.",
+    ),
+    "E3043": Entry(
+        "Two price tables for one chip",
+        "A chip is priced with one table at a time.",
+        "Give one of its tables; run estimate again for the other.",
+    ),
+    "E3044": Entry(
+        "Chip is modelled",
+        "Counts of another chip's run are priced only on chips whose arithmetic is not modelled; "
+        "this one counts its own.",
+        "Compile for it and estimate there.",
+    ),
     "E4001": Entry(
         "No Python 3.10 for Lava",
         "Lava runs in an interpreter of its own, CPython 3.10, and none that can serve was found.",
@@ -1200,6 +1227,39 @@ CATALOGUE: Mapping[str, Entry] = {
         "One trace for several chips",
         "A trace holds the loads of one chip, and several targets were given.",
         "Give one --target, and estimate the others by themselves.",
+    ),
+    "E5065": Entry(
+        "Rate not understood",
+        "A rate is a number above 0 of samples per second, minute or hour.",
+        "Write it like 10/s, 10Hz, 10/min or 6/h.",
+    ),
+    "E5066": Entry(
+        "Power not understood",
+        "A power is a number, 0 or more, with its unit.",
+        "Write it like 5mW, 0.25W or 300uW.",
+    ),
+    "E5067": Entry(
+        "Battery not understood",
+        "A battery is an energy, or a charge and the voltage it is given at; a charge alone is no "
+        "energy.",
+        "Write it like 2.2Wh, 500mWh, 8kJ or 1000mAh@3.7V.",
+    ),
+    "E5068": Entry(
+        "Rate beyond the throughput",
+        "The chip takes longer per sample than there is time between samples; the message has "
+        "both numbers.",
+        "Lower --rate, compile with fewer --steps, or choose another chip.",
+    ),
+    "E5069": Entry(
+        "Average power without a rate",
+        "Power of sensor and host and the life of a battery depend on how often a sample comes; no "
+        "rate is assumed.",
+        "Give --rate, for example --rate 10/s.",
+    ),
+    "E5070": Entry(
+        "The same file twice",
+        "Two of the reports that were asked for would be written to the same file.",
+        "Give each its own name.",
     ),
     "E5080": Entry(
         "Bits out of range",

@@ -40,12 +40,12 @@ def _package(name: str) -> tuple[str, str, str]:
 
 
 def _plugins() -> list[tuple[str, str, str]]:
-    from snndeploy.registry import executor_names, find_executor, find_target, target_names
+    from snndeploy.registry import executor_names, find_any_target, find_executor, target_names
 
     rows = []
     for name in target_names():
         try:
-            rows.append((f"target {name}", find_target(name).chip.title, ""))
+            rows.append((f"target {name}", find_any_target(name).chip.title, ""))
         except SnnDeployError as error:
             rows.append((f"target {name}", "", error.line()))
     for name in executor_names():

@@ -11,12 +11,12 @@ from snndeploy.cli.options import output_options
 @output_options
 def targets_command(name: str | None, *, rules: bool, as_json: bool) -> None:
     """List the targets, or say all that is known of target NAME, with its sources."""
-    from snndeploy.registry import find_target, target_names
+    from snndeploy.registry import find_any_target, target_names
     from snndeploy.report.chips import chip_record, print_chip, print_chips
     from snndeploy.report.document import print_json
 
     names = (name,) if name else target_names()
-    targets = [find_target(target) for target in names]
+    targets = [find_any_target(target) for target in names]
     if as_json:
         print_json({"targets": [chip_record(target) for target in targets]})
     elif name or rules:

@@ -1,13 +1,12 @@
-"""One self-contained HTML file: no network, no script, every name escaped."""
+"""The report of a compilation as one self-contained HTML file."""
 
 from snndeploy.estimation import Estimate
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled
-from snndeploy.report.cores import CORE_COLUMNS, core_rows
-from snndeploy.report.facts import estimate_facts
+from snndeploy.report.html_estimate import measured
 from snndeploy.report.page import html_table, html_text, page
-from snndeploy.report.svg import bars, floor_plan
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.svg import floor_plan
+from snndeploy.report.units import percent
 from snndeploy.verdict import Verdict
 
 
@@ -37,7 +36,7 @@ def render_html(
             '<p class="soft">No data was given, so nothing is said of energy and time.</p>'
         )
     else:
-        parts += _measured(estimate, float_accuracy)
+        parts += measured(estimate, float_accuracy)
     return page(title, parts)
 
 
@@ -86,62 +85,3 @@ def _notes(compiled: Compiled) -> str:
         return ""
     items = "".join(f"<li>{html_text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
     return f"<h2>What the import changed</h2><ul>{items}</ul>"
-
-
-def _measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
-    facts = html_table(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
-    layers = html_table(
-        ("layer", "neurons", "spikes/sample", "rate/step", "synaptic ops/sample", "energy/sample"),
-        [
-            (
-                layer.population,
-                f"{layer.n_neurons:,}",
-                f"{layer.spikes_per_sample:,.1f}",
-                percent(layer.rate),
-                f"{layer.synaptic_ops_per_sample:,.0f}",
-                engineering(layer.energy_j, "J"),
-            )
-            for layer in estimate.layers
-        ],
-    )
-    energy = bars(
-        [
-            (layer.population, layer.energy_j, engineering(layer.energy_j, "J"))
-            for layer in estimate.layers
-        ]
-    )
-    cores = html_table(CORE_COLUMNS, core_rows(estimate.latency)) if estimate.latency else ""
-    return [
-        "<h2>Measured on the integer network</h2>", facts,
-        "<h2>Activity</h2>", layers,
-        "<h2>Energy per sample by layer</h2>", energy,
-        "<h2>Energy ledger</h2>", _ledger(estimate),
-        "<h2>Time per core and chip step</h2>" if cores else "", cores,
-    ]  # fmt: skip
-
-
-def _ledger(estimate: Estimate) -> str:
-    rows = [
-        (
-            line.kind,
-            line.phase,
-            f"{line.per_sample:,.1f}",
-            engineering(line.price_j, "J"),
-            *(engineering(value, "J") for value in line.energy_j),
-            f"{line.grade}: {line.source}",
-        )
-        for line in estimate.ledger
-    ]
-    total = (engineering(value, "J") for value in estimate.dynamic_j)
-    rows.append(("dynamic energy", "", "", "", *total, f"weakest grade: {estimate.grade}"))
-    static = estimate.static
-    if static is not None:
-        joules = (engineering(value, "J") for value in static.energy_j)
-        power = engineering(static.power_w, "W")
-        rows.append(("static energy", "", "", power, *joules, f"{static.grade}: {static.source}"))
-    header = ("event", "phase", "per sample", "price", "low", "nominal", "high", "grade and source")
-    names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
-    note = (
-        f'<p class="soft">No public price, not in the sum: {html_text(names)}.</p>' if names else ""
-    )
-    return html_table(header, rows) + note

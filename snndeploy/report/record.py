@@ -40,7 +40,13 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate as plain data; counts are exact, joules are floats per sample."""
     record = asdict(replace(estimate, trace=None))
     del record["trace"]
-    return {**record, "verdict": verdict_record(estimate.verdict)}
+    return {
+        **record,
+        "verdict": estimate.verdict and verdict_record(estimate.verdict),
+        "dynamic_j": estimate.dynamic_j if estimate.is_priced else None,
+        "neurobench": estimate.neurobench.record(),
+        "neurobench_conditions": asdict(estimate.neurobench.conditions),
+    }
 
 
 def deployment_record(deployment: Deployment) -> dict[str, Any]:

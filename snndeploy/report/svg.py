@@ -1,4 +1,4 @@
-"""Two pictures as inline SVG: the chip's floor plan and a bar chart."""
+"""Pictures as inline SVG: the chip's floor plan, bars, stacked bars and a curve."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,6 +10,7 @@ from snndeploy.verdict import LIMITS, used
 
 CELL = 22
 BAR_WIDTH, BAR_HEIGHT, LABEL_WIDTH, VALUE_WIDTH = 420, 20, 160, 110
+PLOT_LEFT, PLOT_WIDTH, PLOT_HEIGHT = 50, 520, 160
 PALETTE = ("#2f6f9f", "#c0792a", "#3f8f5f", "#8a5aa8", "#b3413a", "#5b7f8f", "#98893a", "#a2577f")
 
 
@@ -59,6 +60,61 @@ def bars(rows: Sequence[tuple[str, float, str]]) -> str:
         )
     width = LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH
     return _svg(width, len(rows) * (BAR_HEIGHT + 6), "".join(parts), "Values by layer")
+
+
+def stacked(rows: Sequence[tuple[str, Sequence[tuple[str, float]], str]]) -> str:
+    """Return horizontal bars of (name, parts, sum in words), one colour per part, with a legend."""
+    names = list(dict.fromkeys(part for _, parts, _ in rows for part, _ in parts))
+    colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    top = max((sum(value for _, value in parts) for _, parts, _ in rows), default=0.0) or 1.0
+    shapes = []
+    for i, (name, parts, words) in enumerate(rows):
+        y, x = i * (BAR_HEIGHT + 6), float(LABEL_WIDTH)
+        shapes.append(f'<text x="0" y="{y + 15}">{escape(plain(name, longest=22))}</text>')
+        for part, value in parts:
+            length, title = BAR_WIDTH * value / top, f"{escape(plain(part))}: {value:.3g} J"
+            shapes.append(
+                f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{BAR_HEIGHT}"'
+                f' fill="{colours[part]}"><title>{title}</title></rect>'
+            )
+            x += length
+        shapes.append(f'<text x="{x + 8:.1f}" y="{y + 15}">{escape(words)}</text>')
+    legend = "".join(
+        f'<tspan fill="{colour}">■</tspan> {escape(plain(name))}  '
+        for name, colour in colours.items()
+    )
+    height = len(rows) * (BAR_HEIGHT + 6) + 24
+    shapes.append(f'<text x="0" y="{height - 8}" xml:space="preserve">{legend}</text>')
+    width = LABEL_WIDTH + BAR_WIDTH + 2 * VALUE_WIDTH
+    return _svg(width, height, "".join(shapes), "Energy by part of the chip")
+
+
+def curve(points: Sequence[tuple[int, float]], *, label: str, unit: str) -> str:
+    """Return a curve of shares (0 to 1) over whole numbers, with a point for each."""
+    first, last = points[0][0], points[-1][0]
+    span = max(last - first, 1)
+
+    def place(step: int, share: float) -> tuple[float, float]:
+        return PLOT_LEFT + PLOT_WIDTH * (step - first) / span, 10 + PLOT_HEIGHT * (1 - share)
+
+    shapes = [
+        f'<line x1="{PLOT_LEFT}" x2="{PLOT_LEFT + PLOT_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"'
+        f' stroke="var(--line)"/><text x="0" y="{y + 4:.1f}">{share:.0%}</text>'
+        for share in (0.0, 0.5, 1.0)
+        for _, y in (place(first, share),)
+    ]
+    spots = [place(step, share) for step, share in points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+    shapes.append(f'<polyline points="{path}" fill="none" stroke="var(--mark)" stroke-width="2"/>')
+    shapes += [
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="var(--mark)">'
+        f"<title>{step} {escape(unit)}: {share:.1%}</title></circle>"
+        for (x, y), (step, share) in zip(spots, points, strict=True)
+    ]
+    bottom = PLOT_HEIGHT + 30
+    shapes.append(f'<text x="{PLOT_LEFT}" y="{bottom}">{first}</text>')
+    shapes.append(f'<text x="{PLOT_LEFT + PLOT_WIDTH - 60}" y="{bottom}">{last} {unit}</text>')
+    return _svg(PLOT_LEFT + PLOT_WIDTH + 10, bottom + 6, "".join(shapes), escape(label))
 
 
 def _grid(placement: Placement) -> tuple[int, int]:

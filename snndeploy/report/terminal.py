@@ -12,12 +12,26 @@ from snndeploy.inference import Answer
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.cores import print_cores
-from snndeploy.report.facts import estimate_facts, microcode_notes
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.facts import (
+    dynamic_grade_word,
+    dynamic_words,
+    estimate_facts,
+    grade_word,
+    layer_words,
+    microcode_notes,
+    missing_notes,
+    time_words,
+    verdict_line,
+    weakest_note,
+)
+from snndeploy.report.sheets import Sheet, sheets
+from snndeploy.report.units import NOT_PUBLIC, engineering, percent
 from snndeploy.verdict import Verdict
 from snndeploy.verification import Certificate
 
 N_DECISIONS = 10
+MOST_STEPS = 10
+"""Rows of accuracy against steps."""
 
 
 def print_answer(answer: Answer, output: Path | None) -> None:
@@ -163,7 +177,11 @@ def print_estimates(estimates: Iterable[Estimate]) -> None:
     """Print energy, latency and spikes, then the chips side by side if there are several."""
     estimates, out = list(estimates), console()
     for estimate in estimates:
+        if estimate.priced_only:
+            out.print(cell(verdict_line(estimate), "bold yellow"))
         print_estimate(estimate, out)
+        for sheet in sheets(estimate, MOST_STEPS):
+            print_sheet(sheet, out)
     if len(estimates) > 1:
         _print_side_by_side(estimates, out)
 
@@ -178,7 +196,9 @@ def print_estimate(
         ">spikes/sample",
         ">rate/step",
         ">synaptic ops/sample",
+        ">low",
         ">energy/sample",
+        ">high",
     )
     for layer in estimate.layers:
         layers.add_row(
@@ -187,7 +207,7 @@ def print_estimate(
             f"{layer.spikes_per_sample:,.1f}",
             percent(layer.rate),
             f"{layer.synaptic_ops_per_sample:,.0f}",
-            engineering(layer.energy_j, "J"),
+            *layer_words(estimate, layer),
         )
     out.print(layers)
     print_ledger(estimate, out)
@@ -197,6 +217,19 @@ def print_estimate(
     for name, value, note in estimate_facts(estimate, float_accuracy):
         facts.add_row(name, value, cell(note))
     out.print(facts)
+
+
+def print_sheet(sheet: Sheet, out: Console) -> None:
+    """Print a table with its title and notes."""
+    out.print(cell(sheet.title, "bold"))
+    if sheet.rows:
+        rows = table(*sheet.header)
+        for row in sheet.rows:
+            rows.add_row(*map(cell, row))
+        out.print(rows)
+    for note in sheet.notes:
+        out.print(cell(note))
+    out.print()
 
 
 def print_ledger(estimate: Estimate, out: Console) -> None:
@@ -212,17 +245,17 @@ def print_ledger(estimate: Estimate, out: Console) -> None:
             line.grade,
         )
     rows.add_section()
-    total = (engineering(value, "J") for value in estimate.dynamic_j)
-    rows.add_row("dynamic, per sample", "", "", "", *total, estimate.grade, style="bold")
+    total, grade = dynamic_words(estimate), dynamic_grade_word(estimate)
+    rows.add_row("dynamic, per sample", "", "", "", *total, grade, style="bold")
     if estimate.static is not None:
         static = (engineering(value, "J") for value in estimate.static.energy_j)
         power = engineering(estimate.static.power_w, "W")
         rows.add_row("static, per sample", "", "", power, *static, estimate.static.grade)
     out.print(cell(f"energy on {estimate.target}, prices {estimate.prices}", "bold"))
     out.print(rows)
-    if estimate.missing:
-        names = ", ".join(f"{name} ({count:,})" for name, count in estimate.missing)
-        out.print(cell(f"no public price, not in the sum: {names}", "yellow"))
+    out.print(cell(weakest_note(estimate)))
+    for note in missing_notes(estimate):
+        out.print(cell(note, "yellow"))
 
 
 def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
@@ -233,22 +266,24 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
         ">energy/sample",
         ">high",
         ">static",
-        ">decision",
+        ">p50",
+        ">p99",
+        ">throughput",
         ">accuracy",
         "grade",
     )
     for estimate in estimates:
-        low, nominal, high = (engineering(value, "J") for value in estimate.dynamic_j)
-        static = estimate.static.energy_j[1] if estimate.static else None
+        low, nominal, high = dynamic_words(estimate)
+        static = estimate.static
         rows.add_row(
             cell(estimate.target),
-            cell(estimate.verdict.line()),
+            cell(verdict_line(estimate)),
             low,
             nominal,
             high,
-            engineering(static, "J"),
-            engineering(estimate.latency.decision_s if estimate.latency else None, "s"),
+            engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
+            *time_words(estimate),
             "n/a" if estimate.accuracy is None else percent(estimate.accuracy),
-            estimate.grade,
+            grade_word(estimate),
         )
     out.print(rows)

@@ -1,5 +1,6 @@
 """Numbers as people read them."""
 
+NOT_PUBLIC = "not public"
 PREFIXES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"))
 
 
@@ -18,3 +19,17 @@ def engineering(value: float | None, unit: str) -> str:
 def percent(share: float) -> str:
     """Return a share in percent: three digits below 10 %, one decimal above."""
     return f"{100 * share:.2f} %" if abs(share) < 0.1 else f"{100 * share:.1f} %"
+
+
+def spread(values: tuple[float, float, float]) -> str:
+    """Return the middle of three values and the range of all: `0.31 (0.28 to 0.40)`."""
+    return f"{values[1]:.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the largest unit that is not below 1: `3.50 h`, `2.10 years`."""
+    for size, unit in ((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            value = seconds / size
+            return f"{value:,.2f} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    return engineering(seconds, "s")
