@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from snndeploy.comparison.compare import Comparison
 from snndeploy.comparison.compare import compare as compare_sides
-from snndeploy.comparison.side import FloatSide, IntegerSide, Side
+from snndeploy.comparison.side import FloatSide, IntegerSide, ModuleSide, Side
 from snndeploy.compress.prune_records import Budget, CostName, Pruned, Ratio
 from snndeploy.compress.records import Quantized, QuantizeOptions, TrainOptions, Tuned
 from snndeploy.costs import cost_on
@@ -315,10 +315,11 @@ def finetune(
 
 
 def compare(
-    a: Model | Deployed,
-    b: Model | Deployed,
+    a: Any,
+    b: Any,
     data: Data,
     *,
+    example_input: Any = None,
     label: Any = None,
     backends: tuple[str, str] = ("reference", "reference"),
     labels: tuple[str, str] = ("A", "B"),
@@ -328,9 +329,11 @@ def compare(
     """Compare two forms of one network spike by spike; say where they part first, and why.
 
     Args:
-        a: the yardstick: a float model, or a compiled network or bundle.
-        b: what is compared with it.
+        a: the yardstick: a module in its own framework, a float model, a compiled network or a
+            bundle.
+        b: what is compared with it, one of these too.
         data: samples that both take.
+        example_input: as for `save`, if one side is a module.
         label: right classes [B], unless `data` has them.
         backends: executors of `a` and `b` where they are integer networks.
         labels: what reports call the two.
@@ -341,23 +344,48 @@ def compare(
         ModelError: E1460, E1461, no layers to compare, or of other sizes; arrays that do not fit.
         TargetError: an executor is missing or failed.
     """
-    shapes = model_shapes(a) if isinstance(a, Model) else input_shapes(a)
+    parts = [_imported(what, example_input, steps) for what in (a, b)]
+    first = parts[0][0]
+    shapes = model_shapes(first) if isinstance(first, Model) else input_shapes(first)
     samples = samples_of(data, shapes, label)
-    fixed = [what.network.steps for what in (a, b) if not isinstance(what, Model)]
-    steps = fixed[0] if fixed else steps
+    fixed = [what.network.steps for what, _ in parts if not isinstance(what, Model)]
     sides = [
-        _side(what, samples, backend, name, steps)
-        for what, backend, name in zip((a, b), backends, labels, strict=True)
+        _side(what, module, example_input, samples, backend, name, fixed[0] if fixed else steps)
+        for (what, module), backend, name in zip(parts, backends, labels, strict=True)
     ]
     return compare_sides(sides[0], sides[1], samples, progress=progress)
 
 
+def _imported(what: Any, example: Any, steps: int | None) -> tuple[Model | Deployed, Any]:
+    """Return a model or a network, and the module that the model was made of, None if of none."""
+    if isinstance(what, Model) or hasattr(what, "network"):
+        return what, None
+    from snndeploy.frontends.examples import ImportOptions  # torch, only for modules
+    from snndeploy.frontends.torch_module import import_module
+
+    return import_module(what, example, ImportOptions(steps=steps)), what
+
+
 def _side(
-    what: Model | Deployed, samples: Samples, backend: str, label: str, steps: int | None
+    what: Model | Deployed,
+    module: Any,
+    example: Any,
+    samples: Samples,
+    backend: str,
+    label: str,
+    steps: int | None,
 ) -> Side:
     if isinstance(what, Model):
         steps = steps_of(what, samples, steps)
-        return FloatSide(label=label, model=what, samples=samples, steps=steps)
+        if module is None:
+            return FloatSide(label=label, model=what, samples=samples, steps=steps)
+        from snndeploy.frontends.measure import runner
+
+        watched = tuple(name for name, _ in module.named_modules() if name in what.graph.nodes)
+        watch = runner(module, example, what, time=None, steps=steps)
+        return ModuleSide(
+            label=label, model=what, samples=samples, steps=steps, watch=watch, watched=watched
+        )
     executor = usable_executor(backend).name
     return IntegerSide(label=label, deployed=what, samples=samples, backend=executor)
 

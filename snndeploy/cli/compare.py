@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from snndeploy.inference import Deployed
     from snndeploy.model import Model
 
-FLOAT = "float"
+FLOAT, FRAMEWORK = "float", "framework"
 HELP = """Compare two forms of one network on the same samples, layer by layer, step by step.
 
 A and B are PATH or PATH@BACKEND: a model is run in float64, or compiled and run on reference, sim,
-lava or another executor; a bundle on the reference if nothing else is said. Exit 7 if one spike
-differs.
+lava or another executor; weights with a --factory also in their own framework (@framework); a
+bundle on the reference if nothing else is said. Exit 7 if one spike differs.
 """
 
 
@@ -74,11 +74,18 @@ def compare_command(
     if all(is_bundle(path) for path, _ in spoken):
         refuse_compile_options()
     chosen_b = {**chosen, "semantics": semantics_b or chosen["semantics"]}
-    opened = [
-        _opened(path, backend, target, options)
-        for (path, backend), options in zip(spoken, (chosen, chosen_b), strict=True)
-    ]
-    shapes = [model_shapes(x) if isinstance(x, Model) else input_shapes(x) for x in opened]
+    example = None
+    opened: list[Any] = []
+    shapes = []
+    for (path, backend), options in zip(spoken, (chosen, chosen_b), strict=True):
+        if backend == FRAMEWORK:
+            module, example, model = _module(path, options)
+            opened.append(module)
+            shapes.append(model_shapes(model))
+            continue
+        opened.append(_opened(path, backend, target, options))
+        last = opened[-1]
+        shapes.append(model_shapes(last) if isinstance(last, Model) else input_shapes(last))
     samples = open_samples(data, shapes[0])
     if n_samples is not None:
         samples = samples.first(n_samples)
@@ -87,6 +94,7 @@ def compare_command(
             opened[0],
             opened[1],
             samples,
+            example_input=example,
             backends=(spoken[0][1] or "reference", spoken[1][1] or "reference"),
             labels=(a, b if b != a else f"{b} (B)"),
             steps=chosen["steps"],
@@ -108,11 +116,31 @@ def _spoken(text: str) -> tuple[Path, str]:
     path, at, backend = text.rpartition("@")
     if not at or Path(text).exists():
         return Path(text), ""
-    if backend != FLOAT and backend not in executor_names():
+    known = (FLOAT, FRAMEWORK, *executor_names())
+    if backend not in known:
         from snndeploy.registry import unknown_name
 
-        raise unknown_name("backend", backend, (FLOAT, *executor_names()))
+        raise unknown_name("backend", backend, known)
     return Path(path), backend
+
+
+def _module(path: Path, chosen: dict[str, Any]) -> "tuple[Any, Any, Model]":
+    """Return a module with its weights, its example input, and the model that it is read as."""
+    from snndeploy.frontends.factory import load_module
+
+    if chosen["factory"] is None:
+        raise UsageError(
+            "E5132", "weights alone are no network", where=f"{path}@{FRAMEWORK}",
+            remedy="give --factory package.module:function, which returns (network, example_input)",
+        )  # fmt: skip
+    model = open_model(path, chosen)
+    module, example, _ = load_module(path, chosen["factory"])
+    if example is None:
+        raise UsageError(
+            "E5132", "the network is run as it is, so it needs an example", where="--factory",
+            remedy="let the factory return (network, example_input)",
+        )  # fmt: skip
+    return module, example, model
 
 
 def _opened(

@@ -72,6 +72,7 @@ def why(
     *,
     step: int,
     observed: tuple[float, float],
+    slack: float = 0.0,
 ) -> Why:
     """Return why a neuron sent different things in a step, given that its sources had not.
 
@@ -82,13 +83,17 @@ def why(
         sent_b: what B's sources sent.
         step: model step of the cell.
         observed: what A and B sent there.
+        slack: rounding of a framework's own arithmetic, relative to the threshold.
     """
     sides = Sides(a=a.scaled(b.threshold / a.threshold), b=b, sent=sent_a, sent_b=sent_b)
     says_a, v_a = _answer(sides.a, sent_a, step)
     says_b, v_b = _answer(b, sent_b, step)
     heights = (v_a / b.threshold, v_b / b.threshold)
     near = abs(heights[0] - 1) <= TIE
-    if (says_a != observed[0] and not near) or says_b != observed[1]:
+    otherwise = [says != seen for says, seen in zip((says_a, says_b), observed, strict=True)]
+    if any(otherwise) and any(abs(height - 1) <= slack for height in heights):
+        return _why("rounding", ("single precision",), heights)
+    if (otherwise[0] and not near) or otherwise[1]:
         return _why("executor", ("its own answer",), heights)
     alone = tuple(name for name, part in PARTS.items() if _mends(part(sides), step, observed[1]))
     if near and "compare" not in alone:

@@ -232,13 +232,13 @@ def _cause_of(pair: _Pair, name: str, cell: Cell) -> Cause | str:
     sent_a, sent_b = _sample(pair, cell[1])
     if not same_history(rules, sent_a, sent_b, layers=pair.names, step=cell[0]):
         return FROM_BEFORE
-    return _why(rules, (sent_a, sent_b), name, cell).cause
+    return _why(pair, rules, (sent_a, sent_b), name, cell).cause
 
 
 def _first(pair: _Pair, name: str, cell: Cell, start: int) -> First:
     step, sample, neuron = cell
     rules, sent = _rules(pair, name, neuron), _sample(pair, sample)
-    reason = None if rules is None else _why(rules, sent, name, cell)
+    reason = None if rules is None else _why(pair, rules, sent, name, cell)
     case = None
     if rules is not None and reason is not None:
         case = minimal_case(name, neuron, rules, sent, step=step, why=reason)
@@ -257,17 +257,22 @@ def _first(pair: _Pair, name: str, cell: Cell, start: int) -> First:
 
 
 def _why(
+    pair: _Pair,
     rules: tuple[Rule, Rule],
     sent: tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]],
     name: str,
     cell: Cell,
 ) -> Why:
     observed = tuple(float(s[name][cell[0], cell[2]]) for s in sent)
-    return why(*rules, *sent, step=cell[0], observed=(observed[0], observed[1]))
+    slack = max(pair.a.slack, pair.b.slack)
+    return why(*rules, *sent, step=cell[0], observed=(observed[0], observed[1]), slack=slack)
 
 
 def _rules(pair: _Pair, name: str, neuron: int) -> tuple[Rule, Rule] | None:
-    """Return both rules, B's sources by A's names, A's weights per unit of B's inputs."""
+    """Return both rules, B's sources by A's names, A's weights per unit of B's inputs.
+
+    None if one of them has no such form, or reads what is not known.
+    """
     name_b = pair.names[name]
     compare = pair.a.compares(name) or pair.b.compares(name_b) or "gt"
     mine, theirs = pair.a.rule(name, neuron, compare), pair.b.rule(name_b, neuron, compare)
@@ -285,6 +290,13 @@ def _rules(pair: _Pair, name: str, neuron: int) -> tuple[Rule, Rule] | None:
             replace(x, weights=x.weights * worth.get(x.source, 1.0)) for x in mine.arrivals
         ),
     )
+    known = all(
+        x.source in sent
+        for rule, sent in ((mine, pair.sent_a), (theirs, pair.sent_b))
+        for x in rule.arrivals
+    )
+    if not known:  # a gate that a module's forward spells out is not heard
+        return None
     return without_bias_source(mine, theirs), without_bias_source(theirs, mine)
 
 

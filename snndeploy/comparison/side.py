@@ -4,11 +4,11 @@ A float model and an integer network on any executor answer in the same form: [T
 and input, in model steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -66,6 +66,11 @@ class Side(Protocol):
         """Run some of the samples."""
         ...
 
+    @property
+    def slack(self) -> float:
+        """How far rounding of its own arithmetic moves a potential, relative to the threshold."""
+        ...
+
     def compares(self, layer: str) -> Compare | None:
         """Return how a layer compares with its threshold; None where both readings are right."""
         ...
@@ -83,10 +88,14 @@ class FloatSide:
     model: Model
     samples: Samples
     steps: int
+    slack: ClassVar[float] = 0.0
 
     @cached_property
     def layers(self) -> Mapping[str, tuple[int, ...]]:
         """Shape of every spiking node."""
+        return self._spiking()
+
+    def _spiking(self) -> dict[str, tuple[int, ...]]:
         graph = normalize_graph(self.model.graph)
         return {
             name: shape_of(graph.nodes[name])
@@ -126,6 +135,38 @@ class FloatSide:
         return rule_of_layer(self._by_name[layer], neuron) if layer in self._by_name else None
 
 
+Watch = Callable[[Samples, tuple[str, ...]], tuple[IntArray, Mapping[str, FloatArray]]]
+"""Runs a module on samples; returns classes [B], and what the named neurons sent, [T, B, …]."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModuleSide(FloatSide):
+    """A module in its own framework; `model` is how it was imported, and says its rules.
+
+    Attributes:
+        watch: runs the module.
+        watched: neuron nodes that are modules of it, by the same names.
+    """
+
+    watch: Watch
+    watched: tuple[str, ...]
+    slack: ClassVar[float] = 1e-5
+
+    @cached_property
+    def layers(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of every neuron that is a module; gates that forward spells out are none."""
+        return {n: shape for n, shape in self._spiking().items() if n in self.watched}
+
+    def run(self, rows: slice) -> Ran:
+        """Run some of the samples in the framework."""
+        part = self.samples.rows(rows)
+        decision, heard = self.watch(part, tuple(self.layers))
+        frames = frames_of(self.model, part, self.steps)
+        sent = {name: _flat(values) for name, values in {**heard, **frames}.items()}
+        sent[BIAS] = np.ones((self.steps, part.n, 1))
+        return Ran(sent=sent, decision=decision)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IntegerSide:
     """An integer network on an executor."""
@@ -134,6 +175,7 @@ class IntegerSide:
     deployed: Deployed
     samples: Samples
     backend: str
+    slack: ClassVar[float] = 0.0
 
     @cached_property
     def network(self) -> Network:

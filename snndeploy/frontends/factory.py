@@ -18,7 +18,7 @@ from snndeploy.frontends.examples import Example, ImportOptions
 from snndeploy.frontends.torch_module import import_module
 from snndeploy.frontends.tracing import guess_time, trace, untouched
 from snndeploy.frontends.weights import fill, read_weights
-from snndeploy.model import Model
+from snndeploy.model import ImportNote, Model
 
 WHERE = "--factory"
 
@@ -44,9 +44,7 @@ def load_weights(
             example).
         ModelError: E1001 to E1006, E1430, E1431 (the file), and what tracing raises.
     """
-    tensors, notes = read_weights(path)
-    module, example = _made(factory)
-    notes = (*notes, *fill(module, tensors, path.name))
+    module, example, notes = load_module(path, factory)
     chosen = options or ImportOptions()
     if example is None:
         example = _example(module, input_shape, chosen)
@@ -54,6 +52,20 @@ def load_weights(
             chosen = replace(chosen, values="real")
     model = import_module(module, example, replace(chosen, name=chosen.name or path.name))
     return replace(model, notes=(*notes, *model.notes))
+
+
+def load_module(
+    path: Path, factory: str
+) -> tuple[nn.Module, Example | None, tuple[ImportNote, ...]]:
+    """Return the module that a factory builds with the weights of a file, and its example if any.
+
+    Raises:
+        UsageError: E5130, E5131, the factory.
+        ModelError: E1001 to E1006, E1430, E1431, the file.
+    """
+    tensors, notes = read_weights(path)
+    module, example = _made(factory)
+    return module, example, (*notes, *fill(module, tensors, path.name))
 
 
 def find_function(name: str) -> Callable[[], Any]:

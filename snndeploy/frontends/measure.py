@@ -1,10 +1,11 @@
-"""Measure the user's own module: its code, its framework, its accuracy on labelled samples.
+"""Run the user's own module: its code, its framework, its accuracy, what its neurons send.
 
 It is the one place that runs a module; everything else only traces it. The module is left as it is.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from snndeploy.frontends.examples import Example, examples_of
 from snndeploy.frontends.frameworks import is_stateful, takes_state
 from snndeploy.frontends.reroll import reroll
 from snndeploy.frontends.tracing import Time, guess_time, trace, untouched
-from snndeploy.ir.arrays import FloatArray
+from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.readout import reduce_steps
 from snndeploy.model import Model, Original
 from snndeploy.samples import Samples
@@ -47,26 +48,83 @@ def measure(
             "E1214", "the samples have no labels", where="data",
             remedy=f"give label=[…], one class per sample, shape [{samples.n}]",
         )  # fmt: skip
+    run = runner(module, example, model, time=time, steps=steps_of(model, samples))
+    right = 0
+    for start in range(0, samples.n, BATCH):
+        part = samples.rows(slice(start, start + BATCH))
+        right += int(np.count_nonzero(run(part, ()).decision == part.label))
+    return Original(accuracy=right / samples.n, n_samples=samples.n, digest=samples.digest())
+
+
+class ModuleRan(NamedTuple):
+    """What a module did: class per sample [B], and what its neurons sent, [T, B, *shape] each."""
+
+    decision: IntArray
+    sent: dict[str, FloatArray]
+
+
+Run = Callable[[Samples, tuple[str, ...]], ModuleRan]
+"""Runs samples; the names are paths of neuron modules to watch."""
+
+
+def runner(
+    module: nn.Module, example: Example, model: Model, *, time: Time | None, steps: int
+) -> Run:
+    """Return what runs samples on a module, from its initial state, in evaluation mode.
+
+    Args:
+        module: the network.
+        example: as for `save`; forward is called with samples in its layout.
+        model: what was imported; it says ports and how the output is decoded.
+        time: where the time loop is, None to guess.
+        steps: model steps per sample.
+
+    Raises:
+        UsageError: E5052, forward fails on the samples, or gives something else than an answer.
+    """
     examples = examples_of(example)
     takes = _what_forward_takes(module, examples, time)
-    steps = steps_of(model, samples)
-    right = 0
-    with untouched(module):
-        for start in range(0, samples.n, BATCH):
-            part = samples.rows(slice(start, start + BATCH))
-            frames = frames_of(model, part, steps)
+
+    def run(samples: Samples, watched: tuple[str, ...]) -> ModuleRan:
+        frames = frames_of(model, samples, steps)
+        with untouched(module), _listening(module, watched) as heard:
             for neuron in filter(is_stateful, module.modules()):
                 _reset(neuron)
             try:
                 answer = _answer(_caller(module, example, examples, takes), frames, takes)
-                decided = _decide(answer, model, part.n)
+                decision = _decide(answer, model, samples.n)
             except SnnDeployError:
                 raise
             except Exception as error:
                 text = str(error).split("\n", maxsplit=1)[0]
                 raise _refusal(f"{type(error).__name__}: {text:.120}") from error
-            right += int(np.count_nonzero(decided == part.label))
-    return Original(accuracy=right / samples.n, n_samples=samples.n, digest=samples.digest())
+        return ModuleRan(decision, {n: _by_step(calls, takes) for n, calls in heard.items()})
+
+    return run
+
+
+@contextmanager
+def _listening(module: nn.Module, names: tuple[str, ...]) -> Iterator[dict[str, list[FloatArray]]]:
+    """Keep what every call of some modules returns, while the block runs."""
+    heard: dict[str, list[FloatArray]] = {name: [] for name in names}
+    hooks = [
+        module.get_submodule(name).register_forward_hook(
+            lambda _module, _given, out, name=name: heard[name].append(_first(out))
+        )
+        for name in names
+    ]
+    try:
+        yield heard
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _by_step(calls: list[FloatArray], takes: Takes) -> FloatArray:
+    """Return [T, B, …] of what one call per step, or one for all steps, returned."""
+    if len(calls) == 1 and takes in ("steps", "batch-first"):
+        return calls[0] if takes == "steps" else calls[0].swapaxes(0, 1)
+    return np.stack(calls)
 
 
 def _what_forward_takes(
