@@ -21,7 +21,7 @@ import numpy as np
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.nirgraph.canonical import NEURONS
-from snndeploy.semantics import Chosen, Semantics
+from snndeploy.semantics import Semantics
 
 UNIT_DT = 1e-4
 """The dt that snnTorch and SpikingJelly assume when they write gains of 1."""
@@ -45,12 +45,10 @@ class Guess:
     evidence: str
     silent: str
 
-    def is_open(self, chosen: Chosen) -> bool:
-        """Return whether something the file does not say is still not said."""
-        if self.exporter == "Rockpool":
-            return True
-        is_bare = chosen.preset == "snntorch" and "reset" not in chosen.overrides
-        return is_bare and "snnTorch" in self.exporter
+    @property
+    def loses_weights(self) -> bool:
+        """Whether such a file may lack what no option brings back."""
+        return self.exporter == "Rockpool"
 
     @property
     def text(self) -> str:

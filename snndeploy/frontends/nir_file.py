@@ -235,10 +235,8 @@ def _notes(
     graph: nir.NIRGraph, semantics: Semantics | Chosen | None, guess: Guess | None
 ) -> tuple[ImportNote, ...]:
     known = () if guess is None else (ImportNote(kind="assumed", node="", text=guess.text),)
-    if isinstance(semantics, Chosen):
-        return known if guess is not None and guess.is_open(semantics) else ()
     if semantics is not None:
-        return ()
+        return known if guess is not None and guess.loses_weights else ()
     text = "the file does not say how steps are taken; semantics nir (Euler, dt 1e-4 s, reset, >)"
     neurons = [name for name, node in graph.nodes.items() if _says_nothing(node)]
     return (*(ImportNote(kind="assumed", node=name, text=text) for name in neurons), *known)

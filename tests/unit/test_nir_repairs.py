@@ -252,7 +252,7 @@ def test_integrators_that_take_r_alone_are_asked_about(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "noted"),
-    [("snntorch", True), ("snntorch,reset=zero", False), ("spikingjelly", False), (None, True)],
+    [("snntorch", False), ("snntorch,reset=zero", False), ("spikingjelly", False), (None, True)],
 )
 def test_a_reset_that_the_file_cannot_say_is_noted_until_it_is_said(text, noted, tmp_path):
     path = chain(lif(r=20.0), tmp_path)
