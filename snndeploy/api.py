@@ -37,7 +37,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     steps: int | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, a `.nir` file, or weights with a factory.
+    """Read a trained model: a `.pt` that `save` wrote, `.nir`, `.pt2`, or weights with a factory.
 
     Nothing is unpickled, and no code is imported but the factory that you name.
 
@@ -45,7 +45,8 @@ def load(
         path: the file; its first bytes say what it is, then its name.
         semantics: `PRESET[,key=value…]` of a `.nir` file, which leaves them open.
         values: what the inputs of a `.nir` file carry, where it does not say: real numbers if not
-            given; those of a factory's network are as in its example.
+            given; those of a factory's network are as in its example. A `.pt2` needs it, or
+            `input_range`.
         input_range: smallest and largest value of real inputs, where it does not say.
         factory: `package.module:function` that builds the network of a state_dict (`.pt` or
             `.safetensors`); it returns the module, or the module and an example input.
@@ -64,6 +65,8 @@ def load(
     if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
         chosen = parse_choice(semantics) if semantics else None
         return read(path, chosen, values=values or "real", input_range=input_range or (-inf, inf))
+    if path.suffix == ".pt2" and not semantics:
+        return _load_exported(path, values, input_range, steps)
     if semantics or input_range:
         raise UsageError(
             "E5023",
@@ -97,6 +100,19 @@ def _load_weights(
 
     options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
     return load_weights(path, factory, input_shape=input_shape, options=options)
+
+
+def _load_exported(
+    path: Path,
+    values: Values | None,
+    input_range: tuple[float, float] | None,
+    steps: int | None,
+) -> Model:
+    from snndeploy.frontends.examples import ImportOptions  # torch, only for modules
+    from snndeploy.frontends.exported_walk import load_exported
+
+    options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
+    return load_exported(path, options)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

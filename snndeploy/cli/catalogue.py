@@ -390,6 +390,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "The file holds no tensors by name: no state_dict, no checkpoint with one, no safetensors.",
         "Save module.state_dict(), or with safetensors.torch.save_file.",
     ),
+    "E1432": Entry(
+        "Exported program that cannot be read",
+        "The archive is not laid out as torch.export.save writes it: its description, or an array's "
+        "place in its bytes, is wrong.",
+        "Export it again: torch.export.save(torch.export.export(net, (x, *states)), 'net.pt2').",
+    ),
     "E1441": Entry(
         "Damaged AEDAT4 file",
         "A length or an offset points outside the file, a packet does not inflate, or there "
@@ -725,6 +731,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "point; synapses hold integers times one scale.",
         "Quantize weights alone, symmetrically.",
     ),
+    "E2421": Entry(
+        "Exported program that is no step of a spiking network",
+        "An exported program is one step, forward(x, *states), of layers and leaky "
+        "integrate-and-fire neurons. This one applies another operator, or its arithmetic is none "
+        "of the neurons that were tried on it.",
+        "Export one step with its states as arguments, or save the module with snndeploy.save.",
+    ),
     "E3001": Entry(
         "Does not fit",
         "The network breaks at least one limit of the chip; the table lists every one with "
@@ -923,9 +936,9 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E5132": Entry(
         "Network of weights not fully said",
-        "Weights need --factory; a factory without an example input needs --input-shape, what "
-        "the inputs carry and, if forward takes all steps, --steps. None of it is for other "
-        "files.",
+        "Weights need --factory; without an example input of its own they need --input-shape, what "
+        "the inputs carry and, if forward takes all steps, --steps. A .pt2 does not say what its "
+        "input carries either. None of it is for other files.",
         "Give the option that the message names, or let the factory return (network, example).",
     ),
     "E5133": Entry(
