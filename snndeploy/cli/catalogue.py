@@ -392,8 +392,8 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E1432": Entry(
         "Exported program that cannot be read",
-        "The archive is not laid out as torch.export.save writes it: its description, or an array's "
-        "place in its bytes, is wrong.",
+        "The archive is not laid out as torch.export.save writes it: its description, or the place "
+        "of an array in its bytes, is wrong.",
         "Export it again: torch.export.save(torch.export.export(net, (x, *states)), 'net.pt2').",
     ),
     "E1441": Entry(

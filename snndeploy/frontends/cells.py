@@ -42,7 +42,7 @@ class Cell:
         shape: of the layer.
         compare: the comparison.
         v, threshold: what it compares.
-        current: leaf whose value is the input, an expression or source.
+        currents: expressions or sources whose sum is the input.
         potential: name of the state that v is.
         synapse: name of the state that is the current, if there is one.
         after: next value of every state.
@@ -53,7 +53,7 @@ class Cell:
     compare: Expr
     v: Any
     threshold: FloatArray
-    current: Any
+    currents: tuple[Any, ...]
     potential: str
     synapse: str | None
     after: Mapping[str, Any]
@@ -78,6 +78,7 @@ def read_cell(cell: Cell) -> Neuron:
     if cell.compare.op not in ("gt", "ge"):
         raise refuse(cell, f"fires on {cell.compare.op!r}, not above a threshold")
     probe = _Probe(cell)
+    _check_sum(cell, probe)
     zero = np.zeros(cell.shape)
     drive = probe.v(zero, zero, zero)
     keep_v = (probe.v(zero + STEP, zero, zero) - drive) / STEP
@@ -99,6 +100,19 @@ def read_cell(cell: Cell) -> Neuron:
     return _node(cell, template)
 
 
+def _check_sum(cell: Cell, probe: "_Probe") -> None:
+    """Refuse parts of an input that do not count alike."""
+    zero = np.zeros(cell.shape)
+    for index in range(1, len(cell.currents)):
+        other = _Probe(cell, index)
+        same = np.array_equal(other.v(zero, zero, zero + STEP), probe.v(zero, zero, zero + STEP))
+        for state in cell.after:
+            first, second = (p.after(state, zero, zero, zero + STEP) for p in (probe, other))
+            same = same and np.array_equal(first, second)
+        if not same:
+            raise refuse(cell, "weighs the parts of its input differently")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class _Template:
     keep_v: FloatArray
@@ -113,11 +127,12 @@ class _Template:
 class _Probe:
     """Evaluates a cell for values of its potential, its current and its input."""
 
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
+    def __init__(self, cell: Cell, part: int = 0) -> None:
+        self.cell, self.part = cell, part
 
     def _known(self, v: FloatArray, i: FloatArray, x: FloatArray) -> dict[Any, Any]:
-        known: dict[Any, Any] = {State(self.cell.potential): v, id(self.cell.current): x}
+        known: dict[Any, Any] = {id(part): np.zeros_like(x) for part in self.cell.currents}
+        known |= {State(self.cell.potential): v, id(self.cell.currents[self.part]): x}
         if self.cell.synapse is not None:
             known[State(self.cell.synapse)] = i
         return known

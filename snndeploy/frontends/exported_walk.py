@@ -32,6 +32,7 @@ from snndeploy.frontends.expressions import (
 from snndeploy.frontends.layers import read_batch_norm, read_conv, read_linear
 from snndeploy.frontends.operations import apply_operation
 from snndeploy.frontends.outputs import outputs_of, signal_of
+from snndeploy.frontends.sums import add
 from snndeploy.model import Model, OutputPort
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.payload import SPIKES
@@ -233,7 +234,7 @@ class _Walk:
             (name for name in sorted(states) if self._resets(name, after, compare)), ""
         )
         potential = potential or self._deepest(states, after)
-        current = self._current(v, path)
+        currents = self._current_parts(v, path)
         shape = tuple(self.program.shapes[potential][1:])
         synapse = synapse_of(potential, after)
         if len(states) > 2 or (len(states) == 2 and synapse is None):
@@ -241,9 +242,13 @@ class _Walk:
         cell = Cell(
             path=path, shape=shape, compare=compare, v=v,
             threshold=np.array(np.broadcast_to(np.asarray(threshold, np.float64), shape)),
-            current=current, potential=potential, synapse=synapse, after=after,
+            currents=currents, potential=potential, synapse=synapse, after=after,
         )  # fmt: skip
-        signal = self._signal(current, path)
+        signal = self._signal(currents[0], path)
+        for part in currents[1:]:
+            total = add(path, signal, self._signal(part, path))
+            assert isinstance(total, Signal)
+            signal = total
         return cell, signal
 
     def _next_values(self, states: frozenset[str], path: str) -> dict[str, Any]:
@@ -275,15 +280,12 @@ class _Walk:
     def _deepest(self, states: frozenset[str], after: Mapping[str, Any]) -> str:
         return max(sorted(states), key=lambda name: len(states_of(after[name])))
 
-    def _current(self, v: Any, path: str) -> Any:
-        """Return the part of v that is no state: one signal, or a sum of signals and numbers."""
+    def _current_parts(self, v: Any, path: str) -> tuple[Any, ...]:
+        """Return the parts of v that are no states; their sum is the neuron's input."""
         parts = {id(part): part for part in _currents(v)}
-        signals = {id(leaf) for part in parts.values() for leaf in leaves(part)}
-        if len(parts) == 1:
-            return next(iter(parts.values()))
-        if len(signals) == 1:
-            return next(leaf for part in parts.values() for leaf in leaves(part))
-        raise self._refusal(path, "takes its input in several places")
+        if not parts:
+            raise self._refusal(path, "takes no input")
+        return tuple(parts.values())
 
     def _returned(self) -> list[Signal]:
         """Return the outputs that are no states."""
@@ -303,9 +305,13 @@ class _Walk:
         for name, feedback in self.fed_back.items():
             behind = _behind(self.draft, feedback.terms[0][0], set(self._neurons()))
             spikes = [s for s in self.cells.values() if s.terms[0][0] in behind]
-            if len(spikes) != 1:
-                raise self._refusal(name, "is read by a layer of no single neuron")
+            if len(spikes) != 1 or not self._returns(spikes[0]):
+                raise self._refusal(name, "is read by a layer of no single neuron that is returned")
             self.draft.close_feedback(name, feedback, spikes[0])
+
+    def _returns(self, spikes: Signal) -> bool:
+        values = [unwrapped(self.values.get(name)) for name in self.program.outputs if name]
+        return any(self.spikes.get(id(value)) is spikes for value in values)
 
     def _neurons(self) -> list[str]:
         return [spikes.terms[0][0] for spikes in self.cells.values()]
