@@ -8,6 +8,7 @@ import click
 from snndeploy.cli.options import (
     DEFAULT_TARGET,
     compile_options,
+    data_options,
     is_bundle,
     open_deployed,
     open_samples,
@@ -36,6 +37,7 @@ LEVELS = ("bound", "queue", "flit")
     help="Time of the network on the chip: bound (what cores and links must do), queue (messages "
     "wait in FIFOs) or flit (cycle by cycle, slow); default: bound.",
 )
+@data_options
 @compile_options
 @output_options
 def estimate_command(

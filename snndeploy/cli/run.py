@@ -7,6 +7,7 @@ import click
 
 from snndeploy.cli.options import (
     compile_options,
+    data_options,
     is_bundle,
     open_deployed,
     open_model,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--output", type=path_type(), help="Where the answers go (.npz).")
 @click.option("--target", help="Chip a model is compiled for; default: loihi.")
 @click.option("--force", is_flag=True, help="Replace an existing output.")
+@data_options
 @compile_options
 @output_options
 def run_command(

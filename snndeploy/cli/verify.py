@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from snndeploy.cli.options import open_bundle, open_samples, output_options, path_type
+from snndeploy.cli.options import (
+    data_options,
+    open_bundle,
+    open_samples,
+    output_options,
+    path_type,
+)
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
 
@@ -16,6 +22,7 @@ from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
     "--backends", default="reference,sim,lava", show_default=True, help="Executors to compare."
 )
 @click.option("--input", "data", type=path_type(), help="Arrays to run instead of the probes.")
+@data_options
 @output_options
 def verify_command(bundle: Path, backends: str, data: Path | None, *, as_json: bool) -> int:
     """Rerun BUNDLE on several executors; exit 7 if they differ in one spike or state."""
