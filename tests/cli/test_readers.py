@@ -80,7 +80,16 @@ def test_inspect_reports_a_refusal_with_the_model(snn, files):
     }
     edges = [("input", "cell"), ("cell", "output")]
     nir.write(files / "plain.nir", nir.NIRGraph(nodes, edges, type_check=False))
-    ran = snn("inspect", "plain.nir", "--semantics", "nir,multi_spike=true", "--encode", "spikes")
+    ran = snn(
+        "inspect",
+        "plain.nir",
+        "--semantics",
+        "nir,multi_spike=true",
+        "--encode",
+        "spikes",
+        "--steps",
+        "4",
+    )
     assert ran.code == 0
     assert "does not compile for loihi as it is: error[E2122]" in ran.out
 
