@@ -20,8 +20,9 @@ import numpy as np
 
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import FloatArray
+from snndeploy.model import ImportNote
 from snndeploy.nirgraph.canonical import NEURONS
-from snndeploy.semantics import Semantics
+from snndeploy.semantics import Chosen, Semantics
 
 UNIT_DT = 1e-4
 """The dt that snnTorch and SpikingJelly assume when they write gains of 1."""
@@ -147,6 +148,18 @@ def check_sinabs(graph: nir.NIRGraph, given: tuple[str, ...]) -> None:
             remedy="say gain=nir for norm_input=True (sinabs' default) or gain=unit for False: "
             "--semantics sinabs,gain=nir",
         )
+
+
+def clamp_notes(graph: nir.NIRGraph, chosen: Semantics | Chosen) -> tuple[ImportNote, ...]:
+    """Note where the clamp of preset sinabs comes from: sinabs' export drops min_v_mem."""
+    if not isinstance(chosen, Chosen) or chosen.preset != "sinabs" or "v_min" in chosen.overrides:
+        return ()
+    text = (
+        "v may not fall below -threshold, as sinabs reads such a file; its export drops min_v_mem: "
+        "say v_min=none if the network was trained without"
+    )
+    spiking = [name for name, node in graph.nodes.items() if isinstance(node, nir.IF | nir.LIF)]
+    return tuple(ImportNote(kind="assumed", node=name, text=text) for name in spiking)
 
 
 def _unit_gain_guess(names: list[str]) -> Guess:

@@ -20,6 +20,7 @@ from snndeploy.frontends.exporters import (
     check_default,
     check_sinabs,
     check_steps,
+    clamp_notes,
     guess_exporter,
 )
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
@@ -236,7 +237,8 @@ def _notes(
 ) -> tuple[ImportNote, ...]:
     known = () if guess is None else (ImportNote(kind="assumed", node="", text=guess.text),)
     if semantics is not None:
-        return known if guess is not None and guess.loses_weights else ()
+        lost = known if guess is not None and guess.loses_weights else ()
+        return (*lost, *clamp_notes(graph, semantics))
     text = "the file does not say how steps are taken; semantics nir (Euler, dt 1e-4 s, reset, >)"
     neurons = [name for name, node in graph.nodes.items() if _says_nothing(node)]
     return (*(ImportNote(kind="assumed", node=name, text=text) for name in neurons), *known)
