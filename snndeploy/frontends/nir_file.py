@@ -26,6 +26,7 @@ from snndeploy.frontends.exporters import (
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
 from snndeploy.frontends.nir_content import read_content
 from snndeploy.frontends.nir_repair import repair_graph
+from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph import metadata
 from snndeploy.nirgraph.canonical import NEURONS
@@ -71,6 +72,7 @@ def read(
     """
     file = Path(path)
     check_hdf5_file(file)
+    check_heaps(file.read_bytes(), str(file))
     try:
         complete, added, notes = _read_graph(file)
         graph = normalize_graph(complete)
