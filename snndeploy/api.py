@@ -47,7 +47,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     steps: int | None = None,
 ) -> Model:
-    """Read a trained model: a `.pt` that `save` wrote, `.nir`, lava-dl's `.net`, or weights.
+    """Read a trained model: `.pt` that `save` wrote, `.nir`, `.net`, `.pt2`, or weights.
 
     Nothing is unpickled, and no code is imported but the factory that you name.
 
@@ -55,7 +55,8 @@ def load(
         path: the file; its first bytes say what it is, then its name.
         semantics: `PRESET[,key=value…]` of a `.nir` file, which leaves them open.
         values: what the inputs of a `.nir` file carry, where it does not say: real numbers if not
-            given; those of a factory's network are as in its example.
+            given; those of a factory's network are as in its example. A `.pt2` needs it, or
+            `input_range`.
         input_range: smallest and largest value of real inputs, where it does not say.
         factory: `package.module:function` that builds the network of a state_dict (`.pt` or
             `.safetensors`); it returns the module, or the module and an example input.
@@ -81,6 +82,8 @@ def load(
             "input_range": input_range or (-inf, inf),
         }
         return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
+    if path.suffix == ".pt2" and not semantics:
+        return _load_exported(path, values, input_range, steps)
     if semantics or input_range:
         raise UsageError(
             "E5023",
@@ -114,6 +117,19 @@ def _load_weights(
 
     options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
     return load_weights(path, factory, input_shape=input_shape, options=options)
+
+
+def _load_exported(
+    path: Path,
+    values: Values | None,
+    input_range: tuple[float, float] | None,
+    steps: int | None,
+) -> Model:
+    from snndeploy.frontends.examples import ImportOptions  # torch, only for modules
+    from snndeploy.frontends.exported_walk import load_exported
+
+    options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
+    return load_exported(path, options)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

@@ -111,6 +111,14 @@ def load_npz(data: bytes, where: str, *, limit: int = MAX_BYTES) -> dict[str, An
         raise _damaged(where, str(error) or "the archive ends early") from None
 
 
+def npy_dtype(data: bytes) -> "np.dtype[np.generic] | None":
+    """Return the type that an .npy file's header promises, None if there is no such header."""
+    try:
+        return _header(io.BytesIO(data))[1]
+    except (ValueError, SyntaxError, TypeError, KeyError):
+        return None
+
+
 def load_npy(data: bytes, where: str, *, limit: int = MAX_BYTES) -> AnyArray:
     """Return the array of an .npy file.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from snndeploy.errors import ModelError, UsageError
 from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray, frozen_float, frozen_int
-from snndeploy.npz import load_npy, load_npz, read_bytes
+from snndeploy.npz import load_npy, load_npz, npy_dtype, read_bytes
 from snndeploy.recordings.aedat4 import MAGIC as AEDAT4_MAGIC
 from snndeploy.recordings.aedat4 import read_aedat4
 from snndeploy.recordings.events import Events, bin_events, fields_of, is_events, need_step
@@ -127,15 +127,16 @@ def _events(data: bytes, where: str) -> tuple[list[Events], AnyArray | None]:
     if data.startswith(AEDAT4_MAGIC):
         return [fields_of(read_aedat4(data, where), where)], None
     if data.startswith(b"\x93NUMPY"):
-        array = load_npy(data, where)
-        return ([fields_of(array, where)] if is_events(array) else []), None
+        if not is_events(npy_dtype(data)):
+            return [], None
+        return [fields_of(load_npy(data, where), where)], None
     if not data.startswith(b"PK"):
         return [], None
     arrays = load_npz(data, where)
     label = arrays.pop("label", None)
     if set(arrays) in ({"t", "x", "y", "p"}, {"t", "x", "p"}, {"t", "x", "y"}, {"t", "x"}):
         return [arrays], label
-    lists = {name: array for name, array in arrays.items() if is_events(array)}
+    lists = {name: array for name, array in arrays.items() if is_events(array.dtype)}
     if not lists or lists.keys() != arrays.keys():
         return [], label
     names = sorted(lists, key=lambda name: (len(name), name))

@@ -491,6 +491,88 @@ CATALOGUE: Mapping[str, Entry] = {
         "The .net file lacks a field or has one of another kind or shape.",
         "Export it again with lava-dl's export_hdf5.",
     ),
+    "E1420": Entry(
+        "Nested graph that cannot be made flat",
+        "A nested NIR graph has several inputs or outputs, passes its input on, or has an "
+        "edge to a node that is not there.",
+        "Export a flat graph, or nested graphs with one input and one output.",
+    ),
+    "E1421": Entry(
+        "Step longer than a time constant",
+        "With Euler's method a state would keep a negative share per step: the step is wrong, "
+        "or the file's time constants are not in seconds.",
+        "Give the model's step with --semantics …,dt=SECONDS; for files of Norse 1.1, dt squared.",
+    ),
+    "E1422": Entry(
+        "Its writer means something else than NIR",
+        "The file gives away who wrote it, and read as plain NIR its neurons would take next "
+        "to none of their input. Exporters of sinabs and Norse write gains and time constants "
+        "that way.",
+        "Give --semantics with the preset that the message names.",
+    ),
+    "E1423": Entry(
+        "An option that the exporter dropped",
+        "The export of sinabs does not say norm_input, which decides how much of its input a "
+        "neuron takes.",
+        "Give --semantics sinabs,gain=nir for norm_input=True, or sinabs,gain=unit for False.",
+    ),
+    "E1425": Entry(
+        "NIR content that does not hold together",
+        "Read without nir's own checks, a node lacks a field, or its fields do not fit each other.",
+        "Export the graph again.",
+    ),
+    "E1430": Entry(
+        "Weights of another network",
+        "Names of a state_dict and of the factory's network must be the same, with the same "
+        "shapes; the message lists every one that is not, with the nearest name.",
+        "Let the factory build the network that was trained, with the same options.",
+    ),
+    "E1431": Entry(
+        "No weights by name",
+        "The file holds no tensors by name: no state_dict, no checkpoint with one, no safetensors.",
+        "Save module.state_dict(), or with safetensors.torch.save_file.",
+    ),
+    "E1432": Entry(
+        "Exported program that cannot be read",
+        "The archive is not laid out as torch.export.save writes it: its description, or the place "
+        "of an array in its bytes, is wrong.",
+        "Export it again: torch.export.save(torch.export.export(net, (x, *states)), 'net.pt2').",
+    ),
+    "E1441": Entry(
+        "Damaged AEDAT4 file",
+        "A length or an offset points outside the file, a packet does not inflate, or there "
+        "are no events.",
+        "Copy or record the file again.",
+    ),
+    "E1442": Entry(
+        "Events that are no list of events",
+        "Events are one-dimensional, with integer fields t (microseconds), x, y and p of the "
+        "same length.",
+        "Save a structured array with these fields, or an .npz with one array each.",
+    ),
+    "E1443": Entry(
+        "Events outside the input",
+        "A pixel, polarity or address is larger than the model's input, or the input is no "
+        "sensor's.",
+        "Crop or downsample the events to the input that the model was trained on.",
+    ),
+    "E1444": Entry(
+        "NIR data that does not fit",
+        "The file is no data of NIR nodes, is damaged, or holds other nodes, sizes or times "
+        "than the model's inputs.",
+        "Write it with nir.write_data, one node per input.",
+    ),
+    "E1445": Entry(
+        "Images that do not fit",
+        "Images lie in one folder per class and have the size and channels of the model's "
+        "input; they are not resized or recoloured.",
+        "Convert them before, and arrange them as CLASS/IMAGE.png.",
+    ),
+    "E1446": Entry(
+        "Image cannot be read",
+        "The file is no PNG or JPEG, is damaged, or is a link.",
+        "Save the image again.",
+    ),
     "E1460": Entry(
         "Nothing to compare",
         "The two sides have no spiking layer of the same name, and not the same layers in the "
@@ -942,6 +1024,19 @@ CATALOGUE: Mapping[str, Entry] = {
         "NIR's nodes hold a bias per channel, and outputs read what a node sends.",
         "Export onnx, which holds any network.",
     ),
+    "E2420": Entry(
+        "Quantizer that no synapse has",
+        "A quantized layer rounds its input, output or bias too, or its integers have a zero "
+        "point; synapses hold integers times one scale.",
+        "Quantize weights alone, symmetrically.",
+    ),
+    "E2421": Entry(
+        "Exported program that is no step of a spiking network",
+        "An exported program is one step, forward(x, *states), of layers and leaky "
+        "integrate-and-fire neurons. This one applies another operator, or its arithmetic is none "
+        "of the neurons that were tried on it.",
+        "Export one step with its states as arguments, or save the module with snndeploy.save.",
+    ),
     "E3001": Entry(
         "Does not fit",
         "The network breaks at least one limit of the chip; the table lists every one with "
@@ -1348,5 +1443,39 @@ CATALOGUE: Mapping[str, Entry] = {
         "Option of another format",
         "Forms and inlining belong to ONNX files.",
         "Drop the option, or give --format onnx.",
+    ),
+    "E5130": Entry(
+        "No such factory",
+        "A factory is named as package.module:function; the module cannot be imported from the "
+        "current folder or an installed package, or has no such function.",
+        "Check the name; the message lists what the module has.",
+    ),
+    "E5131": Entry(
+        "Factory failed",
+        "The factory raised an error, or returned something else than a torch module or a "
+        "module and an example input.",
+        "Let it build the network without arguments and return it.",
+    ),
+    "E5132": Entry(
+        "Network of weights not fully said",
+        "Weights need --factory; without an example input of its own they need --input-shape, what "
+        "the inputs carry and, if forward takes all steps, --steps. A .pt2 does not say what its "
+        "input carries either. None of it is for other files.",
+        "Give the option that the message names, or let the factory return (network, example).",
+    ),
+    "E5133": Entry(
+        "Events without a step",
+        "Events have times; --dt says how many seconds one model step lasts.",
+        "Give --dt SECONDS.",
+    ),
+    "E5134": Entry(
+        "Package for this data is missing",
+        "Compressed AEDAT4 packets and images are read by packages of their own.",
+        "Install snndeploy[events] or snndeploy[images].",
+    ),
+    "E5135": Entry(
+        "Data that has its steps already",
+        "--dt is for events; these are arrays, images, or values on a grid of time.",
+        "Drop --dt.",
     ),
 }

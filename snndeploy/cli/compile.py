@@ -8,6 +8,7 @@ import click
 from snndeploy.cli.options import (
     DEFAULT_TARGET,
     compile_options,
+    data_options,
     open_model,
     open_samples,
     options_from,
@@ -26,6 +27,7 @@ from snndeploy.errors import EXIT_OK, CapacityError
 @click.option("-o", "--output", "out", type=path_type(), help="Folder; default: MODEL.TARGET here.")
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @threads_option
+@data_options
 @compile_options
 @output_options
 def compile_command(

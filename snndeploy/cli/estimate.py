@@ -11,6 +11,7 @@ from snndeploy.cli.options import (
     DEFAULT_TARGET,
     check_trace,
     compile_options,
+    data_options,
     is_bundle,
     open_bundle,
     open_deployed,
@@ -78,6 +79,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @use_options
 @file_options
+@data_options
 @compile_options
 @output_options
 def estimate_command(

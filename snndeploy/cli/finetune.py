@@ -5,7 +5,13 @@ from typing import Literal
 
 import click
 
-from snndeploy.cli.options import DEFAULT_TARGET, open_samples, output_options, path_type
+from snndeploy.cli.options import (
+    DEFAULT_TARGET,
+    data_options,
+    open_samples,
+    output_options,
+    path_type,
+)
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
 
@@ -63,6 +69,7 @@ from snndeploy.errors import UsageError
     "--input-range", type=(float, float), metavar="LOW HIGH", help="Input values of a .nir model."
 )
 @click.option("--force", is_flag=True, help="Replace an existing output.")
+@data_options
 @output_options
 def finetune_command(
     model: Path,

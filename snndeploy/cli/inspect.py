@@ -27,14 +27,25 @@ from snndeploy.errors import UsageError
     "--emit", type=click.Choice(("nir", "network", "placement")), help="Print one stage and stop."
 )
 @click.option("--target", help="Chip a model is compiled for; default: loihi.")
+@click.option("--svg", type=path_type(), help="Also draw the graph of MODEL into this file.")
+@click.option("--force", is_flag=True, help="Replace an existing drawing.")
 @compile_options
 @output_options
 def inspect_command(
-    model: Path, emit: str | None, target: str | None, *, as_json: bool, **chosen: Any
+    model: Path,
+    emit: str | None,
+    target: str | None,
+    svg: Path | None,
+    *,
+    force: bool,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
-    """Say what is in MODEL, BUNDLE or NETWORK."""
+    """Say what is in MODEL, BUNDLE or NETWORK: every layer, and who said how it steps."""
     from snndeploy.network_file import is_network
 
+    if svg is not None:
+        _draw(model, svg, chosen, force=force)
     if is_bundle(model):
         refuse_compile_options()
         _inspect_bundle(model, emit, target, as_json=as_json)
@@ -46,7 +57,21 @@ def inspect_command(
             emit,
         )
     else:
-        _inspect_model(model, emit, chosen, as_json=as_json)
+        _inspect_model(model, emit, target or DEFAULT_TARGET, chosen, as_json=as_json)
+
+
+def _draw(model: Path, svg: Path, chosen: dict[str, Any], *, force: bool) -> None:
+    from snndeploy.bundle.publish import write_file
+    from snndeploy.report.graph_svg import draw_graph
+
+    if is_bundle(model):
+        raise UsageError(
+            "E5021", "a bundle holds integers, not the graph", where="--svg",
+            remedy="give the model",
+        )  # fmt: skip
+    if svg.exists() and not force:
+        raise UsageError("E5003", "exists", where=str(svg), remedy="give --force to replace it")
+    write_file(svg, draw_graph(open_model(model, chosen)).encode())
 
 
 def _inspect_bundle(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
@@ -91,17 +116,29 @@ def _inspect_network(path: Path, emit: str | None, target: str | None, *, as_jso
         print_network_file(opened)
 
 
-def _inspect_model(path: Path, emit: str | None, chosen: dict[str, Any], *, as_json: bool) -> None:
+def _inspect_model(
+    path: Path, emit: str | None, target: str, chosen: dict[str, Any], *, as_json: bool
+) -> None:
+    from snndeploy.errors import SnnDeployError
     from snndeploy.report.document import print_json
-    from snndeploy.report.models import model_record, print_graph, print_model
+    from snndeploy.report.imports import import_record, import_report
+    from snndeploy.report.models import model_record, print_graph, print_import, print_model
 
     model = open_model(path, chosen)
+    if emit:
+        print_json(model_record(model)) if as_json else print_graph(model)
+        return
+    compiled: Any
+    try:
+        compiled = compile_for(model, target, chosen).layers
+    except SnnDeployError as error:
+        compiled = error
+    report = import_report(model, compiled)
     if as_json:
-        print_json(model_record(model))
-    elif emit:
-        print_graph(model)
-    else:
-        print_model(model)
+        print_json({**model_record(model), "target": target, "import": import_record(report)})
+        return
+    print_model(model)
+    print_import(report, target)
 
 
 def _emit(deployed: Any, stage: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_TARGET = "loihi"
+DT = "snndeploy.dt"
+"""Where a command's context keeps the step of its data."""
 
 
 class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
@@ -205,9 +207,6 @@ def compile_options(command: F) -> F:
             is_flag=True,
             help="Clear the chip before every sample instead of streaming samples.",
         ),
-        click.option(
-            "--dt", type=float, metavar="SECONDS", help="Of a model step, for data of events."
-        ),
         click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
         click.option(
             "--factory",
@@ -232,6 +231,18 @@ def compile_options(command: F) -> F:
     ):
         command = decorate(command)
     return command
+
+
+def _keep_dt(ctx: click.Context, _param: click.Parameter, dt: float | None) -> None:
+    ctx.meta[DT] = dt
+
+
+def data_options(command: F) -> F:
+    """Add `--dt`, which `open_samples` reads."""
+    return click.option(
+        "--dt", type=float, metavar="SECONDS", expose_value=False, callback=_keep_dt,
+        help="Of a model step, for data of events.",
+    )(command)  # fmt: skip
 
 
 def options_from(chosen: dict[str, Any]) -> "CompileOptions":
@@ -359,4 +370,4 @@ def open_samples(path: Path, shapes: "Shapes") -> "Samples":
     """Read the user's arrays, events or images."""
     from snndeploy.samples import read_samples
 
-    return read_samples(path, shapes, dt=click.get_current_context().params.get("dt"))
+    return read_samples(path, shapes, dt=click.get_current_context().meta.get(DT))

@@ -8,6 +8,7 @@ import click
 from snndeploy.cli.options import (
     check_trace,
     compile_options,
+    data_options,
     is_bundle,
     open_deployed,
     open_model,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--target", help="Chip a model is compiled for; default: loihi.")
 @click.option("--force", is_flag=True, help="Replace an existing output.")
 @trace_options
+@data_options
 @compile_options
 @output_options
 def run_command(

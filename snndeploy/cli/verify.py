@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from snndeploy.cli.options import (
+    data_options,
     open_bundle,
     open_network_file,
     open_samples,
@@ -24,6 +25,7 @@ from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
 )
 @click.option("--input", "data", type=path_type(), help="Arrays to run instead of the probes.")
 @threads_option
+@data_options
 @output_options
 def verify_command(
     bundle: Path, backends: str | None, data: Path | None, *, threads: int, as_json: bool

@@ -20,6 +20,7 @@ import numpy as np
 
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import FloatArray
+from snndeploy.model import ImportNote
 from snndeploy.nirgraph.canonical import NEURONS
 from snndeploy.semantics import Chosen, Semantics
 
@@ -45,12 +46,10 @@ class Guess:
     evidence: str
     silent: str
 
-    def is_open(self, chosen: Chosen) -> bool:
-        """Return whether something the file does not say is still not said."""
-        if self.exporter == "Rockpool":
-            return True
-        is_bare = chosen.preset == "snntorch" and "reset" not in chosen.overrides
-        return is_bare and "snnTorch" in self.exporter
+    @property
+    def loses_weights(self) -> bool:
+        """Whether such a file may lack what no option brings back."""
+        return self.exporter == "Rockpool"
 
     @property
     def text(self) -> str:
@@ -149,6 +148,18 @@ def check_sinabs(graph: nir.NIRGraph, given: tuple[str, ...]) -> None:
             remedy="say gain=nir for norm_input=True (sinabs' default) or gain=unit for False: "
             "--semantics sinabs,gain=nir",
         )
+
+
+def clamp_notes(graph: nir.NIRGraph, chosen: Semantics | Chosen) -> tuple[ImportNote, ...]:
+    """Note where the clamp of preset sinabs comes from: sinabs' export drops min_v_mem."""
+    if not isinstance(chosen, Chosen) or chosen.preset != "sinabs" or "v_min" in chosen.overrides:
+        return ()
+    text = (
+        "v may not fall below -threshold, as sinabs reads such a file; its export drops min_v_mem: "
+        "say v_min=none if the network was trained without"
+    )
+    spiking = [name for name, node in graph.nodes.items() if isinstance(node, nir.IF | nir.LIF)]
+    return tuple(ImportNote(kind="assumed", node=name, text=text) for name in spiking)
 
 
 def _unit_gain_guess(names: list[str]) -> Guess:

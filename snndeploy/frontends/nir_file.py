@@ -21,11 +21,13 @@ from snndeploy.frontends.exporters import (
     check_default,
     check_sinabs,
     check_steps,
+    clamp_notes,
     guess_exporter,
 )
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
 from snndeploy.frontends.nir_content import read_content
 from snndeploy.frontends.nir_repair import repair_graph
+from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph import metadata
@@ -72,6 +74,7 @@ def read(
     """
     file = Path(path)
     check_hdf5_file(file)
+    check_heaps(file.read_bytes(), str(file))
     try:
         complete, added, notes = _read_graph(file)
         graph = normalize_graph(complete)
@@ -245,10 +248,9 @@ def _notes(
     graph: nir.NIRGraph, semantics: Semantics | Chosen | None, guess: Guess | None
 ) -> tuple[ImportNote, ...]:
     known = () if guess is None else (ImportNote(kind="assumed", node="", text=guess.text),)
-    if isinstance(semantics, Chosen):
-        return known if guess is not None and guess.is_open(semantics) else ()
     if semantics is not None:
-        return ()
+        lost = known if guess is not None and guess.loses_weights else ()
+        return (*lost, *clamp_notes(graph, semantics))
     text = "the file does not say how steps are taken; semantics nir (Euler, dt 1e-4 s, reset, >)"
     neurons = [name for name, node in graph.nodes.items() if _says_nothing(node)]
     return (*(ImportNote(kind="assumed", node=name, text=text) for name in neurons), *known)

@@ -3,7 +3,7 @@
 import copy
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor, fx, nn
 
@@ -100,8 +100,16 @@ def _swap(sequence: nn.Sequential) -> list[str]:
         pool, neuron = sequence._modules[first], sequence._modules[second]
         if type(pool).__name__ in POOLS and neuron is not None and _gives_spikes(neuron):
             sequence._modules[first], sequence._modules[second] = neuron, pool
+            _swap_flags(sequence, list(sequence._modules).index(first))
             moved.append(first)
     return moved
+
+
+def _swap_flags(sequence: nn.Sequential, index: int) -> None:
+    """Let Norse's SequentialState know which of two neighbours now takes a state."""
+    flags: Any = getattr(sequence, "stateful_layers", None)
+    if flags is not None:
+        flags[index], flags[index + 1] = flags[index + 1], flags[index]
 
 
 def _gives_spikes(module: nn.Module) -> bool:

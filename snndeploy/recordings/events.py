@@ -38,9 +38,9 @@ def need_step(dt: float | None, where: str) -> float:
     return dt
 
 
-def is_events(array: AnyArray) -> bool:
-    """Return whether an array is structured with times and addresses."""
-    names = array.dtype.names or ()
+def is_events(dtype: "np.dtype[np.generic] | None") -> bool:
+    """Return whether arrays of a type are structured, with times and addresses."""
+    names = (dtype.names if dtype is not None else None) or ()
     return all(any(n in names for n in NAMES[field]) for field in ("t", "x"))
 
 

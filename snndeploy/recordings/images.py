@@ -24,8 +24,8 @@ def read_images(folder: Path, shape: tuple[int, ...]) -> tuple[FloatArray, IntAr
     """Return images [1, B, *shape], their classes [B], and the classes' names.
 
     Raises:
-        ModelError: E1445 no images, or another size or kind of image than the input takes; E1446 a
-            damaged image; E1204 more than fits in memory.
+        ModelError: E1212 no images, E1445 another size or kind of image than the input takes, E1446
+            a damaged image, E1204 more than fits in memory.
     """
     classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     files = [
@@ -36,8 +36,8 @@ def read_images(folder: Path, shape: tuple[int, ...]) -> tuple[FloatArray, IntAr
     ]
     if not files:
         raise ModelError(
-            "E1445", "no images: one folder per class, with .png or .jpg files, is expected",
-            where=str(folder), remedy="arrange them as CLASS/IMAGE.png",
+            "E1212", "is a folder, and not one of images (.png, .jpg) in a folder per class",
+            where=str(folder), remedy="give a file, or arrange images as CLASS/IMAGE.png",
         )  # fmt: skip
     if len(files) * int(np.prod(shape)) > MAX_VALUES:
         raise ModelError("E1204", f"{len(files):,} images of shape {shape}", where=str(folder))

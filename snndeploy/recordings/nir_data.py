@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from snndeploy.errors import ModelError, UsageError
+from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.ir.arrays import AnyArray, FloatArray
 from snndeploy.recordings.events import MAX_VALUES, need_step
 
@@ -35,9 +36,10 @@ def read_nir_data(
     """Return [T, B, *shape] per input: the node of its name, or the only one.
 
     Raises:
-        ModelError: E1444, damaged, or not the inputs' data; E1204, too large.
+        ModelError: E1003, E1444, damaged, or not the inputs' data; E1204, too large.
         UsageError: E5133 (events without dt), E5135 (another dt than the data's).
     """
+    check_heaps(data, where)
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             nodes = _groups(file, where)

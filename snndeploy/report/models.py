@@ -10,6 +10,7 @@ from snndeploy.model import Model
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.payload import edge_payloads
 from snndeploy.report.console import cell, console, table
+from snndeploy.report.imports import ImportReport
 from snndeploy.report.plain import plain
 from snndeploy.report.training import original_line
 from snndeploy.semantics import to_record
@@ -68,6 +69,33 @@ def print_model(model: Model) -> None:
         out.print(f"original module: {original_line(model.original)}")
     for note in model.notes:
         out.print(cell(f"{note.kind} {note.node}: {note.text}"))
+
+
+def print_import(report: ImportReport, target: str) -> None:
+    """Print who said how neurons step, and what each layer became on a chip."""
+    out = console()
+    if report.semantics:
+        stated = table("semantics", "of", "said by")
+        for group in report.semantics:
+            for who in dict.fromkeys(group.said.values()):
+                fields = [f"{k}={v}" for k, v in group.fields.items() if group.said[k] == who]
+                stated.add_row(cell(" ".join(fields)), cell(", ".join(group.nodes)), cell(who))
+        out.print(stated)
+    if report.refused:
+        out.print(cell(f"does not compile for {target} as it is: {report.refused}"))
+        return
+    rows = table(f"on {target}", "became", ">weights", ">bias", ">decay", "exact")
+    for became in dict.fromkeys(layer.became for layer in report.layers if layer.became):
+        held = [layer for layer in report.layers if layer.became == became]
+        errors = (held[0].weight_error, held[0].bias_error, held[0].decay_error)
+        rows.add_row(
+            cell(" + ".join(layer.node for layer in held)),
+            cell(became),
+            *(f"{error:.2g}" if error else "0" for error in errors),
+            cell("yes" if held[0].exact else "no: " + "; ".join(held[0].why)),
+        )
+    out.print(rows)
+    out.print("errors: weights rms relative, bias in thresholds, decay per step")
 
 
 def print_graph(model: Model) -> None:

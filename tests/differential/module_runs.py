@@ -94,8 +94,9 @@ def first(out):
 def stepped(net, case, x):
     states = [None] * case.n_states
     for frame in x:
-        out, *states = net(frame, *states)
-        yield out
+        answer = net(frame, *states)
+        states = list(answer[1:]) if case.n_states else []
+        yield first(answer)
 
 
 def calibrate(net, case, x, is_neuron, reset):

@@ -1,6 +1,7 @@
 """Networks of Norse fire in our float interpreter where Norse fires, and compile or say why not."""
 
 import norse.torch as norse
+import numpy as np
 import pytest
 import torch
 from module_runs import STEPS, build, check, frames
@@ -10,9 +11,12 @@ from norse_networks import NETWORKS
 from torch import nn
 
 from snndeploy.errors import UnsupportedError
+from snndeploy.frontends.checkpoint import save
 from snndeploy.frontends.examples import ImportOptions
 from snndeploy.frontends.measure import measure
+from snndeploy.frontends.rewrite import pool_after_neuron
 from snndeploy.frontends.torch_module import import_module
+from snndeploy.nirgraph.interpret import run_float
 from snndeploy.pipeline import CompileOptions, compile_model
 from snndeploy.registry import find_target
 from snndeploy.samples import Samples
@@ -105,3 +109,20 @@ def test_the_module_itself_is_measured_with_its_states():
     model = import_module(net, x[0], ImportOptions(steps=20))
     samples = Samples(x={"input": x.double().numpy()}, label=counts.argmax(1).numpy())
     assert measure(net, samples, x[0], model, None).accuracy == 1.0
+
+
+def test_a_pool_before_a_neuron_is_rewritten_in_a_sequence_of_norse(tmp_path):
+    torch.manual_seed(4)
+    net = norse.SequentialState(nn.Conv2d(1, 3, 3), nn.MaxPool2d(2), norse.LIFBoxCell()).double()
+    with torch.no_grad():
+        net[0].weight.mul_(20)
+    x = frames((1, 8, 8), "spikes", 3)
+    model = save(net, tmp_path / "m.pt", x[0], rewrite="pool-after-neuron")
+    swapped, state, spikes = pool_after_neuron(net), None, []
+    with torch.no_grad():
+        for frame in x:
+            out, state = swapped(frame, state)
+            spikes.append(out)
+    want = torch.stack(spikes).numpy()
+    assert 0.02 < want.mean() < 0.9
+    np.testing.assert_array_equal(run_float(model, {"input": x.numpy()})["output"], want)

@@ -11,6 +11,7 @@ import pytest
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends import nir_file
 from snndeploy.frontends.exporters import guess_exporter
+from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.semantics import PRESETS, parse_choice
 
@@ -252,7 +253,7 @@ def test_integrators_that_take_r_alone_are_asked_about(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "noted"),
-    [("snntorch", True), ("snntorch,reset=zero", False), ("spikingjelly", False), (None, True)],
+    [("snntorch", False), ("snntorch,reset=zero", False), ("spikingjelly", False), (None, True)],
 )
 def test_a_reset_that_the_file_cannot_say_is_noted_until_it_is_said(text, noted, tmp_path):
     path = chain(lif(r=20.0), tmp_path)
@@ -262,3 +263,21 @@ def test_a_reset_that_the_file_cannot_say_is_noted_until_it_is_said(text, noted,
 
 def test_plain_graphs_give_nobody_away(tmp_path):
     assert guess_exporter(nir.read(chain(lif(tau=3e-3), tmp_path))) is None
+
+
+# ---- damage that HDF5 does not survive -----------------------------------------------------
+
+
+def test_a_heap_that_leads_nowhere_is_refused_before_hdf5_walks_it(tmp_path):
+    """HDF5 1.14 never returns from the free space of size 0 that this file has."""
+    path = chain(lif(), tmp_path)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"GCOL\x01")
+    place = start + 16
+    while int.from_bytes(data[place : place + 2], "little"):
+        place += 16 + (int.from_bytes(data[place + 8 : place + 16], "little") + 7) // 8 * 8
+    check_heaps(bytes(data), "whole")
+    data[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"E1003.*a heap of text"):
+        nir_file.read(path, PRESETS["nir"])

@@ -279,7 +279,7 @@ def test_images_of_another_kind_are_refused(shape, pattern, tmp_path):
 
 
 def test_bad_folders_end_in_one_line(tmp_path):
-    with pytest.raises(ModelError, match=r"E1445.*no images"):
+    with pytest.raises(ModelError, match=r"E1212.*not one of images"):
         read_samples(tmp_path, {"input": (1, 4, 5)})
     save_image(tmp_path / "a" / "x.png", np.zeros((4, 5, 4), np.uint8))
     with pytest.raises(ModelError, match=r"E1445.*mode RGBA"):
