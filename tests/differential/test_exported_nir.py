@@ -146,7 +146,9 @@ def test_every_kind_of_layer_in_spikingjelly_but_for_lost_bits(tmp_path):
     network, inputs = mixed_sequence(width=3)
     first, *rest = network.populations  # SpikingJelly takes one bias beside a current, not many
     plain = replace(first, params=lif(du=3000, dv=700, vth=200))
-    network = replace(network, populations=(plain, *rest))
+    into, pool, *later = network.projections  # and no Scale, which a pool of another weight has
+    ones = replace(pool, sign_mode="excitatory", synapse=replace(pool.synapse, weight=1))
+    network = replace(network, populations=(plain, *rest), projections=(into, ones, *later))
     path = tmp_path / "a.nir"
     path.write_bytes(network_file(network)[0])
     spikes = run_reference(network, inputs, record=("o",))["o"].spikes
