@@ -6,7 +6,7 @@ from typing import Any
 
 from snndeploy.compress.records import TrainOptions, Tuned
 from snndeploy.energy import Level
-from snndeploy.errors import UsageError
+from snndeploy.errors import ModelError, UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
 from snndeploy.frames import model_shapes
@@ -21,6 +21,7 @@ from snndeploy.inference import (
     run_model,
 )
 from snndeploy.model import Model
+from snndeploy.network_file import is_network
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Data, samples_of
@@ -46,11 +47,19 @@ def load(
         input_range: smallest and largest value of real inputs, where it does not say.
 
     Raises:
-        ModelError: E1001 to E1034, the file is missing, damaged, unsafe or of another kind.
+        ModelError: E1001 to E1034, the file is missing, damaged, unsafe or of another kind; E1411
+            of a `.net`; E1412, it holds integers already.
         UsageError: E5023, semantics or range for a file that has its own.
     """
     path = Path(path)
     head = check_file(path)
+    if is_network(path):
+        raise ModelError(
+            "E1412",
+            "a network of integers, not a float model",
+            where=str(path),
+            remedy="run, estimate, inspect, verify and export take it as it is",
+        )
     if path.suffix != ".net" and (head.startswith(HDF5_MAGIC) or path.suffix == ".nir"):
         chosen = parse_semantics(semantics) if semantics else None
         return read(path, chosen, values=values, input_range=input_range or (-inf, inf))

@@ -136,6 +136,15 @@ def test_what_cannot_be_exported_is_one_line(files, snn, args, code, says):
 
 
 @pytest.mark.usefixtures("exported")
+def test_a_network_is_no_model(snn):
+    for name in FILES:
+        for command in (("compile",), ("finetune", "--data", "data.npz", "-o", "tuned.pt")):
+            ran = snn(command[0], name, *command[1:])
+            assert ran.code == 3
+            assert "E1412" in ran.err
+
+
+@pytest.mark.usefixtures("exported")
 def test_options_of_compilation_are_refused_for_a_network(snn):
     for option in (("--steps", "4"), ("--encode", "rate")):
         ran = snn("run", "net.onnx", "--backend", "sim", "--input", "data.npz", *option)

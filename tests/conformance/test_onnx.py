@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx.helper import tensor_dtype_to_np_dtype
+from onnx.reference import ReferenceEvaluator
 
 import snndeploy
 from snndeploy.errors import UnsupportedError
@@ -29,7 +31,7 @@ from tests.generator.synapses import KINDS
 
 ONNX = find_executor("onnx")
 LOIHI2 = find_target("loihi2").chip.numerics
-N_NETWORKS, N_LOOPS, N_FULL, N_FULL_LOOPS, N_IMAGES = 24, 8, 150, 60, 4
+N_NETWORKS, N_LOOPS, N_FULL, N_FULL_LOOPS, N_IMAGES, N_EVALUATED = 24, 8, 150, 60, 4, 12
 WANTED = {
     "program": tuple(ALL_PROGRAMS),
     "synapse": (
@@ -106,6 +108,23 @@ def test_onnx_runtime_equals_the_reference_in_loops():
     for seed, case in enumerate(found):
         check_cut(case, seed)
         check_executor(Case(replace(case.network, alone=True), case.inputs))
+
+
+def test_onnx_s_own_evaluator_is_a_second_judge():
+    """`onnx.reference` is numpy, and shares no code with ONNX Runtime."""
+    for seed in range(N_EVALUATED):
+        case = random_case(seed)
+        written = write_network(case.network, record=case.names)
+        evaluator = ReferenceEvaluator(written.model)
+        feeds = {
+            port.name: case.inputs[name].astype(tensor_dtype_to_np_dtype(port.type))
+            for name, port in written.inputs.items()
+        }
+        got = dict(zip(evaluator.output_names, evaluator.run(None, feeds), strict=True))
+        for name, port in written.spikes.items():
+            np.testing.assert_array_equal(got[port.name], case.traces[name].spikes, name)
+        for (name, word), port in written.states.items():
+            np.testing.assert_array_equal(got[port.name], case.traces[name].states[word], name)
 
 
 @pytest.mark.full
