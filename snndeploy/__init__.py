@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
+    from snndeploy.api import open_network as open_network
     from snndeploy.api import run as run
     from snndeploy.bundle import read_bundle as read_bundle
     from snndeploy.bundle import write_bundle as write_bundle
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from snndeploy.frontends.checkpoint import save as save
     from snndeploy.frontends.checkpoint import write_model as write_model
     from snndeploy.frontends.own import neuron as neuron
-    from snndeploy.network_file import read_network as read_network
     from snndeploy.nirgraph.microcode import Microcode as Microcode
     from snndeploy.nirgraph.microcode import Parameter as Parameter
     from snndeploy.verification import verify as verify
@@ -41,8 +41,8 @@ HOMES = {
     "finetune": "snndeploy.api",
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
+    "open_network": "snndeploy.api",
     "read_bundle": "snndeploy.bundle",
-    "read_network": "snndeploy.network_file",
     "run": "snndeploy.api",
     "save": "snndeploy.frontends.checkpoint",
     "verify": "snndeploy.verification",

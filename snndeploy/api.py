@@ -21,7 +21,8 @@ from snndeploy.inference import (
     run_model,
 )
 from snndeploy.model import Model
-from snndeploy.network_file import is_network
+from snndeploy.network_file import NetworkFile, is_network
+from snndeploy.network_file import open_network as read_network_file
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_target, usable_executor
 from snndeploy.samples import Data, samples_of
@@ -75,6 +76,22 @@ def load(
     from snndeploy.frontends.checkpoint import load as load_checkpoint  # torch, only for .pt
 
     return load_checkpoint(path)
+
+
+def open_network(path: Path | str, target: str = "loihi") -> NetworkFile:
+    """Read a network alone in a file, for a chip: a text or an `.onnx` file that snndeploy wrote.
+
+    What it returns is run, estimated, verified and exported like a bundle.
+
+    Args:
+        path: the file; `.onnx`, or a text such as `inspect --emit network` prints.
+        target: name of an installed target.
+
+    Raises:
+        ModelError: E1064, E1065, E1204, E1212, E1401 to E1410: it cannot be read or believed.
+        UsageError: E5001, an unknown target.
+    """
+    return read_network_file(path, find_target(target))
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

@@ -9,7 +9,9 @@ import pytest
 from onnx import TensorProto, helper
 from sequences import mixed_sequence
 
+import snndeploy
 from snndeploy import npz
+from snndeploy.errors import UsageError
 from snndeploy.ir.text import print_network
 from snndeploy.network_file import read_network
 from tests.cli.test_bad_inputs import check_refused, names
@@ -260,3 +262,18 @@ def test_a_bad_file_is_refused_with_its_code(exported, snn, case):
         ran = snn(command, name, *options)
         check_refused(ran, exported, before=before)
         assert code in ran.err
+
+
+def test_the_same_in_python(exported, arrays):
+    opened = snndeploy.open_network(exported / "net.onnx")
+    answer = snndeploy.run(opened, arrays["x"], backend="onnx", label=arrays["label"])
+    model = snndeploy.compile(snndeploy.load(exported / "model.pt"))
+    want = snndeploy.run(model, arrays["x"], label=arrays["label"])
+    np.testing.assert_array_equal(answer.y["output"], want.y["output"])
+    assert answer.accuracy == want.accuracy
+    written = snndeploy.export(opened, exported / "py.onnx", form="step")
+    assert written.size == (exported / "py.onnx").stat().st_size
+    assert snndeploy.verify(opened, ("sim", "onnx")).is_equal
+    with pytest.raises(UsageError) as caught:
+        snndeploy.export(snndeploy.load(exported / "model.pt"), exported / "float.onnx")
+    assert caught.value.code == "E5120"

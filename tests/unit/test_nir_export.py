@@ -27,6 +27,7 @@ from snndeploy.ir.programs import (
     lif_subtract,
 )
 from snndeploy.nirgraph.interpret import run_float
+from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
 from tests.generator.networks import random_network
 
 REFUSALS = ("E2417", "E2418", "E2419")
@@ -205,3 +206,47 @@ def test_a_readout_never_fires():
     model = model_of(small_network())
     assert small_network().populations[-1].scalar("vth") == NEVER
     assert sum(isinstance(node, nir.IF | nir.LIF) for node in model.graph.nodes.values()) == 1
+
+
+def test_a_model_of_integers_is_not_trained():
+    x = np.ones((5, 8, 6), dtype=np.uint8)
+    with pytest.raises(UnsupportedError) as caught:
+        snndeploy.finetune(model_of(small_network()), x, label=np.zeros(8, dtype=int))
+    assert caught.value.code == "E2303"
+
+
+def with_neuron(**changes):
+    """Return the small network's model with other fields of its spiking node."""
+    model = model_of(small_network())
+    node = copy_node(model.graph.nodes["hidden"])
+    for name, value in changes.items():
+        setattr(node, name, value * np.ones(node.v_threshold.shape))
+    return replace(model, graph=rebuild_graph(model.graph, {"hidden": node}))
+
+
+def with_weight(change):
+    model = model_of(small_network())
+    node = model.graph.nodes["in_to_hidden"]
+    changed = copy_node(node, weight=change(np.array(node.weight)))
+    return replace(model, graph=rebuild_graph(model.graph, {"in_to_hidden": changed}))
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (lambda: with_neuron(v_threshold=90.5), "threshold"),
+        (lambda: with_weight(lambda w: w + 0.5), "grid"),
+        (lambda: with_weight(lambda w: w + 1), "grid"),
+        (lambda: with_weight(lambda w: 1_000 * w), "may reach|grid"),
+    ],
+)
+def test_integers_that_are_not_the_chip_s_are_refused(model, says):
+    with pytest.raises(UnsupportedError, match=says) as caught:
+        snndeploy.compile(model(), "loihi")
+    assert caught.value.code == "E2415"
+
+
+def test_a_threshold_between_two_states_is_the_lower_one():
+    for between in (90.0, 90.0 + 1 / 128, 90.0 + 1 / 65):
+        compiled = snndeploy.compile(with_neuron(v_threshold=between), "loihi")
+        assert compiled.network.population["hidden"].scalar("vth") == 90
