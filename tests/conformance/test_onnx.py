@@ -151,6 +151,15 @@ def test_every_way_equals_the_reference_in_many_more_loops(tell):
     assert len(found) >= N_FULL_LOOPS // 2
 
 
+def test_biases_that_come_as_spikes():
+    """Loihi 1 is reset by the host, so its biases are a source that sends in windows alone."""
+    compiled = snndeploy.compile(snndeploy.load(MODELS / "mnist_events.pt"), "loihi1")
+    network = compiled.network
+    assert any(source.encoding == "bias" for source in network.sources)
+    x = data_of("mnist_events")[0][:, :2].astype(np.int64)
+    check_executor(Case(network, {network.inputs[0].name: x}))
+
+
 @pytest.mark.parametrize("name", DEMO)
 def test_demo_models(name):
     compiled = snndeploy.compile(snndeploy.load(MODELS / f"{name}.pt"), "loihi")

@@ -141,6 +141,12 @@ def test_the_file_is_plain_nir_that_others_read(tmp_path):
     assert all(name.isidentifier() for name in graph.nodes)
 
 
+def test_what_nir_s_own_check_refuses_is_noted():
+    square, other = (network_file(mixed_sequence(width=w)[0])[2] for w in (3, 2))
+    assert not any("type_check=False" in note for note in square)
+    assert any("type_check=False" in note for note in other)
+
+
 def per_neuron(network):
     hidden = network.populations[0]
     params = {**lif_subtract(du=4095, dv=0, threshold=np.arange(1, 9) * 64)}
