@@ -31,7 +31,7 @@ from tests.generator.synapses import KINDS
 
 ONNX = find_executor("onnx")
 LOIHI2 = find_target("loihi2").chip.numerics
-N_NETWORKS, N_LOOPS, N_FULL, N_FULL_LOOPS, N_IMAGES, N_EVALUATED = 24, 8, 150, 60, 4, 12
+N_NETWORKS, N_LOOPS, N_FULL, N_FULL_LOOPS, N_IMAGES, N_EVALUATED = 20, 8, 150, 60, 2, 8
 WANTED = {
     "program": tuple(ALL_PROGRAMS),
     "synapse": (
