@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
     from snndeploy.api import load as load
+    from snndeploy.api import open_network as open_network
     from snndeploy.api import price as price
     from snndeploy.api import prune as prune
     from snndeploy.api import quantize as quantize
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from snndeploy.frontends.checkpoint import save as save
     from snndeploy.frontends.checkpoint import write_model as write_model
     from snndeploy.frontends.own import neuron as neuron
-    from snndeploy.network_file import read_network as read_network
     from snndeploy.nirgraph.microcode import Microcode as Microcode
     from snndeploy.nirgraph.microcode import Parameter as Parameter
     from snndeploy.verification import verify as verify
@@ -47,6 +47,7 @@ HOMES = {
     "finetune": "snndeploy.api",
     "load": "snndeploy.api",
     "neuron": "snndeploy.frontends.own",
+    "open_network": "snndeploy.api",
     "price": "snndeploy.api",
     "prune": "snndeploy.api",
     "quantize": "snndeploy.api",

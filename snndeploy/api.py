@@ -13,7 +13,7 @@ from snndeploy.compress.records import Quantized, QuantizeOptions, TrainOptions,
 from snndeploy.costs import cost_on
 from snndeploy.duty import use_of
 from snndeploy.energy import Level
-from snndeploy.errors import UsageError
+from snndeploy.errors import ModelError, UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
 from snndeploy.frames import model_shapes, steps_of
@@ -29,6 +29,8 @@ from snndeploy.inference import (
 )
 from snndeploy.measured import measure
 from snndeploy.model import Model
+from snndeploy.network_file import NetworkFile, is_network
+from snndeploy.network_file import open_network as read_network_file
 from snndeploy.pipeline import Compiled, CompileOptions, compile_model
 from snndeploy.registry import find_any_target, find_target, usable_executor
 from snndeploy.repricing import PricedRun, price_run, with_prices
@@ -65,7 +67,7 @@ def load(
 
     Raises:
         ModelError: E1001 to E1034, E1420 to E1431: the file is missing, damaged, unsafe, of another
-            kind, or does not say what decides.
+            kind, or does not say what decides; E1411 of a `.net`; E1412, it holds integers already.
         UsageError: E5023, semantics or range for a file that has its own; E5130 to E5132, the
             factory.
     """
@@ -73,6 +75,13 @@ def load(
     if factory is not None or path.suffix == ".safetensors":
         return _load_weights(path, factory, semantics, values, input_range, input_shape, steps)
     head = check_file(path)
+    if is_network(path):
+        raise ModelError(
+            "E1412",
+            "a network of integers, not a float model",
+            where=str(path),
+            remedy="run, estimate, inspect, verify and export take it as it is",
+        )
     if path.suffix != ".net" and (head.startswith(HDF5_MAGIC) or path.suffix == ".nir"):
         if semantics:
             parse_choice(semantics)
@@ -130,6 +139,22 @@ def _load_exported(
 
     options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
     return load_exported(path, options)
+
+
+def open_network(path: Path | str, target: str = "loihi") -> NetworkFile:
+    """Read a network alone in a file, for a chip: a text or an `.onnx` file that snndeploy wrote.
+
+    What it returns is run, estimated, verified and exported like a bundle.
+
+    Args:
+        path: the file; `.onnx`, or a text such as `inspect --emit network` prints.
+        target: name of an installed target.
+
+    Raises:
+        ModelError: E1064, E1065, E1204, E1212, E1401 to E1410: it cannot be read or believed.
+        UsageError: E5001, an unknown target.
+    """
+    return read_network_file(path, find_target(target))
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:

@@ -30,8 +30,7 @@ def random_sequence(seed):
             bias = np.repeat(np.resize(bias, channels), int(np.prod(size)))
         if params["du"][0] < 4095 and not params["dv"][0]:
             bias = 0 * bias  # NIR has no place for one that charges without end
-        vth = np.maximum(params["vth"], 1)
-        whole = {"bias_mant": bias, "bias_exp": np.full(1, 6), "vth": vth}
+        whole = {"bias_mant": bias, "bias_exp": np.full(1, 6)}
         populations.append(replace(population, params={**params, **whole}))
     projections = tuple(replace(p, weight_exp=0) for p in network.projections)
     last = populations[-1]
@@ -49,15 +48,20 @@ def random_sequence(seed):
     return made, inputs
 
 
-def mixed_sequence():
-    """Return convolution, pool, matrix and list, with currents and biases, and spikes for it."""
+def mixed_sequence(*, width=2):
+    """Return convolution, pool, matrix and list, with currents and biases, and spikes for it.
+
+    The kernel is 3 high and `width` wide: nir's own type check takes square ones only.
+    """
     rng = np.random.default_rng(3)
 
     def even(*shape):
         return rng.integers(-60, 90, shape) // 2 * 2
 
-    by_channel = np.repeat(rng.integers(-3, 9, 6), 24)
-    shapes = {"c": (6, 4, 6), "p": (6, 2, 3), "d": (11,), "o": (5,)}
+    conv = Conv(weight=even(6, 2, 3, width), in_shape=(2, 9, 7), stride=(2, 1))
+    pool = Pool(in_shape=conv.out_shape, kernel=(2, 2), stride=(2, 2), weight=2)
+    by_channel = np.repeat(rng.integers(-3, 9, 6), conv.n_out // 6)
+    shapes = {"c": conv.out_shape, "p": pool.out_shape, "d": (11,), "o": (5,)}
     params = {
         "c": lif(du=3000, dv=700, vth=200, bias_mant=by_channel, bias_exp=6),
         "p": lif(du=4095, dv=4095, vth=1),
@@ -66,9 +70,9 @@ def mixed_sequence():
     }
     listed = np.where(rng.random((5, 11)) < 0.6, even(5, 11), 0)
     synapses = {
-        "c": Conv(weight=even(6, 2, 3, 2), in_shape=(2, 9, 7), stride=(2, 1)),
-        "p": Pool(in_shape=(6, 4, 6), kernel=(2, 2), stride=(2, 2), weight=2),
-        "d": Dense(weight=even(11, 36)),
+        "c": conv,
+        "p": pool,
+        "d": Dense(weight=even(11, pool.n_out)),
         "o": sparse_from_dense(listed),
     }
     path = ["in", *shapes]

@@ -491,6 +491,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "The .net file lacks a field or has one of another kind or shape.",
         "Export it again with lava-dl's export_hdf5.",
     ),
+    "E1412": Entry(
+        "Network where a model is needed",
+        "The file holds an integer network (a text or an .onnx of ours): it is compiled already, "
+        "and no float model can be made of it.",
+        "Give the file to run, estimate, inspect, verify or export, or the model to this command.",
+    ),
     "E1420": Entry(
         "Nested graph that cannot be made flat",
         "A nested NIR graph has several inputs or outputs, passes its input on, or has an "

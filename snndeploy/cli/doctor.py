@@ -8,8 +8,8 @@ import click
 from snndeploy.cli.options import output_options
 from snndeploy.errors import EXIT_OK, SnnDeployError, TargetError
 
-PACKAGES = ("snndeploy", "numpy", "nir", "h5py", "torch", "snntorch", "spikingjelly", "mlxtend")
-OPTIONAL = ("snntorch", "spikingjelly", "mlxtend")
+OPTIONAL = ("onnxruntime", "snntorch", "spikingjelly", "mlxtend")
+PACKAGES = ("snndeploy", "numpy", "nir", "h5py", "onnx", "torch", *OPTIONAL)
 
 
 @click.command("doctor", short_help="What is installed here and what is missing.")

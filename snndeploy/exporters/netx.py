@@ -166,7 +166,7 @@ def _dense(projection: Projection) -> dict[str, Any]:
             "E2414",
             f"netx would change weights {weight.min()}..{weight.max()}: {_why(weight)}",
             where=projection.name,
-            remedy="retrain with weights of both signs, or export onnx or nir",
+            remedy="export onnx or nir",
         )
     return {
         "type": np.array([b"dense"], dtype="S10"),
@@ -299,7 +299,9 @@ def _why(weight: IntArray) -> str:
         return "all are 0"
     if high <= 0:
         return "none is positive"
-    return "they are beyond its 8 bits" if low < -256 or high > 254 else "odd ones need 9 bits"
+    if low < -256 or high > 254:
+        return "with their exponent they are beyond its 8 bits"
+    return "odd ones of both signs need 9 bits"
 
 
 def _not_sequential(where: str, why: str) -> UnsupportedError:

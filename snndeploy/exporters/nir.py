@@ -17,8 +17,8 @@ import nir
 import numpy as np
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.netx_file import DT, FULL_DECAY, INTEGER, decay_time
-from snndeploy.frontends.nir_file import read, write
+from snndeploy.frontends.netx_file import BETWEEN, DT, FULL_DECAY, INTEGER, decay_time
+from snndeploy.frontends.nir_file import UNREADABLE, read, write
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, LIF, NEVER
@@ -32,6 +32,10 @@ from snndeploy.nirgraph.shapes import normalize_graph
 from snndeploy.semantics import Reset
 
 UNIT = 1 << ACT_SHIFT
+UNTYPED = (
+    f"nir {nir.version} reads it with type_check=False only: it computes wrong shapes of grouped "
+    "convolutions and of kernels that are not square"
+)
 MOST_CELLS = 1 << 26
 """Largest matrix that a list of synapses is written as."""
 
@@ -42,9 +46,10 @@ def model_file(model: Model) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
     Raises:
         UnsupportedError: E2020, a node that NIR does not have.
     """
-    data = _written(model)
+    data, is_typed = _written(model)
     n_nodes = len(model.graph.nodes)
-    return data, (f"read back: the same graph of {n_nodes} nodes, ports and semantics",), ()
+    checks = (f"read back: the same graph of {n_nodes} nodes, ports and semantics",)
+    return data, checks, () if is_typed else (UNTYPED,)
 
 
 def network_file(network: Network) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
@@ -53,8 +58,8 @@ def network_file(network: Network) -> tuple[bytes, tuple[str, ...], tuple[str, .
     Raises:
         UnsupportedError: E2417 to E2419, what NIR cannot say.
     """
-    data, checks, _ = model_file(model_of(network))
-    notes = ["weights, thresholds and inputs are the network's integers"]
+    data, checks, untyped = model_file(model_of(network))
+    notes = [*untyped, "weights, thresholds and inputs are the network's integers"]
     for source in network.sources:
         if source.encoding == "graded":
             notes.append(
@@ -72,12 +77,17 @@ def network_file(network: Network) -> tuple[bytes, tuple[str, ...], tuple[str, .
     return data, checks, tuple(notes)
 
 
-def _written(model: Model) -> bytes:
-    """Write a model, read it back, compare; return the file."""
+def _written(model: Model) -> tuple[bytes, bool]:
+    """Write a model, read it back, compare; return the file, and whether nir's own check passes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.nir"
         write(model, path)
         data, again = path.read_bytes(), read(path)
+        try:
+            nir.read(str(path))
+            is_typed = True
+        except UNREADABLE:
+            is_typed = False
     want, got = (normalize_graph(m.graph) for m in (model, again))
     same = set(want.edges) == set(got.edges) and set(want.nodes) == set(got.nodes)
     for name, node in want.nodes.items():
@@ -87,7 +97,7 @@ def _written(model: Model) -> bytes:
     )  # fmt: skip
     assert same, "a .nir file read back as another graph"
     assert (model.semantics, model.steps) == (again.semantics, again.steps)
-    return data
+    return data, is_typed
 
 
 def _same(mine: Any, other: Any) -> bool:
@@ -134,16 +144,17 @@ def model_of(network: Network) -> Model:
     read_out = {output.population for output in network.outputs}
     shapes: dict[str, tuple[int, ...]] = {source.name: source.shape for source in network.sources}
     for population in sorted(network.populations, key=lambda p: p.wave):
+        population = replace(population, shape=_shape(network, population, shapes))
         arriving = _arriving(graph, network, population, shapes)
         shapes[population.name] = population.shape
         if _is_integrator(population) and population.name in read_out:
-            (graph.names[population.name],) = (
-                arriving if len(arriving) == 1 else (_refuse_joined(population),)
-            )
+            if len(arriving) > 1:
+                raise _refusal("E2419", population.name, "a readout that several connections feed")
+            (graph.names[population.name],) = arriving
             continue
         node = _neuron(population)
         graph.names[population.name] = graph.add(population.name, node, *arriving)
-    outputs = [_output(graph, network, output) for output in network.outputs]
+    outputs = [_output(graph, network, output, shapes) for output in network.outputs]
     return Model(
         graph=build_graph(graph.nodes, graph.edges),
         semantics=INTEGER,
@@ -166,16 +177,29 @@ def _input_port(name: str, source: Source) -> InputPort:
     )
 
 
-def _output(graph: _Graph, network: Network, output: Output) -> OutputPort:
+def _shape(
+    network: Network, population: Population, shapes: dict[str, tuple[int, ...]]
+) -> tuple[int, ...]:
+    """Return the shape of a population's node: flat behind a matrix, which makes no images."""
+    for projection in network.into(population.name):
+        source = shapes.get(projection.source, population.shape)
+        is_flat = isinstance(projection.synapse, OneToOne) and source == (population.n,)
+        if is_flat or isinstance(projection.synapse, Dense | Sparse):
+            return (population.n,)
+    return population.shape
+
+
+def _output(
+    graph: _Graph, network: Network, output: Output, shapes: dict[str, tuple[int, ...]]
+) -> OutputPort:
     population = network.population[output.population]
     wanted = "increment" if _is_integrator(population) else "spikes"
     if output.readout != wanted:
         raise _refusal("E2419", output.name, f"an output that reads {output.readout}")
-    shape = {"output": np.array(output.shape)}
-    if output.shape != population.shape:
-        raise _refusal("E2419", output.name, f"an output of another shape than {population.shape}")
-    name = graph.add(output.name, nir.Output(output_type=shape), graph.names[population.name])
-    return OutputPort(name=name, shape=output.shape, decode=output.decode)
+    shape = shapes[population.name]
+    node = nir.Output(output_type={"output": np.array(shape)})
+    name = graph.add(output.name, node, graph.names[population.name])
+    return OutputPort(name=name, shape=shape, decode=output.decode)
 
 
 def _arriving(
@@ -183,7 +207,9 @@ def _arriving(
 ) -> list[str]:
     """Add the connections into a population; return the last node of each."""
     ends = []
-    bias = (population.params["bias_mant"] << population.params["bias_exp"]) / UNIT
+    bias = np.zeros(1)
+    if not _has_current(population):
+        bias = _bias(population)
     for projection in network.into(population.name):
         if projection.lag:
             raise _refusal("E2418", projection.name, "a connection that lags (a loop or a delay)")
@@ -231,10 +257,8 @@ def _connection(
 
 
 def _affine(matrix: IntArray, bias: FloatArray) -> Any:
-    weight = matrix.astype(np.float64)
-    if not bias.any():
-        return nir.Linear(weight=weight)
-    return nir.Affine(weight=weight, bias=np.array(bias, dtype=np.float64))
+    """Return an affine map even without a bias: sinabs knows no `Linear`."""
+    return nir.Affine(weight=matrix.astype(np.float64), bias=np.array(bias, dtype=np.float64))
 
 
 def _conv(projection: Projection, conv: Conv, shape: tuple[int, ...], bias: FloatArray) -> Any:
@@ -285,6 +309,18 @@ def _no_bias(projection: Projection, bias: FloatArray) -> None:
         raise _refusal("E2419", projection.name, "a bias where there are no weights to carry it")
 
 
+def _has_current(population: Population) -> bool:
+    """Whether a synaptic current lasts; then a bias enters behind it, into the potential."""
+    return bool(np.any(population.params.get("du", np.full(1, 4095)) < 4095))
+
+
+def _bias(population: Population) -> FloatArray:
+    """Return what a population adds every step, in units, [1] or [n]."""
+    if "bias_mant" not in population.params:
+        return np.zeros(1)
+    return np.asarray((population.params["bias_mant"] << population.params["bias_exp"]) / UNIT)
+
+
 def _is_integrator(population: Population) -> bool:
     """Whether a population sums its input and never fires."""
     if population.program != LIF or population.scalar("vth") < NEVER:
@@ -305,8 +341,11 @@ def _neuron(population: Population) -> Any:
     if any(len(np.unique(params[k])) > 1 for k in params if k not in ("bias_mant", "bias_exp")):
         raise _refusal("E2417", population.name, "registers that differ between its neurons")
     value = {name: int(values[0]) for name, values in params.items()}
-    if value["du"] < 4095 and np.any(params["bias_mant"]):
-        raise _refusal("E2419", population.name, "a bias beside a synaptic current")
+    drive = np.zeros(1)
+    if _has_current(population):
+        drive = np.broadcast_to(_bias(population), population.n).reshape(population.shape)
+        if drive.any() and not value["dv"]:
+            raise _refusal("E2419", population.name, "a bias beside a current that never leaks")
     reset: Reset = "subtract" if program == LIF_SUBTRACT else "zero"
     threshold, compare, v_min = _threshold(population, value)
     if threshold <= 0:
@@ -318,7 +357,7 @@ def _neuron(population: Population) -> Any:
         node: Any = nir.IF(r=one / DT, **levels)
     else:
         tau = decay_time(dv)
-        leak = {"r": tau / DT * one, "v_leak": 0 * one}
+        leak = {"r": tau / DT * one, "v_leak": drive * FULL_DECAY / max(dv, 1) * one}
         if du < FULL_DECAY:
             tau_syn = decay_time(du)
             node = nir.CubaLIF(
@@ -331,9 +370,13 @@ def _neuron(population: Population) -> Any:
 
 
 def _threshold(population: Population, value: dict[str, int]) -> tuple[float, Any, float | None]:
-    """Return threshold in units, the comparison, and the clamp in thresholds."""
+    """Return threshold in units, the comparison, and the clamp in thresholds.
+
+    A threshold between two states is passed by the same ones whether `>` or `>=` is asked for, so
+    other programs agree; where a spike takes it away, or a clamp counts in it, it stays.
+    """
     if population.program == LIF:
-        return float(value["vth"]), "gt", None
+        return value["vth"] + BETWEEN, "gt", None
     state = value["vth_state"]
     compare = "gt"
     if population.program == LIF_SUBTRACT:
@@ -342,14 +385,10 @@ def _threshold(population: Population, value: dict[str, int]) -> tuple[float, An
         compare, state = ("gt" if value["drop"] == state else "ge"), value["drop"]
     floor = value["v_min"]
     if floor <= -((1 << 23) - 1):
-        return state / UNIT, compare, None
+        return state / UNIT + BETWEEN * (population.program == LIF_CLAMPED), compare, None
     if state <= 0 or floor % state:
         raise _refusal("E2417", population.name, "a clamp that is no multiple of the threshold")
     return state / UNIT, compare, floor / state
-
-
-def _refuse_joined(population: Population) -> str:
-    raise _refusal("E2419", population.name, "a readout that several connections feed")
 
 
 def _refusal(code: str, where: str, what: str) -> UnsupportedError:

@@ -33,6 +33,8 @@ DT = 1e-4
 """Seconds per step: only ratios of it matter."""
 FULL_DECAY = 4096
 KEEPS_ALL = float(1 << 40)
+BETWEEN = 1 / 128
+"""Half of what two states of an integer model differ by."""
 INTEGER = Semantics(dt=DT, gain="unit", integer=True)
 CUBA = ("LOIHI", "CUBA")
 MAX_LAYERS = 1000
@@ -226,7 +228,7 @@ def decay_time(decay: int) -> float:
 
 def _neuron(name: str, shape: Shape, du: int, dv: int, vth: int, drive: FloatArray) -> Any:
     one = np.ones(shape)
-    levels = {"v_threshold": vth * one, "v_reset": 0 * one}
+    levels = {"v_threshold": (vth + BETWEEN) * one, "v_reset": 0 * one}
     if (du, dv) == (FULL_DECAY, 0):
         return nir.IF(r=one / DT, **levels)
     if np.any(drive) and not dv:

@@ -25,8 +25,11 @@ from snndeploy.onnxgraph.statements import (
 )
 from snndeploy.onnxgraph.synapses import Sent, Synapses
 
-PAST = "past"
-"""The carried value that is no state: what a node sent in the steps before, the last one first."""
+PAST = "past spikes"
+"""The carried value that is no state: what a node sent in the steps before, the last one first.
+
+No word of a program holds a space.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,9 +32,11 @@ def whole_choice(task: Task, neuron: Recurrence) -> Choice:
         UnsupportedError: E2415, a number is not whole, off the chip's grid, or its current may
             wrap, which the model does not.
     """
-    threshold = neuron.threshold * UNIT
     strict = neuron.compare == "gt"
-    if np.any(_off(threshold)) or (neuron.is_native and np.any(_whole(threshold) % UNIT)):
+    threshold = np.floor(neuron.threshold * UNIT + CLOSE)  # what lies between two states is above
+    if not strict:
+        threshold = np.ceil(neuron.threshold * UNIT - CLOSE)
+    if neuron.is_native and np.any(_whole(threshold) % UNIT):
         raise _refusal(task, "its threshold is not the chip's")
     if neuron.is_native and not strict:
         raise _refusal(task, "it fires at its threshold, the chip's neuron above it")

@@ -38,7 +38,7 @@ def bundle(data, tmp_path):
 def test_reference_simulator_and_lava_are_equal(bundle, capsys):
     assert run(["verify", str(bundle)]) == 0
     said = capsys.readouterr().out
-    assert "EQUAL: sim, lava, stored against the reference on 22 samples" in said
+    assert "EQUAL: sim, lava, onnx, stored against the reference on 22 samples" in said
 
 
 def test_a_changed_byte_is_refused(bundle, capsys):

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx.helper import tensor_dtype_to_np_dtype
+from onnx.reference import ReferenceEvaluator
 
 import snndeploy
 from snndeploy.errors import UnsupportedError
@@ -29,7 +31,7 @@ from tests.generator.synapses import KINDS
 
 ONNX = find_executor("onnx")
 LOIHI2 = find_target("loihi2").chip.numerics
-N_NETWORKS, N_LOOPS, N_FULL, N_FULL_LOOPS, N_IMAGES = 24, 8, 150, 60, 4
+N_NETWORKS, N_LOOPS, N_FULL, N_FULL_LOOPS, N_IMAGES, N_EVALUATED = 20, 8, 150, 60, 2, 8
 WANTED = {
     "program": tuple(ALL_PROGRAMS),
     "synapse": (
@@ -108,6 +110,23 @@ def test_onnx_runtime_equals_the_reference_in_loops():
         check_executor(Case(replace(case.network, alone=True), case.inputs))
 
 
+def test_onnx_s_own_evaluator_is_a_second_judge():
+    """`onnx.reference` is numpy, and shares no code with ONNX Runtime."""
+    for seed in range(N_EVALUATED):
+        case = random_case(seed)
+        written = write_network(case.network, record=case.names)
+        evaluator = ReferenceEvaluator(written.model)
+        feeds = {
+            port.name: case.inputs[name].astype(tensor_dtype_to_np_dtype(port.type))
+            for name, port in written.inputs.items()
+        }
+        got = dict(zip(evaluator.output_names, evaluator.run(None, feeds), strict=True))
+        for name, port in written.spikes.items():
+            np.testing.assert_array_equal(got[port.name], case.traces[name].spikes, name)
+        for (name, word), port in written.states.items():
+            np.testing.assert_array_equal(got[port.name], case.traces[name].states[word], name)
+
+
 @pytest.mark.full
 def test_every_way_equals_the_reference_on_many_more(tell):
     seen = Counter()
@@ -130,6 +149,15 @@ def test_every_way_equals_the_reference_in_many_more_loops(tell):
             check_file(case, form, inline=inline, optimised=optimised)
     tell(f"{len(found)} networks with loops, ONNX Runtime = reference in {len(WAYS)} ways")
     assert len(found) >= N_FULL_LOOPS // 2
+
+
+def test_biases_that_come_as_spikes():
+    """Loihi 1 is reset by the host, so its biases are a source that sends in windows alone."""
+    compiled = snndeploy.compile(snndeploy.load(MODELS / "mnist_events.pt"), "loihi1")
+    network = compiled.network
+    assert any(source.encoding == "bias" for source in network.sources)
+    x = data_of("mnist_events")[0][:, :2].astype(np.int64)
+    check_executor(Case(network, {network.inputs[0].name: x}))
 
 
 @pytest.mark.parametrize("name", DEMO)

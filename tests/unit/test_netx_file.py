@@ -20,7 +20,7 @@ from snndeploy.ir.synapses import Conv, Dense
 from snndeploy.nirgraph.interpret import run_float
 
 KEPT = Path(__file__).parents[1] / "data" / "netx" / "kept.npz"
-N_SEQUENCES = 60
+N_SEQUENCES = 40
 NOT_WRITTEN = ("E2412", "E2413", "E2414")
 
 
@@ -199,8 +199,8 @@ def test_a_file_read_back_compiles_to_the_same_spikes_and_states(tmp_path, tell)
         f"{N_SEQUENCES} sequences: {N_SEQUENCES - codes.total()} .net files read back, "
         f"{compared:,} cells and {layers} float layers equal; refused {dict(sorted(codes.items()))}"
     )
-    assert set(codes) <= {*NOT_WRITTEN, "E2415", "E2416", "E1051"}
-    assert N_SEQUENCES - codes.total() >= 20
+    assert set(codes) <= {*NOT_WRITTEN, "E2415", "E2416"}
+    assert N_SEQUENCES - codes.total() >= 25
 
 
 def changed(tmp_path, change):

@@ -15,6 +15,7 @@ from snndeploy.errors import ModelError, TargetError, UnsupportedError
 from snndeploy.exporters.onnx import onnx_file
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
+from snndeploy.ir.program import Program, State, line
 from snndeploy.ir.synapses import Dense
 from snndeploy.ir.text import print_network
 from snndeploy.onnxgraph.check import check_onnx
@@ -94,6 +95,39 @@ def test_any_network_reads_back_as_itself(drawn):
         again = load_onnx(data, "x")
         assert print_network(again)[0] == print_network(network)[0]
         assert dump_onnx(again, form, inline=inline) == data
+
+
+def test_states_and_programs_may_be_called_what_they_like():
+    program = Program(
+        name="lif/../x y",
+        states=(State(name="past", bits=32), State(name="next", bits=2)),
+        params=(),
+        body=(
+            line("past", "add", "past", "a"),
+            line("next", "gt", "past", 90),
+            line("s", "le", 1, "next"),
+        ),
+        emits="s",
+    )
+    network = small_network()
+    hidden = replace(network.populations[0], program=program, params={})
+    back = replace(
+        network.projections[0], name="back", source="hidden", lag=1,
+        synapse=Dense(weight=-2 * np.eye(8, dtype=np.int64)),
+    )  # fmt: skip
+    network = replace(
+        network, populations=(hidden, *network.populations[1:]), alone=True,
+        projections=(*network.projections, back),
+    )  # fmt: skip
+    x = (np.random.default_rng(0).random((5, 4, 6)) < 0.6).astype(np.int64)
+    got, want = (
+        find_executor(name).run(network, {"in": x}, record=("hidden",)).traces["hidden"]
+        for name in ("onnx", "reference")
+    )
+    assert 0 < want.spikes.mean() < 1
+    np.testing.assert_array_equal(got.spikes, want.spikes)
+    for word in ("past", "next"):
+        np.testing.assert_array_equal(got.states[word], want.states[word])
 
 
 # ---- files that are not what they say -----------------------------------------------------
