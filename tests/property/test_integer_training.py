@@ -7,6 +7,7 @@ there, node by node here) nor the neurons (statements there, torch here) with th
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 
 from snndeploy.compress.integer_graph import (
@@ -104,11 +105,32 @@ def one_case(seed, seen, refused):
     written = write_weights(graph, changed)
     assert_equal(graph, changed, compile_model(written, TARGET, CompileOptions()), samples, seen)
     again = integer_graph(written, TARGET.chip.numerics, CompileOptions(), steps=model.steps)
-    assert_equal(
-        again,
-        moving_weights(again),
-        compile_model(written, TARGET, CompileOptions()),
-        samples,
-        Counter(),
-    )
+    compiled = compile_model(written, TARGET, CompileOptions())
+    assert_equal(again, moving_weights(again), compiled, samples, Counter())
     return True
+
+
+def check_seeds(seeds, tell):
+    seen, refused = Counter(), Counter()
+    compared = sum(one_case(seed, seen, refused) for seed in seeds)
+    fires = {program: n for (program, how), n in seen.items() if how == "fires"}
+    tell(
+        f"training forward = reference on {compared} random models, moved weights included; "
+        f"populations that fire: {fires}; refused: {dict(refused)}"
+    )
+    assert set(refused) <= {"E2311", "E2312", "E2313", "E2314", "E2316"}
+    assert set(fires) == {
+        "lif", "lif_clamped", "lif_subtract", "lif_subtract_delayed", "lif_multi"
+    }  # fmt: skip
+    assert sum(fires.values()) > 4 * sum(n for (_, how), n in seen.items() if how != "fires")
+    return compared
+
+
+def test_training_runs_what_compile_writes(tell):
+    assert check_seeds(range(32), tell) > 22
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("part", range(4))
+def test_training_runs_what_compile_writes_at_length(part, tell):
+    assert check_seeds(range(1000 + 250 * part, 1250 + 250 * part), tell) > 150
