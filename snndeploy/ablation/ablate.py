@@ -1,6 +1,5 @@
 """Run a study: every trial once, whatever is killed on the way, then sum up what is there."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ class Options:
 
     Attributes:
         engine: `serial`, `process` or `ray`.
-        workers: trials at once; None: one per core that this process may use.
+        workers: trials at once; None: one per core of this machine, or of the cluster.
         resume: go on with the trials that are there, and try failed ones again.
         budget_s: seconds after which no trial runs on; None for no end.
         ray: address of a Ray cluster; empty starts one here.
@@ -113,7 +112,7 @@ def ablate(
         work = Work(
             job=job,
             store=store,
-            workers=options.workers or len(os.sched_getaffinity(0)),
+            workers=options.workers,
             deadline=deadline,
             observe=count,
         )

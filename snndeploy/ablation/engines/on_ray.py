@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from snndeploy.ablation.attempt import Bench, attempt, open_bench
-from snndeploy.ablation.engines.engine import Event, Order, Work, give_up
+from snndeploy.ablation.engines.engine import Event, Order, Work, give_up, room_here
 from snndeploy.ablation.job import Job, job_of, job_record
 from snndeploy.ablation.space import Trial
 from snndeploy.ablation.store import Store
@@ -69,7 +69,7 @@ class RayEngine:
                 for task in flying:
                     self._ray.cancel(task, force=True)
                 return
-            while waiting and len(flying) < self._work.workers:
+            while waiting and len(flying) < self._room():
                 order = waiting.popleft()
                 flying[self._submit(order)] = order
             ready, _ = self._ray.wait(list(flying), num_returns=1, timeout=POLL_S)
@@ -88,10 +88,17 @@ class RayEngine:
         else:
             self._ray.init(
                 address="local",
-                num_cpus=self._work.workers * self._work.job.study.limits.threads,
+                num_cpus=room_here(self._work) * self._work.job.study.limits.threads,
                 include_dashboard=False,
                 **quiet,
             )
+
+    def _room(self) -> int:
+        """Return how many trials to hand out at once: what the cluster has room for now."""
+        if self._work.workers:
+            return self._work.workers
+        cores = int(self._ray.cluster_resources().get("CPU", 0))
+        return max(1, cores // self._work.job.study.limits.threads)
 
     def _submit(self, order: Order) -> Any:
         self._work.observe(Event(what="started", trial=order.trial))
