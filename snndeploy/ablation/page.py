@@ -30,6 +30,8 @@ h3 { font-size: .95rem; margin: 1.2rem 0 .3rem; }
 """
 ACCURACY = Axis(label="accuracy of the integer network", words=lambda v: f"{100 * v:.1f} %")
 ENERGY = Axis(label="dynamic energy per sample, nominal", words=lambda v: engineering(v, "J"))
+NOWHERE = "-Infinity"
+"""Where a number that is not known is sorted to."""
 NO_INTERVALS = "one seed: no interval"
 
 
@@ -127,7 +129,7 @@ def _point(place: int, summary: Summary, results: Results) -> list[tuple[str, fl
     ]
     for name in OBJECTIVES:
         mean = summary.means.get(name)
-        cells.append((objective_words(name, mean), mean.value) if mean else ("n/a", "n/a"))
+        cells.append((objective_words(name, mean), mean.value) if mean else ("n/a", NOWHERE))
     cells += [
         (share_words(summary.control), summary.control.value),
         (gap_words(summary.gap), summary.gap.value),

@@ -27,6 +27,8 @@ from snndeploy.npz import read_bytes
 from snndeploy.pipeline import Compiled
 from snndeploy.samples import Samples, check_samples, read_samples
 
+RANDOM = "random"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
@@ -196,7 +198,8 @@ def steps_of(point: Point, seed: int, training: Training) -> tuple[Step, ...]:
     chip: dict[str, str] = {}
     for stage in training.order.split("-"):
         if stage == "prune" and point.criterion != UNPRUNED:
-            settings = {"criterion": point.criterion, "ratio": point.ratio, "seed": seed}
+            drawn = seed if point.criterion == RANDOM else 0  # the others follow from the model
+            settings = {"criterion": point.criterion, "ratio": point.ratio, "seed": drawn}
             steps.append(Step(stage="prune", settings=settings))
         if stage == "quantize" and point.bits != FLOAT:
             chip = {"target": point.target}  # from here on weights are that chip's integers

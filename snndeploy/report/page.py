@@ -63,6 +63,7 @@ def html_text(text: str) -> str:
 
 SORT_SCRIPT = """
 document.querySelectorAll("table.sortable th").forEach((head) => {
+  head.addEventListener("keydown", (event) => { if (event.key === "Enter") head.click(); });
   head.addEventListener("click", () => {
     const table = head.closest("table"), body = table.tBodies[0];
     const up = head.getAttribute("aria-sort") !== "ascending";
