@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from snndeploy.ablation.attempt import open_bench
@@ -16,7 +17,7 @@ from snndeploy.ablation.space import Point, points_of
 from snndeploy.ablation.store import locked, open_store
 from snndeploy.ablation.study import Study
 from snndeploy.bundle.publish import write_file
-from snndeploy.errors import UsageError
+from snndeploy.errors import TargetError, UsageError
 from snndeploy.report.document import document
 
 CSV, JSON, PAGE = "results.csv", "results.json", "report.html"
@@ -103,6 +104,7 @@ def ablate(
     options = options or Options()
     if options.storage and study.search is None:
         raise _usage("a storage, but no search", "storage", "add the table [search] to the study")
+    _check_installed(study, options)
     deadline = time.monotonic() + options.budget_s if options.budget_s is not None else None
     job = prepare(study, folder, bench=bench)
     open_bench(job)  # what cannot be read is refused before anything is written
@@ -186,6 +188,20 @@ class _Count:
                 fresh=self._finished,
             )
         )
+
+
+def _check_installed(study: Study, options: Options) -> None:
+    """Raise TargetError for an extra that is needed and not there."""
+    if options.engine == "ray" and find_spec("ray") is None:
+        raise TargetError(
+            "E4030", "Ray is not installed", where="--engine ray",
+            remedy="pip install 'snndeploy[ray]', or use --engine process",
+        )  # fmt: skip
+    if study.search is not None and find_spec("optuna") is None:
+        raise TargetError(
+            "E4031", "Optuna is not installed", where="[search]",
+            remedy="pip install 'snndeploy[search]', or remove the table [search]",
+        )  # fmt: skip
 
 
 def _usage(message: str, option: str, remedy: str) -> UsageError:

@@ -209,7 +209,8 @@ def _check_identity(path: Path, identity: Mapping[str, Any], *, resume: bool) ->
             "E1312", f"study {held.get('name')!r} is another one there: {differences}",
             where=str(path), remedy="give the study another name, or choose another -o",
         )  # fmt: skip
-    if not resume:
+    begun = any(any((path.parent / kind).glob("*.json")) for kind in (TRIALS, FAILURES))
+    if begun and not resume:
         raise UsageError(
             "E5100", "holds trials of this study", where=str(path.parent),
             remedy="give --resume to go on with them, or choose another -o",

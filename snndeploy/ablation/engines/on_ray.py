@@ -152,13 +152,9 @@ def _opened(job_text: str) -> tuple[Job, Bench]:
 
 
 def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise TargetError(
-            "E4030", "Ray is not installed", where="--engine ray",
-            remedy="pip install 'snndeploy[ray]', or use --engine process",
-        ) from None  # fmt: skip
+    """Return Ray; imported here, because it reads its switches when it is."""
+    import ray
+
     return ray
 
 

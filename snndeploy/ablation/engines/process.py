@@ -36,14 +36,18 @@ class Worker:
     def __init__(self, work: Work) -> None:
         threads = str(work.job.study.limits.threads)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)},
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)},
+                start_new_session=True,
+            )
+        except OSError:
+            self._errors.close()
+            raise
         self.order: Order | None = None
         self._since = 0.0
         self._tell(job_record(work.job))
