@@ -200,7 +200,7 @@ def prune(
         model: what `load` or `save` returned.
         data: samples to score on, and, with labels, to measure the accuracy on.
         label: right classes [B], unless `data` has them.
-        criterion: svs, svs_nuclear, effective_rank, rate, sca, l1 or random.
+        criterion: svs, svs_nuclear, effective_rank, rate, sca, l1, random or svs_inverted.
         ratio: share of channels to remove, of every layer or by the name of a layer.
         budget: instead of a ratio, one of `{"weights": 0.5}`, `{"synaptic_ops": 0.5}` (up to 1 a
             share of the unpruned network's, above it a number), `{"cores": 20}` and
@@ -209,7 +209,7 @@ def prune(
         seed: of the random criterion.
         n_scored: samples that are scored.
         steps: model steps per sample; default: the model's own.
-        progress: called with samples done and total.
+        progress: called with what is done and in all.
         options: fields of `CompileOptions`, for a budget's cost.
 
     Raises:

@@ -20,7 +20,7 @@ from snndeploy.errors import UsageError
     "--criterion",
     default="svs",
     show_default=True,
-    help="svs, svs_nuclear, effective_rank, rate, sca, l1 or random.",
+    help="svs, svs_nuclear, effective_rank, rate, sca, l1, random or svs_inverted.",
 )
 @click.option("--ratio", help="Share to remove: 0.5, or by layer: conv1=0.3,conv2=0.5.")
 @click.option(
@@ -84,7 +84,7 @@ def prune_command(
     shares = None if ratio is None else _shares(ratio)
     limit = None if budget is None else _named(budget, "E5094", "--budget")
     opened = load(model, semantics=semantics, values=values, input_range=input_range)
-    with progress_bar("scoring channels") as progress:
+    with progress_bar("pruning") as progress:
         pruned = prune(
             opened,
             open_samples(data, model_shapes(opened)) if data else None,

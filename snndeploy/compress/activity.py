@@ -27,6 +27,7 @@ from snndeploy.model import Model
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.samples import Samples
+from snndeploy.target import Progress, no_progress
 
 MEMORY = 1 << 29
 """Bytes that the values of one batch may take, all nodes and steps together (512 MiB)."""
@@ -85,7 +86,9 @@ def activity_of(model: Model, *, steps: int, dtype: torch.dtype = torch.float32)
     )
 
 
-def accuracy_of(model: Model, samples: Samples, *, steps: int) -> float | None:
+def accuracy_of(
+    model: Model, samples: Samples, *, steps: int, progress: Progress = no_progress
+) -> float | None:
     """Return the share of right decisions in float64, as `run --backend float` gives it.
 
     None without labels.
@@ -99,6 +102,7 @@ def accuracy_of(model: Model, samples: Samples, *, steps: int) -> float | None:
         decision = reduce_steps(port.decode, y).reshape(y.shape[1], -1).argmax(axis=1)
         right += int(np.count_nonzero(decision == samples.label[start : start + y.shape[1]]))
         start += y.shape[1]
+        progress(start, samples.n)
     return right / samples.n
 
 

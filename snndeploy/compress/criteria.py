@@ -6,7 +6,10 @@
     rate            spikes per neuron and step
     sca             mean size of the membrane potential before the spike
     l1              sum of the absolute weights of the channel's rows
-    random          seeded numbers, the control that every comparison needs
+    random          seeded numbers
+    svs_inverted    svs with its sign changed, so that the lowest stay
+
+A comparison of criteria proves little without the last two, its controls.
 
 The spike map of a channel (C, H, W) is its spikes averaged over the steps of a sample, [H, W]; its
 rank is the number of singular values above 1e-6, in float64, and the score the mean over samples.
@@ -47,11 +50,13 @@ class Criterion:
     Attributes:
         keys: statistics, the score first, then what tells equal scores apart.
         needs: what has to be known.
+        sign: -1 where the lowest are to stay.
     """
 
     name: str
     keys: tuple[Statistic, ...]
     needs: Needs
+    sign: int = 1
 
 
 CRITERIA: dict[str, Criterion] = {
@@ -64,6 +69,7 @@ CRITERIA: dict[str, Criterion] = {
         Criterion(name="sca", keys=("potential", "rate"), needs="potentials"),
         Criterion(name="l1", keys=("l1",), needs="weights"),
         Criterion(name="random", keys=("random",), needs="nothing"),
+        Criterion(name="svs_inverted", keys=("rank", "nuclear", "rate"), needs="spikes", sign=-1),
     )
 }
 

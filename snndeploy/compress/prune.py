@@ -13,6 +13,7 @@ import numpy as np
 from snndeploy.compress.activity import accuracy_of
 from snndeploy.compress.channels import LAYERS, Group, groups_of, is_copy
 from snndeploy.compress.criteria import CRITERIA, DIGITS, Criterion
+from snndeploy.compress.paper_counts import paper_parameters
 from snndeploy.compress.prune_records import (
     Budget,
     BudgetReport,
@@ -63,7 +64,8 @@ def prune(
         seed: of the random criterion.
         n_scored: how many samples are scored, from the first on.
         steps: model steps per sample; None takes the model's own, else as many as the data has.
-        progress: called with samples done and total while scores are recorded.
+        progress: called with what is done and in all: samples scored, networks tried, samples
+            judged.
 
     Raises:
         UsageError: E5090 to E5095, see `snndeploy explain`.
@@ -91,10 +93,14 @@ def prune(
     def rebuild(kept: Kept) -> Model:
         return replace(model, graph=remove_channels(model.graph, groups, kept))
 
-    ratios, found = _ratios(model, free, scores, named, budget, cost, rebuild)
+    ratios, found = _ratios(model, free, scores, named, budget, cost, rebuild, progress)
     kept = choose_all(free, scores, ratios)
     pruned = rebuild(kept)
     has_labels = samples is not None and samples.label is not None
+    before, after = (
+        accuracy_of(m, samples, steps=n_steps, progress=progress) if samples else None
+        for m in (model, pruned)
+    )
     report = PruneReport(
         criterion=criterion,
         seed=seed,
@@ -104,8 +110,10 @@ def prune(
         left=left,
         layers=_layers(model.graph, pruned.graph),
         budget=found,
-        accuracy_before=accuracy_of(model, samples, steps=n_steps) if samples else None,
-        accuracy_after=accuracy_of(pruned, samples, steps=n_steps) if samples else None,
+        paper_before=paper_parameters(model),
+        paper_after=paper_parameters(pruned),
+        accuracy_before=before,
+        accuracy_after=after,
         n_judged=samples.n if samples is not None and has_labels else 0,
         seconds=time.perf_counter() - started,
     )
@@ -172,13 +180,16 @@ def _ratios(
     budget: Budget | None,
     cost: Cost | None,
     rebuild: Callable[[Kept], Model],
+    progress: Progress,
 ) -> tuple[Ratios, BudgetReport | None]:
     if named is not None:
         return named, None
     assert budget is not None
     cost = n_weights if budget.cost == "weights" else cost
     assert cost is not None, f"what a network costs in {budget.cost} has to be given"
-    return within_budget(budget, free, scores, cost=cost, model=model, rebuild=rebuild)
+    return within_budget(
+        budget, free, scores, cost=cost, model=model, rebuild=rebuild, progress=progress
+    )
 
 
 def _pruned_group(group: Group, scores: Scores, ratios: Ratios, kept: Kept) -> PrunedGroup:

@@ -13,6 +13,7 @@ CostName = Literal["weights", "synaptic_ops", "cores", "energy_j"]
 COSTS: tuple[CostName, ...] = get_args(CostName)
 SHARED: tuple[CostName, ...] = ("weights", "synaptic_ops")
 """Costs whose budget may be a share of what the unpruned network costs."""
+MB = 1e6
 Cost = Callable[[Model], float]
 """What a model costs; infinite if it does not fit its chip."""
 
@@ -106,6 +107,18 @@ class BudgetReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PaperParameters:
+    """Parameters as QP-SNN counts them: those of b bits, and those of 32."""
+
+    quantized: int
+    full: int
+
+    def size_mb(self, bits: int) -> float:
+        """Return the size in MB (10^6 bytes) at so many bits per quantized weight."""
+        return (self.quantized * bits / 8 + self.full * 4) / MB
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PruneReport:
     """What pruning did.
 
@@ -116,6 +129,7 @@ class PruneReport:
         left: layers that were left whole, and why.
         layers: all layers with weights.
         budget: None where ratios were given.
+        paper_before, paper_after: parameters as QP-SNN counts them, see `paper_counts`.
         accuracy_before, accuracy_after: of the float model, None without labels.
         n_judged: samples that they are of.
         seconds: wall time.
@@ -129,6 +143,8 @@ class PruneReport:
     left: tuple[tuple[str, str], ...]
     layers: tuple[PrunedLayer, ...]
     budget: BudgetReport | None
+    paper_before: PaperParameters
+    paper_after: PaperParameters
     accuracy_before: float | None
     accuracy_after: float | None
     n_judged: int

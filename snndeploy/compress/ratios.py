@@ -14,9 +14,12 @@ from snndeploy.compress.removal import Kept
 from snndeploy.compress.scores import Scores
 from snndeploy.errors import UnsupportedError, UsageError
 from snndeploy.model import Model
+from snndeploy.target import Progress, no_progress
 
 GRID = 1000
 """A budget's ratio is found to a thousandth."""
+MOST_TRIED = GRID.bit_length() + 1
+"""Networks that bisection tries at most."""
 Ratios = Mapping[str, float]
 """Share of channels to remove, by the name of a group."""
 
@@ -96,6 +99,7 @@ def within_budget(
     cost: Cost,
     model: Model,
     rebuild: Callable[[Kept], Model],
+    progress: Progress = no_progress,
 ) -> tuple[Ratios, BudgetReport]:
     """Return the smallest ratio, the same for all groups, whose network costs no more than allowed.
 
@@ -109,6 +113,7 @@ def within_budget(
         cost: what a model costs.
         model: the unpruned one.
         rebuild: makes the pruned model of the channels to keep.
+        progress: called with networks tried and the most that are.
 
     Raises:
         UsageError: E5093, one channel per group is still beyond the budget, or is a share of what
@@ -128,6 +133,7 @@ def within_budget(
         key = tuple(tuple(channels.tolist()) for channels in kept.values())
         if key not in known:
             known[key] = cost(rebuild(kept))
+            progress(len(known), MOST_TRIED)
         return known[key]
 
     low, high = 0, GRID - 1

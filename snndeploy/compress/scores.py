@@ -78,7 +78,8 @@ def score_groups(
     assert samples is not None
     means = _measure(model, groups, criterion, samples, steps, progress)
     return {
-        group.name: np.stack(
+        group.name: criterion.sign
+        * np.stack(
             [
                 _of_group([(group.index[n], means[n, key]) for n in group.neurons], group.n)
                 for key in criterion.keys

@@ -4,10 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from snndeploy.compress.prune_records import PrunedGroup, PruneReport
 from snndeploy.report.console import cell, console, table
 from snndeploy.report.units import percent
 
+PAPER_BITS = (8, 4, 2)
 UNITS = {
     "weights": "weights",
     "synaptic_ops": "synaptic operations per sample",
@@ -19,8 +22,16 @@ UNITS = {
 def pruning_record(report: PruneReport, output: Path) -> dict[str, Any]:
     """Return a report as plain data."""
     left = [{"layer": layer, "reason": reason} for layer, reason in report.left]
+    paper = {
+        "connections": report.paper_after.quantized / report.paper_before.quantized
+        if report.paper_before.quantized
+        else None,
+        "size_mb_before": report.paper_before.size_mb(32),
+        "size_mb_after": {str(bits): report.paper_after.size_mb(bits) for bits in PAPER_BITS},
+    }
     return {
         **asdict(report),
+        "as_qp_snn_counts": paper,
         "left": left,
         "weights_before": report.weights_before,
         "weights_after": report.weights_after,
@@ -52,6 +63,7 @@ def print_pruning(report: PruneReport, output: Path) -> None:
     facts.add_row(
         "weights", f"{report.weights_before:,}", f"{report.weights_after:,}", percent(share)
     )
+    _add_paper(facts, report)
     if report.budget is not None:
         budget = report.budget
         facts.add_row(
@@ -73,6 +85,23 @@ def print_pruning(report: PruneReport, output: Path) -> None:
     out.print(f"channels ranked by {report.criterion}{scored}, {report.seconds:.1f} s")
     out.print(cell(f"wrote {output}"))
     out.print(cell(f"hint: snndeploy finetune {output} --data TRAIN.npz recovers accuracy"))
+
+
+def _add_paper(facts: Table, report: PruneReport) -> None:
+    """Add what QP-SNN's tables hold, to compare with; a chip stores and does something else."""
+    before, after = report.paper_before, report.paper_after
+    if before.quantized:
+        sizes = " / ".join(f"{after.size_mb(bits):.3g}" for bits in PAPER_BITS)
+        facts.add_row(
+            "size as QP-SNN counts",
+            f"{before.size_mb(32):.3g} MB",
+            f"{sizes} MB",
+            "32 bits before; 8 / 4 / 2 after, first and last layer 32",
+        )
+        share = percent(after.quantized / before.quantized)
+        facts.add_row(
+            "connections as QP-SNN counts", percent(1.0), share, "first and last layer left out"
+        )
 
 
 def _note(layer: str, group: PrunedGroup | None, reasons: dict[str, str]) -> str:

@@ -33,6 +33,9 @@ def test_the_record_has_what_the_table_has(snn, files):
     assert record["left"] == [{"layer": "n2", "reason": "is read by the output output"}]
     assert record["weights_after"] == 7 * 12 + 4 * 7
     assert record["output"] == "model.pruned.pt"
+    paper = record["as_qp_snn_counts"]
+    assert paper["connections"] is None  # two layers, first and last: nothing would be quantized
+    assert paper["size_mb_after"]["8"] == (7 * 12 + 7 + 4 * 7 + 4) * 4 / 1e6
     assert (
         record["accuracy_after"]
         == snndeploy.run(load(files / "model.pruned.pt"), files / "data.npz").accuracy

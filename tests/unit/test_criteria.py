@@ -226,3 +226,11 @@ def test_a_potential_in_a_loop_decides_what_was_sent(name):
     samples = Samples(x=x)
     assert np.allclose(scored(model, samples, "sca")["0"][0], np.abs(u).mean(axis=(0, 1)))
     assert scores.unmeasured(groups_of(graph)[1], CRITERIA["sca"], graph) == ""
+
+
+def test_the_inverted_control_keeps_the_lowest():
+    model = small_model()
+    samples = samples_of(model, 16)
+    plain, inverted = (scored(model, samples, name)["n0"] for name in ("svs", "svs_inverted"))
+    assert np.array_equal(inverted, -plain)
+    assert set(ranked(inverted)[:2].tolist()) != set(ranked(plain)[:2].tolist())
