@@ -17,7 +17,7 @@ from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.network import Population, Source
 from snndeploy.ir.neurons import U_LIMIT, V_LIMIT
 from snndeploy.ir.program import Params
-from snndeploy.ir.ranges import INPUT_LIMIT, arriving_bounds, leaky_ranges, shifted
+from snndeploy.ir.ranges import INPUT_LIMIT, arriving_bounds, leaky_ranges
 from snndeploy.ir.synapses import Dense
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.passes.given import (
@@ -63,15 +63,19 @@ class Feed:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Plan:
-    """A population to fit: its task, what feeds it quantized weights, its biases as spikes."""
+    """A population to fit: its task, and what feeds it quantized weights."""
 
     task: Task
     feeds: tuple[Feed, ...]
 
     @property
     def constants(self) -> tuple[int, ...]:
-        """The paths without weights of their own: identities, pools, biases as spikes."""
-        return tuple(i for i, path in enumerate(self.task.layer.paths) if path.grid is None)
+        """The paths without a grid: identities and pools."""
+        return tuple(
+            index
+            for index, path in enumerate(self.task.layer.paths)
+            if path.grid is None and path.source != BIAS
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -83,6 +87,7 @@ class Fitted:
         gammas: per layer, [1] or [rows].
         codes: per layer.
         constants: integers by path, exponent included.
+        late: bias that arrives as spikes, in units [n]; None where biases enter the potential.
         params: of the population's program.
         enlarged: largest factor by which ranges made a unit coarser than wanted.
     """
@@ -91,6 +96,7 @@ class Fitted:
     gammas: Mapping[str, FloatArray]
     codes: Mapping[str, IntArray]
     constants: Mapping[int, IntArray]
+    late: IntArray | None
     params: Params
     enlarged: float
 
@@ -102,6 +108,7 @@ def fit(
     bias: FloatArray,
     *,
     margin: float = 1.0,
+    clips: bool = True,
 ) -> Fitted:
     """Return the integers at the clip points that are wanted, or coarser ones that fit.
 
@@ -109,8 +116,9 @@ def fit(
         plan: the population.
         weights: real weights per layer.
         gammas: wanted clip points per layer, [1] or [rows].
-        bias: real bias per neuron [n].
+        bias: real bias per neuron [n], as `moving_bias` finds it.
         margin: how many times the proven ranges must fit.
+        clips: whether the potential of a neuron may reach its limit within a window.
 
     Raises:
         ModelError: E1053, no unit keeps the sums in the chip's words.
@@ -121,7 +129,7 @@ def fit(
     most = MOST_ENLARGED * units
     while np.all(units <= most):
         fitted = _fitted(plan, weights, bias, units, wanted)
-        over = margin * _over(plan, fitted)
+        over = margin * _over(plan, fitted, clips=clips)
         if np.all(over <= 1):
             return fitted
         coarser = _snapped(
@@ -151,15 +159,18 @@ def gamma_at(feed: Feed, units: FloatArray) -> FloatArray:
 def _floor(plan: Plan, bias: FloatArray, rows: int) -> FloatArray:
     """Return the smallest units at which threshold, biases and constants have room."""
     task, neuron = plan.task, plan.task.layer.neuron
-    floor = units_for_bias(bias, rows, task.numerics)
+    late = is_late(task)
+    floor = units_for_bias(task.layer.bias if late else bias, rows, task.numerics)
+    if late:
+        most = LARGEST_CONSTANT << task.numerics.weight_exp[1]
+        floor = np.maximum(floor, np.abs(bias).max(initial=0.0) / most)
     if isinstance(neuron, Recurrence):
         floor = np.maximum(
             floor, neuron.threshold * UNIT / largest_threshold(neuron, task.numerics)
         )
     for index in plan.constants:
-        weight = bias if task.layer.paths[index].source == BIAS else task.weights[index]
-        spare = task.numerics.weight_exp[1] if task.has_exponent[index] else 0
-        floor = np.maximum(floor, np.abs(weight).max(initial=0.0) / (LARGEST_CONSTANT << spare))
+        most = LARGEST_CONSTANT << (task.numerics.weight_exp[1] if task.has_exponent[index] else 0)
+        floor = np.maximum(floor, np.abs(task.weights[index]).max(initial=0.0) / most)
     return np.asarray(floor)
 
 
@@ -183,8 +194,8 @@ def _fitted(
     task, neuron = plan.task, plan.task.layer.neuron
     nodes = {feed.node: feed for feed in reversed(plan.feeds)}
     gammas = {node: gamma_at(feed, units) for node, feed in nodes.items()}
-    as_spikes = any(task.layer.paths[i].source == BIAS for i in plan.constants)
-    state = 0 * bias if as_spikes else bias
+    late = is_late(task)
+    state = task.layer.bias if late else bias
     encoded = encode_bias(state, task.by_neuron(units), task.numerics)
     assert encoded is not None, "the floor leaves room for biases"
     return Fitted(
@@ -193,7 +204,11 @@ def _fitted(
         codes={
             node: to_codes(weights[node], gammas[node], feed.codes) for node, feed in nodes.items()
         },
-        constants={index: _constant(plan, index, bias, units) for index in plan.constants},
+        constants={
+            index: _whole(task, task.weights[index], units, has_exponent=task.has_exponent[index])
+            for index in plan.constants
+        },
+        late=_whole(task, bias[:, None], units, has_exponent=True)[:, 0] if late else None,
         params=registers(neuron, float(units[0]))
         if isinstance(neuron, Microcode)
         else given_parameters(neuron, encoded, units, task),
@@ -201,16 +216,31 @@ def _fitted(
     )
 
 
-def _constant(plan: Plan, index: int, bias: FloatArray, units: FloatArray) -> IntArray:
-    task = plan.task
-    weight = task.weights[index]
-    if task.layer.paths[index].source == BIAS:
-        weight = bias[:, None]
-    stored = store_constant(weight, units, task, has_exponent=task.has_exponent[index])
+def _whole(task: Task, weight: FloatArray, units: FloatArray, *, has_exponent: bool) -> IntArray:
+    stored = store_constant(weight, units, task, has_exponent=has_exponent)
     return np.asarray(stored.rounded.weight << stored.exponent)
 
 
-def _over(plan: Plan, fitted: Fitted) -> FloatArray:
+def is_late(task: Task) -> bool:
+    """Return whether a layer's biases arrive as spikes of a source, not in the potential.
+
+    They do where they enter a synaptic current or a program of the user's, and on chips whose
+    neurons would charge before a sample's wave arrives.
+    """
+    neuron = task.layer.neuron
+    filters = isinstance(neuron, Recurrence) and bool(neuron.keep_u.any())
+    return filters or isinstance(neuron, Microcode) or task.numerics.reset == "host"
+
+
+def moving_bias(task: Task) -> FloatArray:
+    """Return the real bias per neuron [n] that layers bring: as spikes, or in the potential."""
+    if not is_late(task):
+        return task.layer.bias
+    late = [path for path in task.layer.paths if path.source == BIAS and not path.lag]
+    return np.asarray(sum((path.weight[:, 0] for path in late), np.zeros(len(task.layer.bias))))
+
+
+def _over(plan: Plan, fitted: Fitted, *, clips: bool) -> FloatArray:
     """Return per unit how many times too large the tightest proven range is."""
     task, neuron = plan.task, plan.task.layer.neuron
     arriving = _arriving(plan, fitted)
@@ -224,7 +254,7 @@ def _over(plan: Plan, fitted: Fitted) -> FloatArray:
     )  # fmt: skip
     ranges = leaky_ranges(population, most, task.steps)
     over = share * ranges.current / (U_LIMIT - 1)
-    if neuron is None and task.steps:
+    if task.steps and (neuron is None or not clips):
         over = np.maximum(over, ranges.potential / V_LIMIT)
     return np.asarray(over)
 
@@ -242,7 +272,9 @@ def _arriving(plan: Plan, fitted: Fitted) -> IntArray:
     for index, whole in fitted.constants.items():
         low, high = _payload(task.sources[index])
         floor, ceiling = arriving_bounds(task.layer.paths[index].build(whole), low, high)
-        bounds.append(shifted(np.maximum(-floor, ceiling), 0).max(keepdims=True))
+        bounds.append(np.maximum(-floor, ceiling).max(keepdims=True))
+    if fitted.late is not None:
+        bounds.append(np.abs(fitted.late).max(keepdims=True))
     rows = len(fitted.units)
     if rows == 1 and len({len(bound) for bound in bounds if len(bound) > 1}) > 1:
         bounds = [bound.max(keepdims=True) for bound in bounds]

@@ -98,7 +98,7 @@ def integer_graph(
     plans: dict[str, Plan] = {}
     fixed: dict[str, tuple[tuple[IntArray, ...], Params]] = {}
     for task in structure.tasks:
-        _check(model, task)
+        _check(model, task, drive=structure.drives[task.layer.name])
         name = task.layer.name
         if is_given(task.layer):
             plans[name] = given_plan(task, structure.areas[name])
@@ -126,9 +126,15 @@ def integer_graph(
     )
 
 
-def _check(model: Model, task: Task) -> None:
+def _check(model: Model, task: Task, *, drive: FloatArray) -> None:
     """Refuse what the integer network holds but training does not run."""
-    layer = task.layer
+    layer, neuron = task.layer, task.layer.neuron
+    filtered = isinstance(neuron, Recurrence) and neuron.keep_u.any()
+    if filtered and task.numerics.reset == "host" and drive.any():
+        raise UnsupportedError(
+            "E2316", "a leak toward another value than the reset's is not trained on a chip that "
+            "the host resets", where=layer.name, remedy="choose --target loihi2",
+        )  # fmt: skip
     if task.program not in TRAINED and not layer.is_sum:
         raise UnsupportedError(
             "E2316", f"neurons of the program {task.program.name!r} are not trained here",
@@ -311,24 +317,20 @@ def _weighted(
         path = task.layer.paths[feed.index]
         x = _through(graph, path, sent[path.source], codes[feed.node])
         parts.append(x * _multiplier(feed, x.shape[2:]))
-    as_spikes = False
     for index, whole in fitted.constants.items():
         path = task.layer.paths[index]
-        if path.source == BIAS:
-            as_spikes = True
-            late = straight(bias, _float(whole[:, 0]), 1 / units)
-            parts.append(late.reshape(1, 1, *shape))
-        else:
-            x = _through(graph, path, sent[path.source], None)
-            parts.append(x * _shaped(whole, x.shape[2:]))
+        x = _through(graph, path, sent[path.source], None)
+        parts.append(x * _shaped(whole, x.shape[2:]))
     arriving = parts[0]
     for part in parts[1:]:
         arriving = arriving + part
-    if as_spikes:
-        return arriving.reshape(*arriving.shape[:2], *shape), torch.zeros(1)
-    state = np.broadcast_to(fitted.params["bias_mant"] << fitted.params["bias_exp"], len(bias))
-    whole_bias = straight(bias, _float(state), (1 << ACT_SHIFT) / units)
-    return arriving.reshape(*arriving.shape[:2], *shape), whole_bias.reshape(shape)
+    arriving = arriving.reshape(*arriving.shape[:2], *shape)
+    state = fitted.params["bias_mant"] << fitted.params["bias_exp"]
+    if fitted.late is not None:
+        late = straight(bias, _float(fitted.late), 1 / units)
+        return arriving + late.reshape(shape), _shaped(state, shape)
+    every = _float(np.broadcast_to(state, len(bias)))
+    return arriving, straight(bias, every, (1 << ACT_SHIFT) / units).reshape(shape)
 
 
 def _summed(

@@ -12,7 +12,7 @@ from math import floor, log2, prod
 import nir
 import numpy as np
 
-from snndeploy.compress.fit import Feed, Fitted, Plan, fit
+from snndeploy.compress.fit import Feed, Fitted, Plan, fit, moving_bias
 from snndeploy.compress.rescaw import Codes
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.arrays import FloatArray
@@ -21,7 +21,7 @@ from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
 from snndeploy.nirgraph.weight_grid import WEIGHTS, WeightGrid
 from snndeploy.passes.discretize import tasks_of
 from snndeploy.passes.given import factor_by_row, given_units
-from snndeploy.passes.layers import BIAS, Path
+from snndeploy.passes.layers import Path
 from snndeploy.passes.scale import by_row
 from snndeploy.passes.task import Task
 from snndeploy.pipeline import CompileOptions, layers_for
@@ -42,7 +42,7 @@ class Structure:
         outputs: the layer that each output port reads.
         counts: per layer and path, how many weights of its node may add up in one synapse.
         areas: per layer and path, how many synapses of a neuron may hold one weight of the node.
-        drives: per layer, what is added without any bias [n].
+        drives: per layer, what is added in the place of biases without any [n].
         gains: per layer, what a bias of 1 of a node adds [n]; channels keep apart.
     """
 
@@ -64,7 +64,7 @@ def structure_of(
     """
     tasks, outputs = _tasks(model, numerics, options, steps)
     ones, _ = _tasks(_plain(model), numerics, options, steps)
-    drives = {task.layer.name: task_bias(task) for task in ones}
+    drives = {task.layer.name: moving_bias(task) for task in ones}
     biased = {task.layer.name: _biased(model, task) for task in tasks}
     gains: dict[str, dict[str, FloatArray]] = {name: {} for name in drives}
     for turn in range(max(map(len, biased.values()), default=0)):
@@ -73,7 +73,7 @@ def structure_of(
         for task in probed:
             name = task.layer.name
             if turn < len(biased[name]):
-                gains[name][biased[name][turn]] = task_bias(task) - drives[name]
+                gains[name][biased[name][turn]] = moving_bias(task) - drives[name]
     return Structure(
         tasks=tasks,
         outputs=outputs,
@@ -177,7 +177,8 @@ def chosen_plan(
             remedy="give these layers bits that are closer to each other",
         )
     best: tuple[Plan, Fitted] | None = None
-    for margin in (MARGIN, 1.0):
+    may_clip = (False, True) if all(task.has_exponent[index] for index in given) else (True,)
+    for margin, clips in (*((MARGIN, clips) for clips in may_clip), (1.0, True)):
         for base in range(high, low - 1, -1):
             feeds = tuple(
                 _feed(task, index, factors[index], 1 << (base + shifts[index]), areas)
@@ -185,7 +186,7 @@ def chosen_plan(
             )
             plan = Plan(task=task, feeds=feeds)
             try:
-                fitted = fit(plan, weights, gammas, task_bias(task), margin=margin)
+                fitted = fit(plan, weights, gammas, moving_bias(task), margin=margin, clips=clips)
             except ModelError:
                 continue
             if fitted.enlarged <= SNAPPED:
@@ -195,12 +196,6 @@ def chosen_plan(
     if best is None:
         raise task.hopeless()
     return best
-
-
-def task_bias(task: Task) -> FloatArray:
-    """Return a layer's real bias [n], also where it arrives as spikes."""
-    late = [path for path in task.layer.paths if path.source == BIAS and not path.lag]
-    return np.asarray(task.layer.bias + sum(path.weight[:, 0] for path in late))
 
 
 def _step(path: Path, gammas: Mapping[str, FloatArray]) -> FloatArray:

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from snndeploy.compress.fit import Fitted, Plan
-from snndeploy.compress.plans import Structure, chosen_plan, structure_of, task_bias
+from snndeploy.compress.fit import Fitted, Plan, is_late, moving_bias
+from snndeploy.compress.plans import Structure, chosen_plan, structure_of
 from snndeploy.compress.records import (
     Accuracies,
     LayerQuantization,
@@ -96,7 +96,7 @@ def quantize(
     written = write_fitted(
         gridded,
         structure,
-        {name: (plan, found, task_bias(plan.task)) for name, (plan, found) in fitted.items()},
+        {name: (plan, found, moving_bias(plan.task)) for name, (plan, found) in fitted.items()},
     )
     rows = tuple(_row(name, weights[name], fitted, gammas[name], chosen[name]) for name in chosen)
     note = ImportNote(kind="approximated", node="", text=_text(rows, options))
@@ -185,7 +185,11 @@ def _check_bits(name: str, bits: int, kind: str, numerics: Numerics) -> None:
 
 
 def _with_channels(structure: Structure) -> tuple[str, ...]:
-    """Return the layers whose population can have a threshold per row of the weights."""
+    """Return the layers whose population can have a threshold per row of the weights.
+
+    A bias that arrives as spikes has a weight per neuron, so that channels cannot count in units
+    of their own.
+    """
     found: list[str] = []
     for task in structure.tasks:
         neuron = task.layer.neuron
@@ -193,7 +197,9 @@ def _with_channels(structure: Structure) -> tuple[str, ...]:
             layer = replace(task.layer, neuron=neuron.with_own_thresholds())
             apart = replace(task, layer=layer)
             nodes = [path.weight_node for path in task.layer.paths if path.grid is not None]
-            found += nodes if apart.rows > 1 else []
+            by_neuron = is_late(task) and structure.gains[task.layer.name]
+            fits = apart.rows == len(layer.bias) if by_neuron else apart.rows > 1
+            found += nodes if fits else []
     return tuple(found)
 
 

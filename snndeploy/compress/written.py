@@ -14,7 +14,6 @@ from snndeploy.ir.neurons import ACT_SHIFT
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
 from snndeploy.nirgraph.weight_grid import grid_of_node, with_grid
-from snndeploy.passes.layers import BIAS
 
 
 def write_fitted(
@@ -64,9 +63,8 @@ def bias_in_integers(plan: Plan, found: Fitted, bias: FloatArray) -> FloatArray:
     """Return the bias that the integer population adds per step, in the model's units [n]."""
     task = plan.task
     units = task.by_neuron(found.units)
-    for index, whole in found.constants.items():
-        if task.layer.paths[index].source == BIAS:
-            return np.asarray(whole[:, 0] * units)
+    if found.late is not None:
+        return np.asarray(found.late * units)
     if "bias_mant" not in found.params:
         return bias
     state = found.params["bias_mant"] << found.params["bias_exp"]

@@ -177,6 +177,8 @@ def _reasons(task: Task, choice: Choice, decay: float) -> tuple[str, ...]:
         reasons.append("biases are rounded")
     reasons += _neuron_reasons(task, decay)
     if not reasons and any(path.grid for path in task.layer.paths):
+        if task.ranges(choice).v_clips:
+            return ("a potential may reach its limit within a window",)
         reasons.append("float sums miss a tie of quantized weights with the threshold by rounding")
     if not reasons and isinstance(task.layer.neuron, Recurrence) and exact_bits(task.layer.neuron):
         reasons.append("weights lie on a grid that touches the threshold, compared with >=")
