@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from snndeploy.cli.ablate import ablate_command
+from snndeploy.cli.compare import compare_command
 from snndeploy.cli.compile import compile_command
 from snndeploy.cli.doctor import doctor_command
 from snndeploy.cli.estimate import estimate_command
@@ -69,6 +70,7 @@ for _command in (
     estimate_command,
     verify_command,
     quantize_command,
+    compare_command,
     finetune_command,
     ablate_command,
     prune_command,

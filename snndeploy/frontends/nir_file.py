@@ -8,13 +8,15 @@ import os
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import nir
 import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.frontends.confined import packed
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph import metadata
 from snndeploy.nirgraph.canonical import NEURONS
@@ -22,7 +24,7 @@ from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.nirgraph.values import check_finite
-from snndeploy.semantics import PRESETS, Semantics
+from snndeploy.semantics import PRESETS, Semantics, from_record
 
 Values = Literal["spikes", "real"]
 UNREADABLE = (
@@ -68,6 +70,14 @@ def read(
     text = "the file has no port here; added"
     ports = tuple(ImportNote(kind="assumed", node=name, text=text) for name in added)
     return replace(model, notes=(*ports, *model.notes))
+
+
+def read_packed(
+    path: str, *, semantics: dict[str, Any] | None, values: Values, input_range: tuple[float, float]
+) -> tuple[Any, list[AnyArray]]:
+    """Read a `.nir` file in the reading process; the semantics are a plain record."""
+    chosen = None if semantics is None else from_record(semantics)
+    return packed(read(path, chosen, values=values, input_range=input_range))
 
 
 def write(model: Model, path: str | os.PathLike[str]) -> None:
