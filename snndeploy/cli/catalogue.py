@@ -395,6 +395,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "Use a value that the message names.",
     ),
     "E1304": Entry(
+        "Factors that do not go together",
+        "A criterion ranks channels and a ratio says how many of them go; one without the other "
+        "prunes nothing.",
+        "Give both, or neither.",
+    ),
+    "E1305": Entry(
         "Study too large",
         "The factors have more combinations than any study is meant to have.",
         "Name fewer levels, or several studies.",

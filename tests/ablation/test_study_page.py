@@ -20,7 +20,10 @@ def parsed(text):
 @pytest.fixture
 def picture(study, run, folder):
     """The page of a study with a front, and its results."""
-    wide = ('bits = ["fp32", 4, 2]', 'bits = ["fp32", 8, 6, 4, 2]\ncriterion = ["none", "l1"]')
+    wide = (
+        'bits = ["fp32", 4, 2]',
+        'bits = ["fp32", 8, 6, 4, 2]\ncriterion = ["none", "l1"]\nratio = [0.5]',
+    )
     results = run(study(wide), engine="serial")
     return (folder / "out/report.html").read_text(), results
 

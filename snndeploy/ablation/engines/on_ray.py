@@ -9,6 +9,8 @@ its dashboard is off. What it prints goes to `ray.log` in the study's folder.
 import json
 import os
 import resource
+import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -26,7 +28,7 @@ from snndeploy.ablation.store import Store
 from snndeploy.ablation.worker import limit_memory, trial_of
 from snndeploy.errors import TargetError
 
-POLL_S = 0.5
+POLL_S, KNOCK_S = 0.5, 10.0
 NO_REPORTS = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Ray does not tell its makers that it is used."""
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -82,8 +84,10 @@ class RayEngine:
         self._hush.end()
 
     def _start(self, address: str) -> None:
+        previous = signal.getsignal(signal.SIGTERM)  # Ray puts its own in its place
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
         if address:
+            _knock(address)
             self._ray.init(address=address, **quiet)
         else:
             self._ray.init(
@@ -92,6 +96,7 @@ class RayEngine:
                 include_dashboard=False,
                 **quiet,
             )
+        signal.signal(signal.SIGTERM, previous)
 
     def _room(self) -> int:
         """Return how many trials to hand out at once: what the cluster has room for now."""
@@ -156,6 +161,12 @@ def _import_ray() -> Any:
     import ray
 
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError or ValueError if nobody listens there: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 class _Hush:
