@@ -98,7 +98,7 @@ def ablate(
 
     Raises:
         UsageError: E5001 unknown target, E5100 to E5105.
-        ModelError: E1201 to E1212 data, E1310 to E1314 the store.
+        ModelError: E1201 to E1212 data, E1310 to E1315 the store.
         TargetError: E4030 to E4034, an engine or a search that cannot run.
     """
     options = options or Options()

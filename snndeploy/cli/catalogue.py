@@ -432,6 +432,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "A model or a data file is not the one that the study's first trials used.",
         "Put the file back, or start another study.",
     ),
+    "E1315": Entry(
+        "Study in use",
+        "Another run is at work on the study and holds its lock; a run that was killed does not.",
+        "Wait for it or end it; what it has finished is kept.",
+    ),
     "E1460": Entry(
         "Nothing to compare",
         "The two sides have no spiking layer of the same name, and not the same layers in the "
@@ -1072,11 +1077,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "Study exists",
         "The folder holds trials of this study, and nobody said to go on with them.",
         "Give --resume, or choose another -o.",
-    ),
-    "E5101": Entry(
-        "Study in use",
-        "Another run is at work on the study and holds its lock; a run that was killed does not.",
-        "Wait for it or end it; what it has finished is kept.",
     ),
     "E5102": Entry(
         "No study to resume",

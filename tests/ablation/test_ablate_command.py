@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,6 +225,53 @@ def test_a_network_that_does_not_fit_is_an_answer(snn, folder):
     assert "1 do not fit" in ran.out
 
 
+PROGRAM = "import sys; from snndeploy.cli import entry; sys.argv[0] = 'snndeploy'; entry()"
+
+
+def trials_of(path):
+    """Trials of a results.json without what differs from run to run."""
+    trials = json.loads(path.read_text())["trials"]
+    return [{k: v for k, v in t.items() if k not in ("seconds", "attempts")} for t in trials]
+
+
+@pytest.mark.full
+def test_a_killed_real_study_is_resumed_with_the_same_results(snn, folder):
+    assert snn("ablate", "study.toml", "-o", "undisturbed").code == 0
+    command = [sys.executable, "-c", PROGRAM, "ablate", "study.toml", "-o", "killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list(folder.glob("killed/trials/[!.]*.json"))) < 3:
+        assert process.poll() is None, "it ended too soon to be killed"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (folder / "killed/results.json").exists()
+    assert snn("ablate", "study.toml", "-o", "killed", "--resume").code == 0
+    names = ("killed/results.json", "undisturbed/results.json")
+    killed, undisturbed = (trials_of(folder / name) for name in names)
+    assert killed == undisturbed
+
+
+@pytest.mark.full
+def test_ray_measures_what_the_serial_engine_does(snn, folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert snn("ablate", "study.toml", "-o", "serial", "--engine", "serial").code == 0
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "ablate",
+        "study.toml",
+        "-o",
+        "ray",
+        "--engine",
+        "ray",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert trials_of(folder / "ray/results.json") == trials_of(folder / "serial/results.json")
+
+
 @pytest.mark.full
 def test_no_socket_is_opened_by_real_trials(folder):
     hook = folder / "hooked"
@@ -236,8 +284,7 @@ def test_no_socket_is_opened_by_real_trials(folder):
         "sys.addaudithook(hook)\n"
     )
     environ = {**os.environ, "PYTHONPATH": f"{hook}:{ROOT}"}
-    program = "import sys; from snndeploy.cli import entry; sys.argv[0] = 'snndeploy'; entry()"
-    command = [sys.executable, "-c", program, "ablate", "study.toml", "--quick"]
+    command = [sys.executable, "-c", PROGRAM, "ablate", "study.toml", "--quick"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

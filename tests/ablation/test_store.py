@@ -157,9 +157,9 @@ def test_a_study_that_is_at_work_is_locked(study, run, folder):
     run(study(), engine="serial")
     with (folder / "out/lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="another run is at work on this study") as caught:
+        with pytest.raises(ModelError, match="another run is at work on this study") as caught:
             run(study(), engine="serial", resume=True)
-    assert caught.value.code == "E5101"
+    assert caught.value.code == "E1315"
     assert run(study(), engine="serial", resume=True).is_complete
 
 
