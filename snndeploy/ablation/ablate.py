@@ -1,9 +1,9 @@
 """Run a study: every trial once, whatever is killed on the way, then sum up what is there."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from snndeploy.ablation.attempt import open_bench
@@ -17,7 +17,7 @@ from snndeploy.ablation.space import Point, points_of
 from snndeploy.ablation.store import locked, open_store
 from snndeploy.ablation.study import Study
 from snndeploy.bundle.publish import write_file
-from snndeploy.errors import UsageError
+from snndeploy.errors import TargetError, UsageError
 from snndeploy.report.document import document
 
 CSV, JSON, PAGE = "results.csv", "results.json", "report.html"
@@ -29,7 +29,7 @@ class Options:
 
     Attributes:
         engine: `serial`, `process` or `ray`.
-        workers: trials at once; None: one per core that this process may use.
+        workers: trials at once; None: one per core of this machine, or of the cluster.
         resume: go on with the trials that are there, and try failed ones again.
         budget_s: seconds after which no trial runs on; None for no end.
         ray: address of a Ray cluster; empty starts one here.
@@ -98,12 +98,13 @@ def ablate(
 
     Raises:
         UsageError: E5001 unknown target, E5100 to E5105.
-        ModelError: E1201 to E1212 data, E1310 to E1314 the store.
+        ModelError: E1201 to E1212 data, E1310 to E1315 the store.
         TargetError: E4030 to E4034, an engine or a search that cannot run.
     """
     options = options or Options()
     if options.storage and study.search is None:
         raise _usage("a storage, but no search", "storage", "add the table [search] to the study")
+    _check_installed(study, options)
     deadline = time.monotonic() + options.budget_s if options.budget_s is not None else None
     job = prepare(study, folder, bench=bench)
     open_bench(job)  # what cannot be read is refused before anything is written
@@ -113,7 +114,7 @@ def ablate(
         work = Work(
             job=job,
             store=store,
-            workers=options.workers or len(os.sched_getaffinity(0)),
+            workers=options.workers,
             deadline=deadline,
             observe=count,
         )
@@ -187,6 +188,20 @@ class _Count:
                 fresh=self._finished,
             )
         )
+
+
+def _check_installed(study: Study, options: Options) -> None:
+    """Raise TargetError for an extra that is needed and not there."""
+    if options.engine == "ray" and find_spec("ray") is None:
+        raise TargetError(
+            "E4030", "Ray is not installed", where="--engine ray",
+            remedy="pip install 'snndeploy[ray]', or use --engine process",
+        )  # fmt: skip
+    if study.search is not None and find_spec("optuna") is None:
+        raise TargetError(
+            "E4031", "Optuna is not installed", where="[search]",
+            remedy="pip install 'snndeploy[search]', or remove the table [search]",
+        )  # fmt: skip
 
 
 def _usage(message: str, option: str, remedy: str) -> UsageError:

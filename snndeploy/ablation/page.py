@@ -14,12 +14,14 @@ from snndeploy.ablation.words import (
     front_words,
     gap_words,
     mean_words,
+    objective_words,
     pruning_words,
+    share_words,
     verdict_words,
 )
 from snndeploy.report.page import SORT_SCRIPT, html_table, html_text, page, sortable_table
 from snndeploy.report.plots import Axis, Dot, interval_rows, scatter
-from snndeploy.report.units import engineering, percent
+from snndeploy.report.units import engineering
 
 STYLE = """
 th[tabindex] { cursor: pointer; } th[aria-sort=ascending]::after { content: " ▲"; }
@@ -28,6 +30,8 @@ h3 { font-size: .95rem; margin: 1.2rem 0 .3rem; }
 """
 ACCURACY = Axis(label="accuracy of the integer network", words=lambda v: f"{100 * v:.1f} %")
 ENERGY = Axis(label="dynamic energy per sample, nominal", words=lambda v: engineering(v, "J"))
+NOWHERE = "-Infinity"
+"""Where a number that is not known is sorted to."""
 NO_INTERVALS = "one seed: no interval"
 
 
@@ -99,11 +103,12 @@ def _scatter(results: Results) -> str:
             half=s.means["accuracy"].half,
             colour=s.point.criterion,
             shape=str(s.point.bits) if isinstance(s.point.bits, str) else f"{s.point.bits} bit",
-            words=f"{s.point.label()}: {mean_words(s.means['accuracy'], percent)}, "
+            words=f"{s.point.label()}: {share_words(s.means['accuracy'])}, "
             f"{mean_words(s.means['energy'], READ['energy'])}",
             is_ringed=s.point in front,
+            note="knee" if place == results.knee else "",
         )
-        for s in results.summaries
+        for place, s in enumerate(results.summaries)
     ]
     return scatter(dots, line, x=ENERGY, y=ACCURACY, label="Accuracy against energy of all points")
 
@@ -124,9 +129,9 @@ def _point(place: int, summary: Summary, results: Results) -> list[tuple[str, fl
     ]
     for name in OBJECTIVES:
         mean = summary.means.get(name)
-        cells.append((mean_words(mean, READ[name]), mean.value) if mean else ("n/a", "n/a"))
+        cells.append((objective_words(name, mean), mean.value) if mean else ("n/a", NOWHERE))
     cells += [
-        (mean_words(summary.control, percent), summary.control.value),
+        (share_words(summary.control), summary.control.value),
         (gap_words(summary.gap), summary.gap.value),
         (f"{summary.n} of {summary.n_seeds}", float(summary.n)),
         (mark, mark),

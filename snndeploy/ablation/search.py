@@ -38,7 +38,7 @@ def search(work: Work, run_points: RunPoints, *, storage: str = "") -> tuple[Poi
         storage: URL of Optuna's storage; empty: a journal in the study's folder.
 
     Raises:
-        TargetError: E4031, Optuna is not installed; E4034, its storage cannot be used.
+        TargetError: E4034, Optuna's storage cannot be used.
     """
     spec = work.job.study.search
     assert spec is not None
@@ -151,13 +151,8 @@ def _points(optuna: Any, held: Any) -> tuple[Point, ...]:
 
 
 def _import_optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise TargetError(
-            "E4031", "Optuna is not installed", where="[search]",
-            remedy="pip install 'snndeploy[search]', or remove the table [search]",
-        ) from None  # fmt: skip
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

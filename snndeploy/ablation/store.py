@@ -176,7 +176,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a study for one run; killed, it lets go.
 
     Raises:
-        UsageError: E5101, another run is at work on it.
+        ModelError: E1315, another run is at work on it.
     """
     with (folder / LOCK).open("a+b") as file:
         try:
@@ -184,8 +184,8 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError:
             file.seek(0)
             who = file.read(200).decode(errors="replace").strip() or "unknown"
-            raise UsageError(
-                "E5101", f"another run is at work on this study ({who})", where=str(folder),
+            raise ModelError(
+                "E1315", f"another run is at work on this study ({who})", where=str(folder),
                 remedy="wait for it, or end it; what it has finished is kept",
             ) from None  # fmt: skip
         file.truncate(0)
@@ -209,7 +209,8 @@ def _check_identity(path: Path, identity: Mapping[str, Any], *, resume: bool) ->
             "E1312", f"study {held.get('name')!r} is another one there: {differences}",
             where=str(path), remedy="give the study another name, or choose another -o",
         )  # fmt: skip
-    if not resume:
+    begun = any(any((path.parent / kind).glob("*.json")) for kind in (TRIALS, FAILURES))
+    if begun and not resume:
         raise UsageError(
             "E5100", "holds trials of this study", where=str(path.parent),
             remedy="give --resume to go on with them, or choose another -o",

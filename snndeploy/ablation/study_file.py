@@ -135,7 +135,8 @@ def read_study(path: Path, *, quick: bool = False) -> Study:
 
     Raises:
         ModelError: E1300 unreadable or not TOML, E1301 unknown key, E1302 missing key, E1303 bad
-            value, E1304 factors that contradict each other; E1212, the file is missing.
+            value, E1304 factors that do not go together, E1305 too many of them; E1212, the file
+            is missing.
     """
     try:
         values = tomllib.loads(read_bytes(path, limit=MAX_FILE).decode())
@@ -210,6 +211,7 @@ def _space(table: Table, base: Space | None = None) -> Space:
     def texts(key: str, default: str, words: tuple[str, ...]) -> Any:
         return levels(key, [default], words.__contains__, f"words out of {', '.join(words)}")
 
+    _check_pruning(table, base)
     bits = levels("bits", [8], _is_bits, f"'{FLOAT}' or bits from {MIN_BITS} to {MAX_BITS}")
     return Space(
         bits=cast("tuple[Bits, ...]", bits),
@@ -220,6 +222,21 @@ def _space(table: Table, base: Space | None = None) -> Space:
         target=levels("target", ["loihi2"], _is_text, "names of targets"),
         seeds=levels("seeds", [0], _is_seed, "whole numbers, 0 or more"),
     )
+
+
+def _check_pruning(table: Table, base: Space | None) -> None:
+    """Raise E1304 for a criterion without ratios, or ratios without a criterion."""
+    criteria = table.values.get("criterion", [UNPRUNED] if base is None else base.criterion)
+    prunes = isinstance(criteria, list | tuple) and any(c != UNPRUNED for c in criteria)
+    if prunes and base is None and "ratio" not in table.values:
+        raise table.error(
+            "E1304", "criterion", "channels are ranked, but how many go is not said",
+            "add ratio = [0.5]",
+        )  # fmt: skip
+    if "ratio" in table.values and not prunes:
+        raise table.error(
+            "E1304", "ratio", "a ratio, but nothing ranks the channels", "add criterion = ['svs']"
+        )
 
 
 def _is_bits(value: Any) -> bool:
@@ -298,13 +315,13 @@ def _cut_down(study: Study, quick: Table) -> Study:
 
 
 def _checked(study: Study, table: Table) -> Study:
-    """Raise E1304 if the space is too large to be meant."""
+    """Raise E1305 if the space is too large to be meant."""
     space, n = study.space, 1
     for key in FACTOR_KEYS:
         n *= len(getattr(space, key))
     if n > MAX_POINTS:
         raise table.error(
-            "E1304", "space", f"{n:,} combinations, at most {MAX_POINTS:,}", "name fewer levels"
+            "E1305", "space", f"{n:,} combinations, at most {MAX_POINTS:,}", "name fewer levels"
         )
     return study
 

@@ -11,6 +11,7 @@ from snndeploy.ablation.words import (
     gap_words,
     mean_words,
     pruning_words,
+    share_words,
     verdict_words,
 )
 from snndeploy.report.console import cell, console, table
@@ -38,9 +39,10 @@ def print_study(results: Results, folder: Path) -> None:
             out.print(
                 f"{contrast.level} - {contrast.other}: {gap_words(contrast.difference)} points"
             )
-    unfinished = [row for row in results.rows if row.reason]
+    unfinished = [row for row in results.rows if row.status != "done"]
     for row in unfinished[:MOST_REASONS]:
-        out.print(cell(f"{row.status}: {row.trial.label()}: {row.reason}"), soft_wrap=True)
+        reason = f": {row.reason}" if row.reason else ""
+        out.print(cell(f"{row.status}: {row.trial.label()}{reason}"), soft_wrap=True)
     if len(unfinished) > MOST_REASONS:
         out.print(f"and {len(unfinished) - MOST_REASONS:,} more, in the reports")
     out.print(verdict_words(results), style="bold")
@@ -58,7 +60,7 @@ def _cells(results: Results, place: int, summary: Summary) -> tuple[str, ...]:
         bits_words(summary),
         pruning_words(summary),
         summary.point.target,
-        mean_words(means["accuracy"], percent),
+        share_words(means["accuracy"]),
         percent(summary.control.value),
         gap_words(summary.gap),
         mean_words(means["energy"], READ["energy"]),

@@ -30,8 +30,19 @@ INTERVALS = "± is half the 95 % interval of the mean over seeds (Student's t)"
 
 
 def mean_words(mean: Mean, words: Words) -> str:
-    """Return a mean with its interval."""
-    return words(mean.value) + ("" if mean.half is None else f" ± {words(mean.half)}")
+    """Return a mean with its interval, where it has one that is not zero."""
+    return words(mean.value) + (f" ± {words(mean.half)}" if mean.half else "")
+
+
+def share_words(mean: Mean) -> str:
+    """Return a mean share in percent, with its interval in points."""
+    half = "" if mean.half is None else f" ± {100 * mean.half:.2f}"
+    return f"{100 * mean.value:.2f}{half} %"
+
+
+def objective_words(name: Objective, mean: Mean) -> str:
+    """Return the mean of an objective, with its interval."""
+    return share_words(mean) if name == "accuracy" else mean_words(mean, READ[name])
 
 
 def points_words(share: float) -> str:

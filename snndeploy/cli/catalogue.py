@@ -395,6 +395,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "Use a value that the message names.",
     ),
     "E1304": Entry(
+        "Factors that do not go together",
+        "A criterion ranks channels and a ratio says how many of them go; one without the other "
+        "prunes nothing.",
+        "Give both, or neither.",
+    ),
+    "E1305": Entry(
         "Study too large",
         "The factors have more combinations than any study is meant to have.",
         "Name fewer levels, or several studies.",
@@ -425,6 +431,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "File changed since the study began",
         "A model or a data file is not the one that the study's first trials used.",
         "Put the file back, or start another study.",
+    ),
+    "E1315": Entry(
+        "Study in use",
+        "Another run is at work on the study and holds its lock; a run that was killed does not.",
+        "Wait for it or end it; what it has finished is kept.",
     ),
     "E1400": Entry(
         "Integers beyond a source's range",

@@ -68,6 +68,7 @@ def soft(words: str) -> str:
 
 SORT_SCRIPT = """
 document.querySelectorAll("table.sortable th").forEach((head) => {
+  head.addEventListener("keydown", (event) => { if (event.key === "Enter") head.click(); });
   head.addEventListener("click", () => {
     const table = head.closest("table"), body = table.tBodies[0];
     const up = head.getAttribute("aria-sort") !== "ascending";

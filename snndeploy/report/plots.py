@@ -31,6 +31,7 @@ class Dot:
         colour: name of its series by colour; `shape`: by shape.
         words: tooltip.
         is_ringed: drawn with a ring.
+        note: written beside it.
     """
 
     x: float
@@ -40,6 +41,7 @@ class Dot:
     shape: str
     words: str
     is_ringed: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +192,10 @@ def _dot(dot: Dot, across: Span, up: Span, colours: list[str], shapes: list[str]
         )
     kind = SHAPES[shapes.index(dot.shape) % len(SHAPES)]
     parts.append(_shape(kind, x, y, ink))
+    if dot.note:
+        parts.append(
+            f'<text x="{x + DOT + 7:.1f}" y="{y + 4:.1f}">{escape(plain(dot.note))}</text>'
+        )
     return f"<g><title>{escape(plain(dot.words))}</title>{''.join(parts)}</g>"
 
 

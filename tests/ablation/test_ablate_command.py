@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ train = "train.npz"
 test = "test.npz"
 
 [space]
-bits = ["fp32", 8, 3]
+bits = ["fp32", 3]
 criterion = ["none", "l1", "random"]
 ratio = [0.5]
 seeds = [0, 1]
@@ -43,7 +44,7 @@ batch = 16
 seconds = 60
 
 [quick]
-bits = [8]
+bits = [3]
 seeds = [0]
 samples = 8
 epochs = 1
@@ -109,9 +110,9 @@ def test_a_study_from_file_to_page(snn, folder):
     assert ran.code == 0, ran.err
     record = ran.json()
     assert record["schema_version"] == 1
-    assert record["counts"] == {"done": 18, "refused": 0, "failed": 0, "missing": 0}
+    assert record["counts"] == {"done": 12, "refused": 0, "failed": 0, "missing": 0}
     trials = {(t["bits"], t["criterion"], t["seed"]): t["measures"] for t in record["trials"]}
-    whole, half = trials[8, "none", 0], trials[8, "l1", 0]
+    whole, half = trials[3, "none", 0], trials[3, "l1", 0]
     assert whole["weights"] == N_IN * N_HIDDEN + N_HIDDEN * N_OUT
     assert half["weights"] == (N_IN + N_OUT) * N_HIDDEN // 2
     assert half["synaptic_ops"] < whole["synaptic_ops"]
@@ -121,7 +122,7 @@ def test_a_study_from_file_to_page(snn, folder):
     assert len({t["control_accuracy"] for key, t in trials.items() if key[2] == 0}) == 1
     with (folder / "small.study/results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 18
+    assert len(rows) == 12
     assert {row["status"] for row in rows} == {"done"}
     assert float(rows[0]["energy_nominal_j"]) == record["trials"][0]["measures"]["energy_j"][1]
     assert json.loads((folder / "small.study/results.json").read_text()) == record
@@ -131,26 +132,24 @@ def test_a_study_from_file_to_page(snn, folder):
     assert not page.addresses
     assert not re.search(r"https?:|url\(|@import|fetch\(|XMLHttp", text)
     assert "criterion" in text
-    assert "COMPLETE: 18 of 18 trials done" in text
+    assert "COMPLETE: 12 of 12 trials done" in text
 
 
 def test_the_accuracy_is_that_of_the_deployed_network(snn, folder):
-    """The trial of the plain model, by hand: fine-tune, compile, run on the simulator."""
+    """A trial by hand: prune, quantize, fine-tune as integers, compile, run on the simulator."""
     (folder / "study.toml").write_text(
-        STUDY.replace('bits = ["fp32", 8, 3]', 'bits = ["fp32"]').replace(
-            '"none", "l1", "random"', '"none", "l1"'
-        )
+        STUDY.replace('bits = ["fp32", 3]', "bits = [3]").replace('"none", "l1", "random"', '"l1"')
     )
     record = snn("ablate", "study.toml", "--engine", "serial", "--json").json()
-    trials = {(t["criterion"], t["seed"]): t["measures"] for t in record["trials"]}
+    (found,) = (t["measures"] for t in record["trials"] if t["seed"] == 1)
     model, options = snndeploy.load("model.pt"), {"epochs": 2, "batch": 16, "seed": 1}
     control = snndeploy.finetune(model, "train.npz", **options).model
-    assert trials["none", 1]["control_accuracy"] == snndeploy.run(control, "test.npz").accuracy
+    assert found["control_accuracy"] == snndeploy.run(control, "test.npz").accuracy
     pruned = snndeploy.prune(model, "train.npz", criterion="l1", ratio=0.5).model
-    tuned = snndeploy.finetune(pruned, "train.npz", **options).model
+    quantized = snndeploy.quantize(pruned, 3, target="loihi2").model
+    tuned = snndeploy.finetune(quantized, "train.npz", target="loihi2", **options).model
     compiled = snndeploy.compile(tuned, "loihi2")
     estimate = snndeploy.estimate(compiled, "test.npz")
-    found = trials["l1", 1]
     assert found["accuracy"] == snndeploy.run(compiled, "test.npz").accuracy
     assert found["energy_j"] == list(estimate.dynamic_j)
     assert found["cores"] == estimate.verdict.cores
@@ -161,7 +160,7 @@ def test_resumed_is_undisturbed_and_stages_are_shared(snn, folder):
     first = snn("ablate", "study.toml", "-o", "a", "--engine", "serial", "--json").json()
     late = snn("ablate", "study.toml", "-o", "b", "--budget", "0.001s")
     assert late.code == 6
-    assert "18 missing" in late.out
+    assert "12 missing" in late.out
     again = snn("ablate", "study.toml", "-o", "b", "--resume", "--json")
     assert again.code == 0
     for record in (first, second := again.json()):
@@ -169,8 +168,9 @@ def test_resumed_is_undisturbed_and_stages_are_shared(snn, folder):
             del trial["seconds"]
     assert first == second
     models = list((folder / "a/shelf").glob("*.pt"))
-    # per seed: the control, and of each criterion pruned, tuned, and what 8 and 3 bits add
-    assert len(models) < 18 * 2
+    # of both seeds: the model at 3 bits, pruned by l1, and both; per seed: the control, 3 bits
+    # tuned, l1 tuned twice, and pruned at random, tuned, at 3 bits, and tuned again
+    assert len(models) == 3 + 2 * (1 + 1 + 2 + 4)
 
 
 def test_quick_is_another_study(snn):
@@ -208,7 +208,7 @@ def _replace(folder, old, new):
 
 def test_a_network_that_does_not_fit_is_an_answer(snn, folder):
     _replace(folder, "seeds = [0, 1]", "target = ['loihi1']\nseeds = [0]")
-    _replace(folder, 'bits = ["fp32", 8, 3]', "bits = [8]")
+    _replace(folder, 'bits = ["fp32", 3]', "bits = [8]")
     n = 5000  # the output neurons' core would take an axon from each
     model = chain_model(
         nir.Linear(weight=np.ones((n, N_IN))), lif((n,), keep=0.5),
@@ -225,6 +225,54 @@ def test_a_network_that_does_not_fit_is_an_answer(snn, folder):
     assert "1 do not fit" in ran.out
 
 
+PROGRAM = "import sys; from snndeploy.cli import entry; sys.argv[0] = 'snndeploy'; entry()"
+
+
+def trials_of(path):
+    """Trials of a results.json without what differs from run to run."""
+    trials = json.loads(path.read_text())["trials"]
+    return [{k: v for k, v in t.items() if k not in ("seconds", "attempts")} for t in trials]
+
+
+@pytest.mark.full
+def test_a_killed_real_study_is_resumed_with_the_same_results(snn, folder):
+    assert snn("ablate", "study.toml", "-o", "undisturbed").code == 0
+    command = [sys.executable, "-c", PROGRAM, "ablate", "study.toml", "-o", "killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list(folder.glob("killed/trials/[!.]*.json"))) < 3:
+        assert process.poll() is None, "it ended too soon to be killed"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (folder / "killed/results.json").exists()
+    assert snn("ablate", "study.toml", "-o", "killed", "--resume").code == 0
+    names = ("killed/results.json", "undisturbed/results.json")
+    killed, undisturbed = (trials_of(folder / name) for name in names)
+    assert killed == undisturbed
+
+
+@pytest.mark.full
+def test_ray_measures_what_the_serial_engine_does(snn, folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert snn("ablate", "study.toml", "-o", "serial", "--engine", "serial").code == 0
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "ablate",
+        "study.toml",
+        "-o",
+        "ray",
+        "--engine",
+        "ray",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert trials_of(folder / "ray/results.json") == trials_of(folder / "serial/results.json")
+
+
+@pytest.mark.full
 def test_no_socket_is_opened_by_real_trials(folder):
     hook = folder / "hooked"
     hook.mkdir()
@@ -236,8 +284,7 @@ def test_no_socket_is_opened_by_real_trials(folder):
         "sys.addaudithook(hook)\n"
     )
     environ = {**os.environ, "PYTHONPATH": f"{hook}:{ROOT}"}
-    program = "import sys; from snndeploy.cli import entry; sys.argv[0] = 'snndeploy'; entry()"
-    command = [sys.executable, "-c", program, "ablate", "study.toml", "--quick"]
+    command = [sys.executable, "-c", PROGRAM, "ablate", "study.toml", "--quick"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from ablation.conftest import measured
 
 from snndeploy.ablation.ablate import Options, ablate
-from snndeploy.errors import UsageError
+from snndeploy.ablation.job import arrays_digest, check_unchanged, prepare
+from snndeploy.errors import ModelError, TargetError, UsageError
 
 TROUBLE = ("seeds = [0, 1, 2]", "seeds = [0, 1, 2, 3, 4, 5, 6, 7]")
 ONE = ('bits = ["fp32", 4, 2]', "bits = [4]")
@@ -162,3 +164,42 @@ def test_options_that_contradict_each_other_are_refused(study, run):
         with pytest.raises(UsageError, match=message) as caught:
             run(study(), **options)
         assert caught.value.code == "E5105"
+
+
+def test_an_engine_that_is_not_installed_is_named_before_anything_is_written(
+    study, run, folder, monkeypatch
+):
+    for package, code, options, lines in (
+        ("ray", "E4030", {"engine": "ray"}, ()),
+        ("optuna", "E4031", {}, (("[limits]", "[search]\npoints = 2\n[limits]"),)),
+    ):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(TargetError) as caught:
+            run(study(*lines), **options)
+        assert caught.value.code == code
+        assert f"snndeploy[{'ray' if package == 'ray' else 'search'}]" in caught.value.remedy
+    assert not (folder / "out").exists()
+
+
+def test_a_system_that_starts_no_process_is_named(study, run, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(TargetError, match="Resource temporarily unavailable") as caught:
+        run(study())
+    assert caught.value.code == "E4032"
+    monkeypatch.undo()
+
+
+def test_data_that_change_during_a_study_are_noticed(study, folder):
+    """Trials after the change fail with the reason; none is measured on other data."""
+    job = prepare(study(), folder / "out")
+    path = folder / "test.npz"
+    check_unchanged(path, arrays_digest(path), job)
+    np.savez(path, x=np.arange(4), label=np.arange(4))  # other bytes, same arrays
+    check_unchanged(path, arrays_digest(path), job)
+    np.savez_compressed(path, x=np.arange(4) + 1, label=np.arange(4))
+    with pytest.raises(ModelError, match="has changed since the study began") as caught:
+        check_unchanged(path, arrays_digest(path), job)
+    assert caught.value.code == "E1314"

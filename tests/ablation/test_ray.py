@@ -160,3 +160,13 @@ def test_trials_that_fail_on_ray_are_told_with_their_reasons(study, run):
     for seed in (3, 4):
         assert "lost 2 times; ended, or took longer than 3 s" in rows[seed].reason
     assert {rows[seed].attempts for seed in (1, 2, 3, 4)} == {2}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "no.such.host.invalid:6379"])
+def test_a_cluster_that_is_not_there_is_named_at_once(study, address):
+    study(SEEDS)
+    started = time.monotonic()
+    process = drive("out", address=address)
+    _, err = process.communicate(timeout=120)
+    assert "error[E4033] --engine ray: Ray does not start" in err
+    assert time.monotonic() - started < 60

@@ -2,16 +2,17 @@
 
 import fcntl
 import json
-import multiprocessing
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from ablation.conftest import measured
+from ablation.conftest import ROOT, measured
 
 from snndeploy.ablation import job as job_module
 from snndeploy.ablation.job import prepare
 from snndeploy.ablation.space import points_of
-from snndeploy.ablation.store import Store, dump_record, open_store
+from snndeploy.ablation.store import dump_record, open_store
 from snndeploy.errors import ModelError, UsageError
 
 IDENTITY = {"name": "a", "tool": "snndeploy 1", "space": {"bits": [8]}}
@@ -44,22 +45,24 @@ def test_failures_are_appended_and_the_newest_counts(store):
     assert len(list((store.folder / "failures").iterdir())) == 2
 
 
-def write_many(folder, start):
-    store = Store(folder=folder)
-    for number in range(200):
-        store.put_trial(f"{(start + number) % 200:032d}", {"number": (start + number) % 200})
+WRITER = """
+import sys
+from pathlib import Path
+from snndeploy.ablation.store import Store
+
+store, start = Store(folder=Path(sys.argv[1])), int(sys.argv[2])
+for number in range(100):
+    store.put_trial(f"{(start + number) % 100:032d}", {"number": (start + number) % 100})
+"""
 
 
-def test_two_processes_write_the_same_keys(store):
-    spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=write_many, args=(store.folder, n)) for n in (0, 100)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-        assert writer.exitcode == 0
-    assert len(store.finished()) == 200
-    assert all(store.trial(f"{n:032d}") == {"number": n} for n in range(200))
+def test_two_processes_write_the_same_keys(store, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = [sys.executable, "-c", WRITER, str(store.folder)]
+    writers = [subprocess.Popen([*command, start]) for start in ("0", "50")]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert len(store.finished()) == 100
+    assert all(store.trial(f"{n:032d}") == {"number": n} for n in range(100))
     left = [p.name for p in store.folder.rglob("*") if p.name.startswith(".new-")]
     assert not left
 
@@ -154,9 +157,9 @@ def test_a_study_that_is_at_work_is_locked(study, run, folder):
     run(study(), engine="serial")
     with (folder / "out/lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="another run is at work on this study") as caught:
+        with pytest.raises(ModelError, match="another run is at work on this study") as caught:
             run(study(), engine="serial", resume=True)
-    assert caught.value.code == "E5101"
+    assert caught.value.code == "E1315"
     assert run(study(), engine="serial", resume=True).is_complete
 
 

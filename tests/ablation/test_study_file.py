@@ -49,8 +49,14 @@ def test_a_study_survives_json(study):
         ('"fp32", 4, 2', "true", "E1303", "study.toml, space.bits", "is True"),
         ("seeds = [0, 1, 2]", "seeds = []", "E1303", "study.toml, space.seeds", "a list of"),
         ("seeds = [0, 1, 2]", "seeds = [-1]", "E1303", "study.toml, space.seeds", "0 or more"),
-        ("seeds = [0, 1, 2]", 'criterion = ["vss"]', "E1303", "study.toml, space.criterion", "vss"),
-        ("seeds = [0, 1, 2]", "ratio = [1]", "E1303", "study.toml, space.ratio", "below 1"),
+        ("seeds = [0, 1, 2]", 'criterion = ["vss"]\nratio = [0.5]', "E1303",
+         "study.toml, space.criterion", "vss"),
+        ("seeds = [0, 1, 2]", "criterion = ['l1']", "E1304", "study.toml, space.criterion",
+         "how many go is not said"),
+        ("seeds = [0, 1, 2]", "ratio = [0.5]", "E1304", "study.toml, space.ratio",
+         "nothing ranks the channels"),
+        ("seeds = [0, 1, 2]", "criterion = ['l1']\nratio = [1]", "E1303",
+         "study.toml, space.ratio", "below 1"),
         ("retries = 1", "retries = 1.5", "E1303", "study.toml, limits.retries", "whole number"),
         ("seconds = 30", "seconds = 0", "E1303", "study.toml, limits.seconds", "above 0"),
         ("seconds = 30", "seconds = nan", "E1303", "study.toml, limits.seconds", "above 0"),
@@ -67,7 +73,7 @@ def test_a_study_survives_json(study):
          "add points"),
         ("[limits]", "[quick]\nsample = 2\n[limits]", "E1301", "study.toml, quick.sample",
          "did you mean 'samples'"),
-        ("seeds = [0, 1, 2]", f"seeds = {list(range(40000))}", "E1304", "study.toml, space",
+        ("seeds = [0, 1, 2]", f"seeds = {list(range(40000))}", "E1305", "study.toml, space",
          "120,000 combinations"),
     ],
 )  # fmt: skip
@@ -84,7 +90,7 @@ def test_a_missing_file_is_an_error(folder):
 
 
 def test_what_is_the_same_network_is_one_point(study):
-    grid = "gamma = ['max', 'mean']\nratio = [0.25, 0.5]"
+    grid = "gamma = ['max', 'mean']"
     points = points_of(study((SPACE, f"{SPACE}\n{grid}")).space)
     assert [(p.bits, p.gamma, p.ratio) for p in points] == [
         ("fp32", "", 0.0), (4, "max", 0.0), (4, "mean", 0.0), (2, "max", 0.0), (2, "mean", 0.0),

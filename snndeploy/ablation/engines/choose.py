@@ -41,7 +41,7 @@ def open_engine(name: str, work: Work, *, address: str = "") -> Iterator[Engine]
         address: of a Ray cluster; empty starts one here, on loopback.
 
     Raises:
-        TargetError: E4030, Ray is not installed; E4033, it does not start.
+        TargetError: E4033, Ray does not start.
     """
     engine = ENGINES[name](work, address)
     try:

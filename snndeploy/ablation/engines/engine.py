@@ -1,5 +1,6 @@
 """What every engine does: run trials, try again what fails, stop in time, tell what happens."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,19 +37,24 @@ class Work:
     """What an engine works on.
 
     Attributes:
-        workers: trials at once.
+        workers: trials at once; None: as many as there is room for.
         deadline: when to stop (`time.monotonic`), None for never.
     """
 
     job: Job
     store: Store
-    workers: int
+    workers: int | None
     deadline: float | None
     observe: Observe
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+def room_here(work: Work) -> int:
+    """Return how many trials this machine takes at once: one per core that this process may use."""
+    return work.workers or max(1, len(os.sched_getaffinity(0)) // work.job.study.limits.threads)
 
 
 class Engine(Protocol):

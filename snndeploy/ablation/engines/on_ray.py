@@ -9,6 +9,8 @@ its dashboard is off. What it prints goes to `ray.log` in the study's folder.
 import json
 import os
 import resource
+import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -19,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from snndeploy.ablation.attempt import Bench, attempt, open_bench
-from snndeploy.ablation.engines.engine import Event, Order, Work, give_up
+from snndeploy.ablation.engines.engine import Event, Order, Work, give_up, room_here
 from snndeploy.ablation.job import Job, job_of, job_record
 from snndeploy.ablation.space import Trial
 from snndeploy.ablation.store import Store
 from snndeploy.ablation.worker import limit_memory, trial_of
 from snndeploy.errors import TargetError
 
-POLL_S = 0.5
+POLL_S, KNOCK_S = 0.5, 10.0
 NO_REPORTS = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Ray does not tell its makers that it is used."""
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -69,7 +71,7 @@ class RayEngine:
                 for task in flying:
                     self._ray.cancel(task, force=True)
                 return
-            while waiting and len(flying) < self._work.workers:
+            while waiting and len(flying) < self._room():
                 order = waiting.popleft()
                 flying[self._submit(order)] = order
             ready, _ = self._ray.wait(list(flying), num_returns=1, timeout=POLL_S)
@@ -82,16 +84,26 @@ class RayEngine:
         self._hush.end()
 
     def _start(self, address: str) -> None:
+        previous = signal.getsignal(signal.SIGTERM)  # Ray puts its own in its place
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
         if address:
+            _knock(address)
             self._ray.init(address=address, **quiet)
         else:
             self._ray.init(
                 address="local",
-                num_cpus=self._work.workers * self._work.job.study.limits.threads,
+                num_cpus=room_here(self._work) * self._work.job.study.limits.threads,
                 include_dashboard=False,
                 **quiet,
             )
+        signal.signal(signal.SIGTERM, previous)
+
+    def _room(self) -> int:
+        """Return how many trials to hand out at once: what the cluster has room for now."""
+        if self._work.workers:
+            return self._work.workers
+        cores = int(self._ray.cluster_resources().get("CPU", 0))
+        return max(1, cores // self._work.job.study.limits.threads)
 
     def _submit(self, order: Order) -> Any:
         self._work.observe(Event(what="started", trial=order.trial))
@@ -145,14 +157,16 @@ def _opened(job_text: str) -> tuple[Job, Bench]:
 
 
 def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise TargetError(
-            "E4030", "Ray is not installed", where="--engine ray",
-            remedy="pip install 'snndeploy[ray]', or use --engine process",
-        ) from None  # fmt: skip
+    """Return Ray; imported here, because it reads its switches when it is."""
+    import ray
+
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError or ValueError if nobody listens there: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 class _Hush:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import IO, Any
 
-from snndeploy.ablation.engines.engine import Event, Order, Work, give_up
+from snndeploy.ablation.engines.engine import Event, Order, Work, give_up, room_here
 from snndeploy.ablation.job import job_record
 from snndeploy.ablation.space import Trial
 from snndeploy.errors import TargetError
@@ -36,14 +36,18 @@ class Worker:
     def __init__(self, work: Work) -> None:
         threads = str(work.job.study.limits.threads)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)},
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)},
+                start_new_session=True,
+            )
+        except OSError:
+            self._errors.close()
+            raise
         self.order: Order | None = None
         self._since = 0.0
         self._tell(job_record(work.job))
@@ -104,6 +108,7 @@ class ProcessEngine:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._workers: list[Worker] = []
+        self._room = room_here(work)
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Run trials; at the deadline what is at work is ended, and is missing.
@@ -132,7 +137,7 @@ class ProcessEngine:
 
     def _hand_out(self, waiting: deque[Order]) -> None:
         idle = [worker for worker in self._workers if worker.order is None]
-        while waiting and len(self._busy()) < self._work.workers:
+        while waiting and len(self._busy()) < self._room:
             worker = idle.pop() if idle else self._start()
             order = waiting.popleft()
             worker.begin(order)
