@@ -682,8 +682,8 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E3020": Entry(
         "Traced neuron does not exist",
-        "The option --trace-neurons names a population that the integer network does not have, or a number "
-        "beyond its neurons.",
+        "The option --trace-neurons names a population that the integer network does not have, "
+        "or a number beyond its neurons.",
         "Take names and sizes from `snndeploy inspect MODEL --emit network`.",
     ),
     "E3021": Entry(
