@@ -4,7 +4,9 @@ CPU seconds, medians of interleaved rounds; short runs are repeated within a mea
 are taken round by round, so that what else the machine does cancels out. `limit` is what the
 additions and neuron updates alone would take, measured in the same round (see `limits.py`).
 Counts are all events of every core and step. Frameworks run the same layers on the same input in
-float32. Two threads are compared in wall time, beside a matrix product that is given two.
+float32. Two threads are compared in wall time, beside a matrix product that is given two; on a
+machine that does something else that says little, so CPU time is taken apart as well: what the
+calling thread does alone, and what both threads share, at the price it has with two of them.
 
 Usage: bench_simulator.py [ROUNDS]; also writes build/bench/simulator.svg.
 """
@@ -23,7 +25,7 @@ import frameworks
 import numpy as np
 import torch
 import workloads
-from clock import cpu_seconds, peak_bytes, repeats, wall_seconds
+from clock import caller_seconds, cpu_seconds, peak_bytes, repeats, wall_seconds
 from limits import Limit
 
 from hwtargets.simulator import engine
@@ -125,11 +127,14 @@ def two_threads(workload, rounds):
     one, two = simulator(workload, 1), simulator(workload, 2)
     square = torch.rand(1024, 1024)
     n = repeats(one)
-    faster, dearer, product = [], [], []
+    faster, dearer, product, within, serial = [], [], [], [], []
     two()
     for _ in range(rounds):
         faster.append(wall_seconds(one, n) / wall_seconds(two, n))
-        dearer.append(cpu_seconds(two, n) / cpu_seconds(one, n))
+        alone, (both, caller) = cpu_seconds(one, n), caller_seconds(two, n)
+        dearer.append(both / alone)
+        serial.append(caller / both)
+        within.append(alone / (caller + (both - caller) / 2))
         alone = wall_seconds(lambda: square @ square, 3)
         torch.set_num_threads(2)
         together = wall_seconds(lambda: square @ square, 3)
@@ -139,6 +144,8 @@ def two_threads(workload, rounds):
         ("two threads, speed-up", np.array(faster)),
         ("two threads, best speed-up", np.array([max(faster)])),
         ("two threads, CPU time / one's", np.array(dearer)),
+        ("two threads, share that only one works on", np.array(serial)),
+        ("two threads, speed-up if each has a core", np.array(within)),
         ("two threads, speed-up of a matrix product", np.array(product)),
         ("two threads, best of a matrix product", np.array([max(product)])),
     ]
