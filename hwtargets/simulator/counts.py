@@ -97,7 +97,9 @@ class Counter:
             spikes = chunk.sent[projection.source].per_class(*classes(projection.synapse))
             spikes = self._arriving(spikes, projection, chunk)
             work += self.synaptic[projection.name].tally(spikes)
-            reached = either(reached, touched(projection.synapse, spikes > 0), n)
+            kernels = chunk.sent[projection.source].bits is not None
+            here = touched(projection.synapse, spikes > 0, kernels=kernels)
+            reached = either(reached, here, n)
         active = self._sizes(name, reached).tally(reached.reshape(n_frames, -1))
         self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
         self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])

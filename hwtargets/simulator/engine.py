@@ -27,8 +27,8 @@ CHUNK_CELLS = 1 << 22
 """Neurons x steps that a chunk holds: a few arrays of 16 MB."""
 CELL_WORK = 100
 """Products that take as long as a step of a neuron on arrays."""
-KERNEL_WORK = 1 << 33
-"""Products that take longer on arrays, a second or two, than it takes to load the kernels."""
+KERNEL_WORK = 1 << 30
+"""Products that take longer on arrays, about a second, than it takes to load the kernels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

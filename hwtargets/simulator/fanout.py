@@ -67,8 +67,10 @@ def per_neuron(synapse: Synapse, values: AnyArray) -> AnyArray:
     return np.repeat(values.reshape(groups, 1, pixels), each, axis=1).reshape(-1)
 
 
-def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
+def touched(synapse: Synapse, active: BoolArray, *, kernels: bool = False) -> BoolArray:
     """Return which targets active classes [F, classes] reach with a stored synapse.
+
+    `kernels` says whether compiled kernels may run, which take long to load.
 
     The answer [F, groups, pixels] holds for all channels of a group of targets at a pixel; it is
     [F, 1, 1] for a dense layer and [F, n_out, 1] for listed synapses.
@@ -77,7 +79,7 @@ def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
         case Dense():
             return active[:, :, None]
         case Sparse():
-            return _listed_touched(synapse, active)[:, :, None]
+            return _listed_touched(synapse, active, kernels=kernels)[:, :, None]
         case OneToOne():
             return active[:, :, None]
         case Conv() | Pool():
@@ -127,14 +129,31 @@ def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
     return places.reshape(len(active), groups, out_h * out_w)
 
 
-def _listed_touched(synapse: Sparse, active: BoolArray) -> BoolArray:
-    """Gather the active flags of every row's sources."""
-    reached = np.zeros((len(active), synapse.n_out), dtype=np.bool_)
+def _listed_touched(synapse: Sparse, active: BoolArray, *, kernels: bool) -> BoolArray:
+    """Join the active frames, a bit each, of every row's sources."""
+    words = _frames_as_bits(active)
+    reached = np.zeros((len(words), synapse.n_out), dtype=np.uint64)
     filled = np.flatnonzero(np.diff(synapse.indptr))
-    if len(filled):
-        flags = active[:, synapse.indices]
-        reached[:, filled] = np.logical_or.reduceat(flags, synapse.indptr[filled], axis=1)
-    return reached
+    if kernels:
+        from hwtargets.simulator.kernels.counting import find_touched
+
+        find_touched(words, synapse.indptr, synapse.indices, reached)
+    elif len(filled):
+        flags = words[:, synapse.indices]
+        reached[:, filled] = np.bitwise_or.reduceat(flags, synapse.indptr[filled], axis=1)
+    by_byte = reached.view(np.uint8).reshape(len(words), synapse.n_out, 8).swapaxes(1, 2)
+    bits = np.unpackbits(by_byte.reshape(-1, synapse.n_out), axis=0, bitorder="little")
+    return bits[: len(active)].view(np.bool_)
+
+
+def _frames_as_bits(active: BoolArray) -> AnyArray:
+    """Return flags [F, n] as words [ceil(F / 64), n], bit f % 64 of word f // 64 being frame f."""
+    n_frames, n = active.shape
+    padded = np.zeros((-(-n_frames // 64) * 64, n), dtype=np.bool_)
+    padded[:n_frames] = active
+    by_byte = np.packbits(padded, axis=0, bitorder="little").reshape(-1, 8, n).swapaxes(1, 2)
+    words: AnyArray = np.ascontiguousarray(by_byte).view(np.uint64)[:, :, 0]
+    return words
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

@@ -43,6 +43,7 @@ class FusedRun:
     Attributes:
         given: bits [P, B, pixels, words] of the inputs that are 0 and 1 throughout.
         workers: what the kernels run on.
+        rests: whether nothing happens in windows without a sample.
     """
 
     schedule: Schedule
@@ -51,6 +52,7 @@ class FusedRun:
     images: Mapping[str, Image]
     groups: tuple[tuple[Stage, ...], ...]
     workers: Workers
+    rests: bool
 
     @classmethod
     def of(
@@ -72,13 +74,19 @@ class FusedRun:
                 else:
                     plain.remove(source.name)
                     peaks[source.name] = int(max(1, values.max(), -values.min()))
+        groups = plan(network, schedule, images, peaks, plain)
+        rests = all(source.is_given for source in network.sources) and all(
+            stage.is_quiet for group in groups for stage in group
+        )
         return cls(
-            schedule=schedule, inputs=inputs, given=given, images=images,
-            groups=plan(network, schedule, images, peaks, plain), workers=workers,
+            schedule=schedule, inputs=inputs, given=given, images=images, groups=groups,
+            workers=workers, rests=rests,
         )  # fmt: skip
 
     def chunk(self, windows: IntArray, record: tuple[str, ...]) -> "Chunked":
         """Run some windows of every population."""
+        if self.rests and not record and not self._carries(windows).any():
+            return self._silent(windows)
         sent = {s.name: self._injected(s, windows) for s in self.schedule.network.sources}
         chunk = Chunked(
             schedule=self.schedule, windows=windows, record=record, sent=sent, workers=self.workers
@@ -86,6 +94,22 @@ class FusedRun:
         for group in self.groups:
             chunk.run(group)
         return chunk
+
+    def _carries(self, windows: IntArray) -> BoolArray:
+        """Return which windows carry a sample."""
+        carries: BoolArray = (windows >= 0) & (windows < self.schedule.n_samples)
+        return carries
+
+    def _silent(self, windows: IntArray) -> "Chunked":
+        """Return windows in which nobody sends anything."""
+        network, steps = self.schedule.network, self.schedule.steps
+        return Chunked(
+            schedule=self.schedule, windows=windows, record=(), workers=self.workers,
+            sent={name: Sent.silent(len(windows), steps, self.images[name])
+                  for name in network.nodes},
+            ran={name: Ran(spikes=NOTHING, states={}, overflows={"u_wraps": 0, "v_clips": 0})
+                 for name in network.population},
+        )  # fmt: skip
 
     def _injected(self, source: Source, windows: IntArray) -> Sent:
         """Return what a source sends."""
@@ -95,7 +119,7 @@ class FusedRun:
             return Sent(shape=(*shape, source.n), image=image, values=values)
         bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
         begin, steps = self.schedule.model_start(source.wave), self.schedule.network.steps
-        real = (windows >= 0) & (windows < self.schedule.n_samples)
+        real = self._carries(windows)
         rows = self.given[source.name][:, windows[real]]
         bits[real, begin : begin + steps] = np.swapaxes(rows, 0, 1)
         return Sent(shape=(*shape, source.n), image=image, bits=bits)

@@ -65,8 +65,7 @@ class Stage:
     @property
     def is_quiet(self) -> bool:
         """Whether its neurons stay at rest if nothing arrives."""
-        lif = self.lif
-        return lif is not None and not lif.bias.any() and int(lif.threshold.min()) >= 0
+        return self.lif is not None and is_quiet(self.lif)
 
 
 def plan(
@@ -197,6 +196,11 @@ def _largest(link: Link, peak: int) -> int:
     return shifted(weights * peak, link.projection.weight_exp)
 
 
+def is_quiet(fixed: Constants) -> bool:
+    """Return whether neurons at rest stay there if nothing arrives."""
+    return not fixed.bias.any() and int(fixed.threshold.min()) >= 0
+
+
 def neurons_of(fixed: Constants, image: Image) -> Neurons:
     """Return parameters as the kernel takes them, without states."""
     per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
@@ -212,11 +216,11 @@ def neurons_of(fixed: Constants, image: Image) -> Neurons:
             wide[:, : image.channels] = values
         return spread
 
-    nothing = np.empty(0, dtype=np.int32)
+    nothing, keep = np.empty(0, dtype=np.int32), (int(fixed.keep_u[0]), int(fixed.keep_v[0]))
     return Neurons(
-        keep=(int(fixed.keep_u[0]), int(fixed.keep_v[0])),
-        threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
-        per_pixel=int(per_pixel), u=nothing, v=nothing, carried=0, log_u=nothing, log_v=nothing,
+        keep=keep, threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
+        per_pixel=int(per_pixel), idles=int(keep == (0, 4096) and is_quiet(fixed)),
+        u=nothing, v=nothing, carried=0, log_u=nothing, log_v=nothing,
     )  # fmt: skip
 
 

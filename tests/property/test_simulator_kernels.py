@@ -271,3 +271,12 @@ def test_spikes_of_classes_are_those_of_their_neurons(seed):
     by_pixel = values.reshape(12, image.channels, image.pixels).sum(axis=1)
     assert np.array_equal(bits.per_class(1, image.pixels), by_pixel)
     assert np.array_equal(bits.in_windows(), values.any(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("vth", [0, 300])
+def test_steps_in_which_nothing_arrives_are_passed_over_alike(vth):
+    rng = np.random.default_rng(vth)
+    synapse = Conv(weight=even(rng, (40, 3, 3, 3)), in_shape=(3, 6, 5), padding=(1, 1))
+    network = one_layer(synapse, (3, 6, 5), steps=40, vth=vth, dv=0)
+    inputs = {"in": (rng.random((40, 3, 3, 6, 5)) < 0.01).astype(np.int64)}
+    assert_same(network, inputs)

@@ -51,6 +51,7 @@ class Neurons(NamedTuple):
         keep: (keep_u, keep_v) in 1/4096.
         threshold, bias: int32, flat [pixels or 1, channels padded to blocks].
         per_pixel: 1 if they differ from pixel to pixel, else 0.
+        idles: 1 if a step in which nothing arrives changes nothing and sends nothing, else 0.
         u, v: int32, flat: states [windows, pixels, channels], empty if none is carried on.
         carried: 1 if states go on from an earlier call, else 0.
         log_u, log_v: int32, flat [windows, steps, pixels, channels], or empty.
@@ -60,6 +61,7 @@ class Neurons(NamedTuple):
     threshold: AnyArray
     bias: AnyArray
     per_pixel: int
+    idles: int
     u: AnyArray
     v: AnyArray
     carried: int

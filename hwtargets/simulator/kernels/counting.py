@@ -86,3 +86,29 @@ def add_positions(
     for bit in range(64):
         if counts[bit]:
             sums[of[bit]] += counts[bit]
+
+
+@njit(nogil=True, cache=True)
+def find_touched(
+    active: AnyArray, indptr: AnyArray, indices: AnyArray, reached: AnyArray
+) -> None:  # pragma: no cover
+    """Set reached [words, targets] to the frames in which any listed source is active.
+
+    A target's sources are looked at until there is nothing to add: soon, where many are active.
+
+    Args:
+        active: uint64 [words, sources], a bit per frame.
+        indptr, indices: targets' sources, row by row.
+        reached: uint64, filled.
+    """
+    for word in range(active.shape[0]):
+        flags, every = active[word], np.uint64(0)
+        for flag in flags:
+            every |= flag
+        for target in range(len(indptr) - 1):
+            found = np.uint64(0)
+            for k in range(indptr[target], indptr[target + 1]):
+                found |= flags[indices[k]]
+                if found == every:
+                    break
+            reached[word, target] = found

@@ -151,6 +151,7 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
     threshold, bias = neurons.threshold, neurons.bias
     log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
     per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
+    idles = neurons.idles == 1 and len(arrived) == 0 and len(log_u) == 0
     kind = 3 if keep[0] or len(log_u) else 2 if keep[1] < 4096 else 1
     together = max(1, SLOTS // n_steps)
     has_more = len(arrived) > 0
@@ -180,6 +181,14 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                 fixed = pixel * per_pixel * channels + block * width
                 state = item * carried * channels + block * width
                 for k in range(max(live - begin, 0), min(spans[window, 1] - begin, n_steps)):
+                    starts_over = begin + k == 0 or begin + k == live or begin + k == reset
+                    if idles and not starts_over:
+                        spikes = 0
+                        for part in range(parts):
+                            spikes += bounds[item - first, part, k + 1]
+                            spikes -= bounds[item - first, part, k]
+                        if spikes == 0:
+                            continue
                     frame = (window * steps + begin + k) * pixels + pixel
                     here = frame * channels + block * width
                     n, slot = 0, (item - start) * n_steps + k + 1
@@ -206,7 +215,7 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                             for j in range(width):
                                 arrived[here + j] = sums[spare * width + j]
                             continue
-                    if begin + k == 0 or begin + k == live or begin + k == reset:
+                    if starts_over:
                         for j in range(width):
                             u[state + j] = 0
                             v[state + j] = 0

@@ -1,0 +1,109 @@
+"""The simulator against SANA-FE 2.2.9 (GPL, in a process of its own), same networks, same cores.
+
+Counts on our side: spikes of every step, all event counts per core and step, `bound` or `queue`
+timing of every step, and the priced energy ledger; everything that depends on the network alone
+(weights in blocks, fan-outs, routes) is made anew in every run and counts too. Counts on SANA-FE's
+side: `sim` alone, without traces; building its chip and network and loading it are shown beside
+it. Both are CPU seconds. Spikes, synaptic operations and messages are compared: both did the same.
+
+Usage: bench_sanafe.py [dvs] [large]; without arguments `dvs`. `large` has 13.3 million synapses,
+for which SANA-FE takes 12 GB of memory and several minutes: nothing else should run beside it.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import sanafe_nets
+from clock import cpu_seconds, peak_bytes
+
+from hwtargets.simulator import SIMULATOR
+from snndeploy.energy import price
+from snndeploy.target import load_chip
+
+HERE = Path(__file__).parent
+LOIHI1 = load_chip(HERE.parents[1] / "hwtargets" / "chips" / "loihi1.toml")
+CHIP = replace(LOIHI1, latencies=LOIHI1.other_latencies["sanafe"])
+NETS = {"dvs": sanafe_nets.dvs_like, "large": sanafe_nets.conv_100k}
+ROUNDS = {"bound": 7, "queue": 1}
+GOALS = {"bound": 1000, "queue": 50}
+
+
+def ask_sanafe(pair):
+    """Return what SANA-FE says of a network, and how long it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.npz"
+        np.savez(job, **sanafe_nets.job(pair))
+        command = [sys.executable, str(HERE / "sanafe_timed.py"), str(job), "detailed"]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(run.stdout[run.stdout.index('{"chip_s"') :])
+
+
+def ours(pair, level):
+    """Run, count, time and price a network."""
+    result = SIMULATOR.run(
+        pair.network, pair.inputs, record=(), placement=pair.placement, chip=CHIP, timing=level
+    )
+    price(result.counts, CHIP.prices[CHIP.default_prices], result.timing)
+    return result.counts
+
+
+def same_work(pair, counts):
+    """Return our spikes, operations and messages in SANA-FE's steps, input neurons' own left out.
+
+    SANA-FE stops after its steps; what is under way then has been sent but not taken by us.
+    """
+    steps = pair.network.steps
+    hidden = np.array([name != "p0" and not name.startswith("in") for name in counts.populations])
+    inputs = np.array([name == "p0" for name in counts.populations])
+    here = slice(1, steps + 1)
+    fired = counts.events["spike"][:, here][hidden].sum() + counts.events["spike"][inputs].sum()
+    return int(fired), int(counts.events["message"][:, here].sum())
+
+
+def report(name):
+    """Time one network on both sides and print its lines."""
+    pair = NETS[name](np.random.default_rng(0), CHIP)
+    network = pair.network
+    n_synapses = sum(len(sanafe_nets.listed(p.synapse)[1]) for p in network.projections[1:])
+    neurons = sum(p.n for p in network.populations)
+    print(f"\n{pair.title}: {neurons:,} neurons, {n_synapses:,} synapses, {network.steps:,} steps")
+    times = {}
+    for level, rounds in ROUNDS.items():
+        counts = ours(pair, level)
+        times[level] = [cpu_seconds(lambda level=level: ours(pair, level)) for _ in range(rounds)]
+        print(f"   ours, {level:32}{np.median(times[level]):10.3f} s CPU")
+    peak = peak_bytes(lambda: ours(pair, "bound"))
+    print(f"   ours, memory{'':26}{peak / 1e6:10.0f} MB, {peak / n_synapses:.1f} bytes per synapse")
+    theirs = ask_sanafe(pair)
+    run = theirs["detailed"]
+    before = theirs["chip_s"] + theirs["build_s"] + run["load_s"]
+    print(f"   SANA-FE, detailed{'':21}{run['sim_s']:10.3f} s CPU, {before:.1f} s before it")
+    peak = theirs["peak_bytes"]
+    print(f"   SANA-FE, memory{'':23}{peak / 1e6:10.0f} MB, {peak / n_synapses:.0f} per synapse")
+    for level, goal in GOALS.items():
+        ratio = run["sim_s"] / np.median(times[level])
+        met = "met" if ratio >= goal else "MISSED"
+        print(f"   {f'SANA-FE detailed / our {level}':38}{ratio:10.0f}   goal >= {goal}: {met}")
+    fired, messages = same_work(pair, counts)
+    print(f"   spikes: {fired:,} and {run['neurons_fired']:,}; "
+          f"messages: {messages:,} and {run['packets_sent']:,}")  # fmt: skip
+
+
+def main():
+    if find_spec("sanafe") is None:
+        print("SANA-FE is not installed; it is in the dev extra")
+        return
+    for name in sys.argv[1:] or ["dvs"]:
+        report(name)
+
+
+if __name__ == "__main__":
+    main()
