@@ -32,7 +32,7 @@ from snndeploy.ir.network import Network
 from snndeploy.latency import Latency as Latency
 from snndeploy.latency import latency_of
 from snndeploy.measured import Measured, measure
-from snndeploy.neurobench import NeuroBench, neurobench
+from snndeploy.neurobench import NeuroBench
 from snndeploy.operations import accelerator_prices
 from snndeploy.quantity import GRADES, Grade, weakest
 from snndeploy.samples import Samples
@@ -231,16 +231,8 @@ def estimate_of(
         _line(row, counts.n_samples)
         for row in sorted((row for row in ledger.rows if row.kind != STATIC), key=_order)
     )
-    dynamic = _total(line.energy_j for line in lines)
     static = _static(ledger)
     latency = latency_of(network, counts, timed) if timed else None
-    metrics = neurobench(
-        network,
-        activity,
-        accuracy=measured.accuracy,
-        seed=deployed.options.seed,
-        dt_s=measured.dt_s,
-    )
     no_baseline = without_baseline(network)
     return Estimate(
         target=target.name,
@@ -259,7 +251,7 @@ def estimate_of(
         layers=_layers(network, counts, ledger),
         prices=ledger.table,
         ledger=lines,
-        dynamic_j=dynamic,
+        dynamic_j=_total(line.energy_j for line in lines),
         static=static,
         missing=tuple(sorted(ledger.missing.items())),
         grade=ledger.grade,
@@ -267,24 +259,33 @@ def estimate_of(
         parts=_parts(lines, static),
         latency=latency,
         early=measured.early,
-        neurobench=metrics,
+        neurobench=measured.metrics,
         arithmetic=arithmetic_bound(
-            metrics.synaptic_operations, counts.total("synaptic_op") / counts.n_samples
+            measured.metrics.synaptic_operations, counts.total("synaptic_op") / counts.n_samples
         ),
         baseline=None if no_baseline else baseline(network, activity, accelerator_prices(table)),
         no_baseline=no_baseline,
-        duty=duty(
-            use,
-            chip=target.name,
-            dynamic_j=dynamic if lines else None,
-            unpriced=any(kind != STATIC for kind in ledger.missing),
-            grade=weakest(line.grade for line in lines),
-            static=table.static_w,
-            power=getattr(chip, "power", {}),
-            latency=latency,
-        )
-        if use
-        else None,
+        duty=_duty(use, target, ledger, lines, latency) if use else None,
+    )
+
+
+def _duty(
+    use: Use,
+    target: Target,
+    ledger: EnergyLedger,
+    lines: tuple[LedgerLine, ...],
+    latency: Latency | None,
+) -> Duty:
+    chip = target.chip
+    return duty(
+        use,
+        chip=target.name,
+        dynamic_j=_total(line.energy_j for line in lines) if lines else None,
+        unpriced=any(kind != STATIC for kind in ledger.missing),
+        grade=weakest(line.grade for line in lines),
+        static=chip.prices[chip.default_prices].static_w,
+        power=getattr(chip, "power", {}),
+        latency=latency,
     )
 
 
