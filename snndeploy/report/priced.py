@@ -49,8 +49,8 @@ def priced_record(run: PricedRun) -> dict[str, Any]:
 
 
 def print_priced(runs: Iterable[PricedRun]) -> None:
-    """Print what runs cost on chips that are priced only."""
-    out = console()
+    """Print what runs cost on chips that are priced only, side by side if there are several."""
+    runs, out = list(runs), console()
     for run in runs:
         out.print(cell(f"{run.target} is priced only: {run.because}", "yellow"))
         out.print(cell(f"counts from {run.counts_from}, no verdict whether it fits"))
@@ -58,6 +58,25 @@ def print_priced(runs: Iterable[PricedRun]) -> None:
         for name, quantity in run.power.items():
             watts = engineering(float(quantity.value), "W")
             out.print(cell(f"{name} power {watts}, {quantity.grade}: {quantity.source}"))
+    if len(runs) > 1:
+        _print_side_by_side(runs, out)
+
+
+def _print_side_by_side(runs: list[PricedRun], out: Console) -> None:
+    rows = table(
+        "chip", "prices", ">low", ">energy/sample", ">high", ">static", ">time", "grade", "no price"
+    )
+    for run in runs:
+        rows.add_row(
+            cell(run.target),
+            cell(run.ledger.table),
+            *_shown(run.dynamic),
+            _shown(run.static)[1],
+            engineering(run.seconds_per_sample, "s"),
+            run.grade or "n/a",
+            cell(", ".join(run.ledger.missing) or "nothing"),
+        )
+    out.print(rows)
 
 
 def _print_ledger(run: PricedRun, out: Console) -> None:

@@ -75,3 +75,15 @@ def test_targets_lists_every_price_table(snn):
     assert "priced only: " in priced.out
     assert "spike is not charged: inside synaptic_op" in priced.out
     assert "no price of any event is public" in snn("targets", "akida").out
+
+
+def test_several_priced_chips_stand_side_by_side(snn):
+    ran = snn("estimate", "model.pt", "--target", "odin,akida", "--data", "data.npz")
+    assert ran.code == 0, ran.err
+    head = next(line for line in ran.out.splitlines() if "energy/sample" in line)
+    below = ran.out.split(head)[1]
+    rows = [line for line in below.splitlines() if line.startswith((" odin", " akida"))]
+    assert [row.split()[0] for row in rows] == ["odin", "akida"]
+    akida = rows[1]
+    assert akida.split()[1:5] == ["none_public", "n/a", "n/a", "n/a"]
+    assert "synaptic_op" in akida
