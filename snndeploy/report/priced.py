@@ -22,6 +22,7 @@ def priced_record(run: PricedRun) -> dict[str, Any]:
         "counts_from": run.counts_from,
         "n_samples": n_samples,
         "prices": run.ledger.table,
+        "note": run.note,
         "ledger": [
             {
                 "kind": row.kind,
@@ -98,6 +99,8 @@ def _print_ledger(run: PricedRun, out: Console) -> None:
     if run.static:
         rows.add_row("static, per sample", "", "", "", *_shown(run.static), run.static_grade or "")
     out.print(cell(f"energy on {run.target}, prices {run.ledger.table}", "bold"))
+    if run.note:
+        out.print(cell(run.note))
     out.print(rows)
     if run.time is not None:
         missing = f"; not in it: {', '.join(run.time.missing)}" if run.time.missing else ""

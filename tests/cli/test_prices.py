@@ -26,6 +26,7 @@ def test_without_a_modelled_chip_the_counts_are_loihi2s_and_it_is_said(snn):
     ran = snn("estimate", "model.pt", "--target", "digital45", "--data", "data.npz")
     assert ran.code == 0, ran.err
     assert "counts from loihi2, no verdict" in ran.out
+    assert "every weight and state is fetched" in ran.out
     assert "FITS" not in ran.out
     record = snn("estimate", "model.pt", "--target", "digital45", "--data", "data.npz",
                  "--json").json()  # fmt: skip
@@ -70,6 +71,7 @@ def test_targets_lists_every_price_table(snn):
     out = snn("targets", "loihi1").out
     assert "prices davies2018 (default)" in out
     assert "prices sanafe; with its own latencies" in out
+    assert "fitted to micro-benchmarks on silicon" in out
     assert "host power 70.0 mW" in out
     priced = snn("targets", "odin")
     assert "priced only: " in priced.out
