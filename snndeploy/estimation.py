@@ -124,7 +124,7 @@ class Estimate:
             chip between them.
         accuracy: of the integer network; None without labels.
         clipped: input values beyond the integer range.
-        prices: name of the price table.
+        prices: name of the price table; `note`: what its file says of it.
         dynamic_j: energy per sample, the sum of the ledger; means nothing unless `is_priced`.
         static: None where the chip's static power is not public.
         missing: events that happened and have no public price, with their counts.
@@ -153,6 +153,7 @@ class Estimate:
     clipped: int
     layers: tuple[LayerEstimate, ...]
     prices: str
+    note: str
     ledger: tuple[LedgerLine, ...]
     dynamic_j: Range
     static: Static | None
@@ -250,6 +251,7 @@ def estimate_of(
         clipped=measured.clipped,
         layers=_layers(network, counts, ledger),
         prices=ledger.table,
+        note=table.note,
         ledger=lines,
         dynamic_j=_total(line.energy_j for line in lines),
         static=static,

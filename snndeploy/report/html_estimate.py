@@ -26,8 +26,8 @@ ACTIVITY = (
 )  # fmt: skip
 LEDGER = ("event", "phase", "per sample", "price", "low", "nominal", "high", "grade and source")
 SIDE_BY_SIDE = (
-    "chip", "verdict", "low", "energy/sample", "high", "static", "p50", "p99", "throughput",
-    "accuracy", "weakest grade",
+    "chip", "prices", "verdict", "low", "energy/sample", "high", "static", "p50", "p99",
+    "throughput", "accuracy", "weakest grade",
 )  # fmt: skip
 
 
@@ -118,6 +118,7 @@ def _side(estimate: Estimate) -> tuple[str, ...]:
     static = estimate.static
     return (
         estimate.target,
+        estimate.prices,
         verdict_line(estimate),
         *dynamic_words(estimate),
         engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
@@ -160,5 +161,5 @@ def _ledger(estimate: Estimate) -> str:
         joules = (engineering(value, "J") for value in static.energy_j)
         power = engineering(static.power_w, "W")
         rows.append(("static energy", "", "", power, *joules, f"{static.grade}: {static.source}"))
-    notes = (weakest_note(estimate), *missing_notes(estimate))
+    notes = (estimate.note, weakest_note(estimate), *missing_notes(estimate))
     return grid(LEDGER, rows) + "".join(soft(note) for note in notes)

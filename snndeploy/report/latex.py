@@ -132,7 +132,7 @@ def _methods(estimate: Estimate) -> str:
         f"Energy on {estimate.title} ({estimate.target}) was estimated with snndeploy by counting "
         f"the events of the integer network on {estimate.n_samples:,} samples of "
         f"{estimate.steps} time steps, pipeline fill and drain included, and multiplying them by "
-        f"the prices {estimate.prices}",
+        f"the prices {estimate.prices}" + (f" ({estimate.note})" if estimate.note else ""),
     ]
     if estimate.priced_only:
         sentences.append(
