@@ -4,7 +4,7 @@ from snndeploy.estimation import Estimate
 from snndeploy.passes.layer_report import LayerReport
 from snndeploy.pipeline import Compiled
 from snndeploy.report.html_estimate import measured
-from snndeploy.report.page import grid, page, text
+from snndeploy.report.page import html_table, html_text, page
 from snndeploy.report.svg import floor_plan
 from snndeploy.report.units import percent
 from snndeploy.verdict import Verdict
@@ -25,7 +25,7 @@ def render_html(
         estimate: what was measured on data, None without data.
         float_accuracy: of the float model on that data.
     """
-    title = f"{text(compiled.model.origin)} on {text(compiled.target.chip.title)}"
+    title = f"{html_text(compiled.model.origin)} on {html_text(compiled.target.chip.title)}"
     parts = [f"<h1>{title}</h1>", _verdict(verdict)]
     if compiled.placement is not None:
         parts += ["<h2>Cores</h2>", floor_plan(compiled.placement, compiled.target.chip)]
@@ -46,8 +46,8 @@ def _verdict(verdict: Verdict) -> str:
         (load.limit, load.population, f"{load.have:,}", f"{load.allowed:,}", percent(load.share))
         for load in verdict.loads
     ]
-    head = f'<p class="verdict{kind}">{text(verdict.line())}</p>'
-    return head + grid(("fullest core by", "layer", "have", "limit", "share"), rows)
+    head = f'<p class="verdict{kind}">{html_text(verdict.line())}</p>'
+    return head + html_table(("fullest core by", "layer", "have", "limit", "share"), rows)
 
 
 def _layers(layers: tuple[LayerReport, ...]) -> str:
@@ -75,13 +75,13 @@ def _layers(layers: tuple[LayerReport, ...]) -> str:
         "exact",
     )
     notes = [f"{layer.population}: {note}" for layer in layers for note in layer.notes]
-    items = "".join(f"<li>{text(note)}</li>" for note in notes)
-    return grid(header, rows) + (f"<ul>{items}</ul>" if notes else "")
+    items = "".join(f"<li>{html_text(note)}</li>" for note in notes)
+    return html_table(header, rows) + (f"<ul>{items}</ul>" if notes else "")
 
 
 def _notes(compiled: Compiled) -> str:
     notes = compiled.model.notes
     if not notes:
         return ""
-    items = "".join(f"<li>{text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
+    items = "".join(f"<li>{html_text(f'{n.kind} {n.node}: {n.text}')}</li>" for n in notes)
     return f"<h2>What the import changed</h2><ul>{items}</ul>"

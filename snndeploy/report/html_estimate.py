@@ -15,7 +15,7 @@ from snndeploy.report.facts import (
     verdict_line,
     weakest_note,
 )
-from snndeploy.report.page import grid, page, soft, text
+from snndeploy.report.page import html_table, html_text, page
 from snndeploy.report.sheets import sheets
 from snndeploy.report.svg import bars, curve, stacked
 from snndeploy.report.units import NOT_PUBLIC, engineering, percent
@@ -38,15 +38,15 @@ def render_estimates(estimates: Sequence[Estimate], name: str) -> str:
         estimates: one per chip.
         name: of the model.
     """
-    title = f"{text(name)} on {text(', '.join(e.target for e in estimates))}"
-    parts = [f"<h1>{title}</h1>", grid(SIDE_BY_SIDE, [_side(e) for e in estimates])]
+    title = f"{html_text(name)} on {html_text(', '.join(e.target for e in estimates))}"
+    parts = [f"<h1>{title}</h1>", html_table(SIDE_BY_SIDE, [_side(e) for e in estimates])]
     if len(estimates) > 1:
         parts += ["<h2>Dynamic energy per sample, by part of the chip</h2>"]
         parts += [energy_by_part(estimates)]
     for estimate in estimates:
-        parts.append(f"<h1>{text(estimate.title)}</h1>")
+        parts.append(f"<h1>{html_text(estimate.title)}</h1>")
         kind = "" if estimate.verdict is not None else " no"
-        parts.append(f'<p class="verdict{kind}">{text(verdict_line(estimate))}</p>')
+        parts.append(f'<p class="verdict{kind}">{html_text(verdict_line(estimate))}</p>')
         parts += measured(estimate, None)
     return page(title, parts)
 
@@ -63,11 +63,11 @@ def measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
     energy = bars(
         [(layer.population, layer.energy_j, layer_words(estimate, layer)[1]) for layer in layers]
     )
-    cores = grid(CORE_COLUMNS, core_rows(latency)) if latency else ""
-    facts = grid(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
+    cores = html_table(CORE_COLUMNS, core_rows(latency)) if latency else ""
+    facts = html_table(("measure", "value", "note"), estimate_facts(estimate, float_accuracy))
     parts = [
         "<h2>Measured on the integer network</h2>", facts,
-        "<h2>Activity</h2>", grid(ACTIVITY, _layers(estimate)),
+        "<h2>Activity</h2>", html_table(ACTIVITY, _layers(estimate)),
         "<h2>Spikes per sample by layer</h2>", spikes,
         "<h2>Energy per sample by layer</h2>", energy,
         "<h2>Dynamic energy per sample by part of the chip</h2>", energy_by_part([estimate]),
@@ -77,7 +77,8 @@ def measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
     if not estimate.priced_only:
         parts += ["<h2>Accuracy against steps</h2>", _early(estimate)]
     for sheet in sheets(estimate):
-        parts += [f"<h2>{text(sheet.title)}</h2>", grid(sheet.header, sheet.rows)]
+        header = tuple(name.removeprefix(">") for name in sheet.header)
+        parts += [f"<h2>{html_text(sheet.title)}</h2>", html_table(header, sheet.rows)]
         parts += [soft(note) for note in sheet.notes]
     return parts
 
@@ -162,4 +163,9 @@ def _ledger(estimate: Estimate) -> str:
         power = engineering(static.power_w, "W")
         rows.append(("static energy", "", "", power, *joules, f"{static.grade}: {static.source}"))
     notes = (estimate.note, weakest_note(estimate), *missing_notes(estimate))
-    return grid(LEDGER, rows) + "".join(soft(note) for note in notes)
+    return html_table(LEDGER, rows) + "".join(soft(note) for note in notes)
+
+
+def soft(words: str) -> str:
+    """Return a line in the background; nothing for no words."""
+    return f'<p class="soft">{html_text(words)}</p>' if words else ""

@@ -1,4 +1,4 @@
-"""The frame of every HTML page: one self-contained file, no network, no script, names escaped."""
+"""The frame of every HTML report: one self-contained file, no network, every name escaped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -23,33 +23,39 @@ th:first-child, td:first-child, .left { text-align: left; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 """
 
+LONGEST_TEXT = 2000
 
-def page(title: str, parts: Iterable[str]) -> str:
-    """Return an HTML document; title and parts are HTML already."""
+
+def page(title: str, parts: Iterable[str], *, style: str = "", script: str = "") -> str:
+    """Return an HTML document.
+
+    Args:
+        title: escaped.
+        parts: of the body, as HTML; empty ones are left out.
+        style: CSS beyond that of all reports.
+        script: JavaScript of the page's own, run after the body is there.
+    """
     body = "\n".join(part for part in parts if part)
+    run = f"<script>{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n{body}\n"
+        f"{run}</body>\n</html>\n"
     )
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of text; empty without rows."""
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of escaped texts; nothing without rows."""
     if not rows:
         return ""
-    head = "".join(f"<th>{text(name.removeprefix('>'))}</th>" for name in header)
+    head = "".join(f"<th>{html_text(name)}</th>" for name in header)
     body = "".join(
-        "<tr>" + "".join(f"<td>{text(value)}</td>" for value in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html_text(value)}</td>" for value in row) + "</tr>" for row in rows
     )
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def text(words: str) -> str:
-    """Return text from a file as HTML shows it."""
-    return escape(plain(words, longest=2000))
-
-
-def soft(words: str) -> str:
-    """Return a line in the background; nothing for no words."""
-    return f'<p class="soft">{text(words)}</p>' if words else ""
+def html_text(text: str) -> str:
+    """Return text from anywhere as HTML: control characters written out, all else escaped."""
+    return escape(plain(text, longest=LONGEST_TEXT))
