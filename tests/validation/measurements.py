@@ -229,7 +229,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
         network=PILOTNET, activity="none is needed", assumed="nothing",
         remark="Our limit of neurons per core is Loihi 2's upper one. Intel's compiler puts 2,048 "
         "to 3,168 neurons of a convolution on a core, and 8 of the layer of 100 neurons: its "
-        "limits on neuron state, axons and synaptic memory (12,000 words in its log) are not "
+        "limits on neuron state, axons and synaptic memory (12,000 of an unnamed unit) are not "
         "public.",
     ),
     Measurement(
