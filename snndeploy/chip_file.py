@@ -213,12 +213,16 @@ def _read_clock(table: TomlTable) -> Clock:
 
 
 def _read_prices(table: TomlTable) -> PriceTable:
-    table.check_keys((), (*EVENT_KINDS, *OPERATIONS, "static"))
+    table.check_keys((), (*EVENT_KINDS, *OPERATIONS, "static", "note"))
     prices = {
-        key: _read_price(table.table(key), "W" if key == "static" else "J") for key in table.values
+        key: _read_price(table.table(key), "W" if key == "static" else "J")
+        for key in table.values
+        if key != "note"
     }
     static = prices.pop("static", None)
-    return PriceTable(name=table.key.removeprefix("prices."), prices=prices, static_w=static)
+    note = table.text("note") if "note" in table.values else ""
+    name = table.key.removeprefix("prices.")
+    return PriceTable(name=name, prices=prices, static_w=static, note=note)
 
 
 def _read_price(table: TomlTable, si_unit: str) -> Price:

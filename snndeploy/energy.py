@@ -68,11 +68,16 @@ class Price:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PriceTable:
-    """Prices of one chip by event kind; static power in watts (None: not public)."""
+    """Prices of one chip by event kind; static power in watts (None: not public).
+
+    Attributes:
+        note: what all of them have in common: what they hold, and what they leave out.
+    """
 
     name: str
     prices: Mapping[str, Price]
     static_w: Price | None
+    note: str = ""
 
 
 class Lasting(Protocol):

@@ -33,7 +33,7 @@ from snndeploy.ir.network import Network
 from snndeploy.latency import Latency as Latency
 from snndeploy.latency import latency_of
 from snndeploy.measured import Measured, measure
-from snndeploy.neurobench import NeuroBench, neurobench
+from snndeploy.neurobench import NeuroBench
 from snndeploy.operations import accelerator_prices
 from snndeploy.quantity import GRADES, Grade, weakest
 from snndeploy.repricing import SerialTime, price_run
@@ -125,7 +125,7 @@ class Estimate:
             chip between them.
         accuracy: of the integer network; None without labels.
         clipped: input values beyond the integer range.
-        prices: name of the price table.
+        prices: name of the price table; `note`: what its file says of it.
         dynamic_j: energy per sample, the sum of the ledger; means nothing unless `is_priced`.
         static: None where the chip's static power is not public.
         missing: events that happened and have no public price, with their counts.
@@ -155,6 +155,7 @@ class Estimate:
     clipped: int
     layers: tuple[LayerEstimate, ...]
     prices: str
+    note: str
     ledger: tuple[LedgerLine, ...]
     dynamic_j: Range
     static: Static | None
@@ -240,18 +241,9 @@ def estimate_of(
         _line(row, counts.n_samples)
         for row in sorted((row for row in ledger.rows if row.kind != STATIC), key=_order)
     )
-    dynamic = _total(line.energy_j for line in lines)
     static = _static(ledger)
     latency = latency_of(network, counts, timed) if timed else None
     serial = elsewhere.time if elsewhere else None
-    decision_s, most_hz = _service(latency, serial, counts.n_samples)
-    metrics = neurobench(
-        network,
-        activity,
-        accuracy=measured.accuracy,
-        seed=deployed.options.seed,
-        dt_s=measured.dt_s,
-    )
     no_baseline = without_baseline(network)
     return Estimate(
         target=chip.name if chip else own.name,
@@ -269,8 +261,9 @@ def estimate_of(
         clipped=measured.clipped,
         layers=_layers(network, counts, ledger),
         prices=ledger.table,
+        note=table.note,
         ledger=lines,
-        dynamic_j=dynamic,
+        dynamic_j=_total(line.energy_j for line in lines),
         static=static,
         missing=tuple(sorted(ledger.missing.items())),
         grade=ledger.grade,
@@ -279,26 +272,37 @@ def estimate_of(
         latency=latency,
         serial=serial,
         early=measured.early,
-        neurobench=metrics,
+        neurobench=measured.metrics,
         arithmetic=arithmetic_bound(
-            metrics.synaptic_operations, counts.total("synaptic_op") / counts.n_samples
+            measured.metrics.synaptic_operations, counts.total("synaptic_op") / counts.n_samples
         ),
         baseline=None if no_baseline else baseline(network, activity, accelerator_prices(table)),
         no_baseline=no_baseline,
-        duty=duty(
-            use,
-            chip=named.name,
-            dynamic_j=dynamic if lines else None,
-            unpriced=any(kind != STATIC for kind in ledger.missing),
-            grade=weakest(line.grade for line in lines),
-            static=table.static_w,
-            power=named.power,
-            decision_s=decision_s,
-            most_hz=most_hz,
-        )
+        duty=_duty(use, named, ledger, lines, _service(latency, serial, counts.n_samples))
         if use
         else None,
         trace=measured.trace,
+    )
+
+
+def _duty(
+    use: Use,
+    chip: PricedChip,
+    ledger: EnergyLedger,
+    lines: tuple[LedgerLine, ...],
+    service: tuple[float | None, float | None],
+) -> Duty:
+    decision_s, most_hz = service
+    return duty(
+        use,
+        chip=chip.name,
+        dynamic_j=_total(line.energy_j for line in lines) if lines else None,
+        unpriced=any(kind != STATIC for kind in ledger.missing),
+        grade=weakest(line.grade for line in lines),
+        static=chip.prices[chip.default_prices].static_w,
+        power=chip.power,
+        decision_s=decision_s,
+        most_hz=most_hz,
     )
 
 

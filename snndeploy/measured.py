@@ -15,6 +15,7 @@ from snndeploy.frames import longest
 from snndeploy.inference import Deployed, encode_samples, run_deployed
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network
+from snndeploy.neurobench import NeuroBench, neurobench
 from snndeploy.registry import find_executor
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
@@ -30,10 +31,10 @@ class Measured:
     Attributes:
         network: with as many steps as the samples have.
         timing: None where the chip's latencies are not public.
+        metrics: NeuroBench's, of what every neuron sent (`activity`).
         accuracy: of the integer network; None without labels.
         clipped: input values beyond the integer range.
         early: what deciding earlier would have answered, by the first output.
-        dt_s: seconds per model step; None where it is not kept.
         trace: arrays for `numpy.savez`, if asked for.
     """
 
@@ -42,10 +43,10 @@ class Measured:
     counts: EventCounts
     timing: Timing | None
     activity: Activity
+    metrics: NeuroBench
     accuracy: float | None
     clipped: int
     early: tuple[EarlyDecision, ...]
-    dt_s: float | None
     trace: Mapping[str, AnyArray] | None = None
 
 
@@ -104,10 +105,16 @@ def measure(
         counts=answer.result.counts,
         timing=answer.result.timing,
         activity=activity,
+        metrics=neurobench(
+            network,
+            activity,
+            accuracy=answer.accuracy,
+            seed=deployed.options.seed,
+            dt_s=_dt_s(network),
+        ),
         accuracy=answer.accuracy,
         clipped=sum(answer.clipped.values()),
         early=early_decisions(first, answer.y[first.name], samples.label),
-        dt_s=_dt_s(network),
         trace=answer.result.trace,
     )
 
@@ -122,5 +129,6 @@ def has_times(chip: ChipSpec) -> bool:
 
 
 def _dt_s(network: Network) -> float | None:
+    """Return seconds per model step; None where the network does not keep them."""
     stated = network.facts.get("dt_s")
     return None if stated is None else float(stated)

@@ -72,6 +72,7 @@ class PricedRun:
     Attributes:
         counts_from: the target that the counts come from.
         because: what of this chip is not modelled.
+        note: what the price table says of itself.
         ledger: rows of all samples; `missing` lists what has no price.
         dynamic: energy per sample without static energy; None where nothing of it is priced.
         static: static energy per sample; None without a power or a time.
@@ -84,6 +85,7 @@ class PricedRun:
     target: str
     title: str
     because: str
+    note: str
     counts_from: str
     ledger: EnergyLedger
     dynamic: Energy | None
@@ -158,6 +160,7 @@ def price_run(counts: EventCounts, chip: PricedChip, *, counts_from: str) -> Pri
         target=chip.name,
         title=chip.title,
         because=chip.because,
+        note=table.note,
         counts_from=counts_from,
         ledger=ledger,
         dynamic=_per_sample(events, counts.n_samples),

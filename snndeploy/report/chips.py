@@ -34,6 +34,7 @@ def chip_record(target: Target | PricedTarget) -> dict[str, Any]:
             name: _quantity(asdict(book.static_w)) if book.static_w else None
             for name, book in sorted(chip.prices.items())
         },
+        "notes": {name: book.note for name, book in sorted(chip.prices.items()) if book.note},
         "default_prices": chip.default_prices,
         "not_charged": dict(sorted(chip.not_charged.items())),
         "power": {name: _quantity(asdict(q)) for name, q in sorted(chip.power.items())},
@@ -116,6 +117,8 @@ def _print_prices(chip: PricedChip, name: str, out: Console) -> None:
     default = " (default)" if name == chip.default_prices and len(chip.prices) > 1 else ""
     times = "; with its own latencies" if name in chip.other_latencies else ""
     out.print(cell(f"prices {name}{default}{times}", "bold"))
+    if book.note:
+        out.print(cell(book.note))
     if not book.prices and book.static_w is None:
         out.print("no price of any event is public")
         return

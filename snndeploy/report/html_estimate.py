@@ -15,7 +15,7 @@ from snndeploy.report.facts import (
     verdict_line,
     weakest_note,
 )
-from snndeploy.report.page import html_table, html_text, page, soft
+from snndeploy.report.page import html_table, html_text, page
 from snndeploy.report.sheets import sheets
 from snndeploy.report.svg import bars, curve, stacked
 from snndeploy.report.units import NOT_PUBLIC, engineering, percent
@@ -26,8 +26,8 @@ ACTIVITY = (
 )  # fmt: skip
 LEDGER = ("event", "phase", "per sample", "price", "low", "nominal", "high", "grade and source")
 SIDE_BY_SIDE = (
-    "chip", "verdict", "low", "energy/sample", "high", "static", "p50", "p99", "throughput",
-    "accuracy", "weakest grade",
+    "chip", "prices", "verdict", "low", "energy/sample", "high", "static", "p50", "p99",
+    "throughput", "accuracy", "weakest grade",
 )  # fmt: skip
 
 
@@ -77,7 +77,8 @@ def measured(estimate: Estimate, float_accuracy: float | None) -> list[str]:
     if not estimate.priced_only:
         parts += ["<h2>Accuracy against steps</h2>", _early(estimate)]
     for sheet in sheets(estimate):
-        parts += [f"<h2>{html_text(sheet.title)}</h2>", html_table(sheet.header, sheet.rows)]
+        header = tuple(name.removeprefix(">") for name in sheet.header)
+        parts += [f"<h2>{html_text(sheet.title)}</h2>", html_table(header, sheet.rows)]
         parts += [soft(note) for note in sheet.notes]
     return parts
 
@@ -118,6 +119,7 @@ def _side(estimate: Estimate) -> tuple[str, ...]:
     static = estimate.static
     return (
         estimate.target,
+        estimate.prices,
         verdict_line(estimate),
         *dynamic_words(estimate),
         engineering(static.energy_j[1], "J") if static else NOT_PUBLIC,
@@ -160,5 +162,10 @@ def _ledger(estimate: Estimate) -> str:
         joules = (engineering(value, "J") for value in static.energy_j)
         power = engineering(static.power_w, "W")
         rows.append(("static energy", "", "", power, *joules, f"{static.grade}: {static.source}"))
-    notes = (weakest_note(estimate), *missing_notes(estimate))
+    notes = (estimate.note, weakest_note(estimate), *missing_notes(estimate))
     return html_table(LEDGER, rows) + "".join(soft(note) for note in notes)
+
+
+def soft(words: str) -> str:
+    """Return a line in the background; nothing for no words."""
+    return f'<p class="soft">{html_text(words)}</p>' if words else ""

@@ -18,6 +18,8 @@ ESCAPES = {
     "_": r"\_", "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$",
     ">": r"$>$", "|": r"$|$", '"': "''", "µ": r"$\mu$", "…": r"\dots{}",
 }  # fmt: skip
+LONGEST = 20_000
+"""Characters of a sentence: all sources of a table fit."""
 LATIN = 0x17F
 """Letters up to here are in every LaTeX font encoding of note."""
 
@@ -56,7 +58,7 @@ def render_latex(estimates: Sequence[Estimate]) -> str:
 
 def tex(text: str) -> str:
     """Return text as LaTeX shows it, whatever it holds."""
-    return "".join(_shown(char) for char in plain(text, longest=2000))
+    return "".join(_shown(char) for char in plain(text, longest=LONGEST))
 
 
 def _shown(char: str) -> str:
@@ -132,7 +134,7 @@ def _methods(estimate: Estimate) -> str:
         f"Energy on {estimate.title} ({estimate.target}) was estimated with snndeploy by counting "
         f"the events of the integer network on {estimate.n_samples:,} samples of "
         f"{estimate.steps} time steps, pipeline fill and drain included, and multiplying them by "
-        f"the prices {estimate.prices}",
+        f"the prices {estimate.prices}" + (f" ({estimate.note})" if estimate.note else ""),
     ]
     if estimate.priced_only:
         sentences.append(

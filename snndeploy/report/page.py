@@ -49,7 +49,7 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of escaped texts; nothing without rows."""
     if not rows:
         return ""
-    head = "".join(f"<th>{html_text(name.removeprefix('>'))}</th>" for name in header)
+    head = "".join(f"<th>{html_text(name)}</th>" for name in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html_text(value)}</td>" for value in row) + "</tr>" for row in rows
     )
@@ -59,11 +59,6 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def html_text(text: str) -> str:
     """Return text from anywhere as HTML: control characters written out, all else escaped."""
     return escape(plain(text, longest=LONGEST_TEXT))
-
-
-def soft(words: str) -> str:
-    """Return a line in the background; nothing for no words."""
-    return f'<p class="soft">{html_text(words)}</p>' if words else ""
 
 
 SORT_SCRIPT = """

@@ -113,7 +113,9 @@ def neurobench_sheet(estimate: Estimate) -> Sheet:
         else:
             rows.append((name, _number(value), units.get(name, "")))
     conditions = metrics.conditions
-    dt = "not kept" if conditions.dt_s is None else engineering(conditions.dt_s, "s")
+    dt = "not kept"
+    if conditions.dt_s is not None:
+        dt = f"{engineering(conditions.dt_s, 's')} in the model's semantics"
     return Sheet(
         title="NeuroBench metrics of the integer network",
         header=("metric", ">value", "unit"),

@@ -252,6 +252,8 @@ def print_ledger(estimate: Estimate, out: Console) -> None:
         power = engineering(estimate.static.power_w, "W")
         rows.add_row("static, per sample", "", "", power, *static, estimate.static.grade)
     out.print(cell(f"energy on {estimate.target}, prices {estimate.prices}", "bold"))
+    if estimate.note:
+        out.print(cell(estimate.note))
     out.print(rows)
     out.print(cell(weakest_note(estimate)))
     for note in missing_notes(estimate):
@@ -261,6 +263,7 @@ def print_ledger(estimate: Estimate, out: Console) -> None:
 def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
     rows = table(
         "chip",
+        "prices",
         "verdict",
         ">low",
         ">energy/sample",
@@ -277,6 +280,7 @@ def _print_side_by_side(estimates: list[Estimate], out: Console) -> None:
         static = estimate.static
         rows.add_row(
             cell(estimate.target),
+            cell(estimate.prices),
             cell(verdict_line(estimate)),
             low,
             nominal,

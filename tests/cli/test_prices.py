@@ -25,6 +25,7 @@ def test_without_a_modelled_chip_the_counts_are_loihi2s_and_it_is_said(snn):
     ran = snn("estimate", "model.pt", "--target", "digital45", "--data", "data.npz")
     assert ran.code == 0, ran.err
     assert "counts from loihi2, no verdict" in ran.out
+    assert "every weight and state is fetched" in ran.out
     assert "FITS" not in ran.out
     record = snn("estimate", "model.pt", "--target", "digital45", "--data", "data.npz",
                  "--json").json()  # fmt: skip
@@ -70,8 +71,22 @@ def test_targets_lists_every_price_table(snn):
     out = snn("targets", "loihi1").out
     assert "prices davies2018 (default)" in out
     assert "prices sanafe; with its own latencies" in out
+    assert "fitted to micro-benchmarks on silicon" in out
     assert "host power 70.0 mW" in out
     priced = snn("targets", "odin")
     assert "priced only: " in priced.out
     assert "spike is not charged: inside synaptic_op" in priced.out
     assert "no price of any event is public" in snn("targets", "akida").out
+
+
+def test_several_priced_chips_stand_side_by_side(snn):
+    ran = snn("estimate", "model.pt", "--target", "odin,akida", "--data", "data.npz")
+    assert ran.code == 0, ran.err
+    head = next(line for line in ran.out.splitlines() if "energy/sample" in line)
+    below = ran.out.split(head)[1]
+    rows = [line for line in below.splitlines() if line.startswith((" odin", " akida"))]
+    assert [row.split()[0] for row in rows] == ["odin", "akida"]
+    akida = rows[1]
+    assert akida.split()[1] == "none_public"
+    assert akida.count("not public") >= 4
+    assert "no public price, not in the sum: host_in" in ran.out

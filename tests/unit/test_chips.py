@@ -101,6 +101,9 @@ def test_digest_changes_with_the_file(changed):
 
 REFUSED = [
     ("[limits]", "[limits", "E1101", r"chip.toml: "),
+    ('title = "Intel Loihi"', 'title = "Intel Loihi"\ntitle = "again"', "E1101",
+     "Cannot overwrite a value"),
+    ("low = 23.6, nominal", "low = 23.6, low = 23.6, nominal", "E1101", "Duplicate|overwrite|key"),
     ("neurons_per_core =", "neuron_per_core =", "E1102",
      r"chip.toml, limits.neuron_per_core: .*did you mean 'neurons_per_core'\?"),
     ("title =", "titel =", "E1102", r"top level|titel: .*did you mean 'title'\?"),

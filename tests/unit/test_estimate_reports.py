@@ -109,6 +109,13 @@ def test_latex_says_whose_numbers_they_are_and_what_is_missing():
         assert words in text
 
 
+def test_latex_names_every_source_however_long(both):
+    estimate, _ = both
+    ledger = tuple(replace(line, source=f"{'long ' * 300}{line.kind}") for line in estimate.ledger)
+    text = render_latex([replace(estimate, ledger=ledger)])
+    assert all(f"long {tex(line.kind)} ({line.grade})" in text for line in ledger)
+
+
 def test_html_of_two_chips_is_well_formed_and_fetches_nothing(both):
     text = render_estimates(both, "net.pt")
     tags = Tags()

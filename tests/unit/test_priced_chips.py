@@ -60,6 +60,8 @@ def test_a_priced_chip_loads_says_why_and_sources_every_number(name):
         numbers += [*table.prices.values(), *((table.static_w,) if table.static_w else ())]
     assert all(len(number.source) > 30 for number in numbers)
     assert set(found.other_latencies) <= set(found.prices)
+    for table in found.prices.values():
+        assert bool(table.note) == bool(table.prices)
 
 
 @pytest.mark.parametrize("name", ["loihi1", "loihi2"])
@@ -221,6 +223,9 @@ def changed(tmp_path):
          '[power]\nidle = { value = -1, unit = "mW", source = "frenkel2019", grade = "measured" }\n'
          "[prices.all_in]", "E1105", "must not be negative"),
         ("[latencies]", "[limits]", "E1102", "unknown key 'limits'"),
+        ('note = "all', 'not = "all', "E1102", "did you mean 'note'"),
+        ('note = "all power over operations, static power inside"', "note = 3", "E1105",
+         "must be a text"),
     ],
 )  # fmt: skip
 def test_a_faulty_file_is_refused(changed, old, new, code, message):

@@ -7,6 +7,7 @@ Nothing is fitted to an answer. The page is the same, byte for byte, whenever it
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -44,10 +45,18 @@ def band_row(row: Measurement) -> str:
     """Return a line of the table of ranges."""
     assert row.band is not None
     ours, (low, high) = row.ours(), row.band
-    verdict = "below" if ours < low else "above" if ours > high else "within"
+    verdict = "within"
+    if not low <= ours <= high:
+        edge = low if ours < low else high
+        verdict = f"{'below' if ours < low else 'above'} by {percent(abs(ours / edge - 1))}"
     published = f"{shown(low, row.unit)} to {shown(high, row.unit)}"
     cells = (row.name, row.chip, row.prices, row.quantity, published, shown(ours, row.unit))
     return f"| {' | '.join((*cells, verdict))} |"
+
+
+def told(error: float) -> str:
+    """Return an error in percent up to 100 %, as a factor beyond."""
+    return percent(error) if error <= 1 else f"a factor of {1 + error:.3g}"
 
 
 def first_line(ratios: list[float], n_chips: int) -> str:
@@ -56,7 +65,7 @@ def first_line(ratios: list[float], n_chips: int) -> str:
     within = sum(error <= 0.25 for error in errors)
     twice = sum(error <= 1 for error in errors)
     return (
-        f"**Median error {percent(median(errors))}, worst a factor of {1 + max(errors):.3g}, over "
+        f"**Median error {told(median(errors))}, worst {told(max(errors))}, over "
         f"{len(ratios)} measurements on {n_chips} chips; {within} are within 25 %, {twice} within "
         "a factor of 2.**"
     )
@@ -65,24 +74,33 @@ def first_line(ratios: list[float], n_chips: int) -> str:
 def chip_lines(ratios: dict[str, list[float]]) -> list[str]:
     """Return the same for every chip."""
     return [
-        f"- {chip}: median error {percent(median(map(error_of, found)))}, worst a factor of "
-        f"{1 + max(map(error_of, found)):.3g}, {len(found)} measurements"
+        f"- {chip}: median error {told(median(map(error_of, found)))}, worst "
+        f"{told(max(map(error_of, found)))}, {len(found)} measurements"
         for chip, found in sorted(ratios.items())
     ]
 
 
-def details(row: Measurement) -> list[str]:
-    """Return how a row was rebuilt."""
-    return [
-        f"**{row.name}: {row.quantity}** ({row.chip}, {row.prices})",
-        "",
-        f"- published: {row.source}",
-        f"- network: {row.network}",
-        f"- activity: {row.activity}",
-        f"- assumed: {row.assumed}",
-        f"- remark: {row.remark}",
-        "",
-    ]
+def details(rows: Sequence[Measurement]) -> list[str]:
+    """Return how rows were rebuilt; those that say the same are told together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        told_of = (row.source, row.network, row.activity, row.assumed, row.remark)
+        title = f"{row.name}: {row.quantity} ({row.chip}, {row.prices})"
+        groups.setdefault(told_of, []).append(title)
+    lines = []
+    for (source, network, activity, assumed, remark), titles in groups.items():
+        lines += [
+            *(f"**{title}**  " for title in titles[:-1]),
+            f"**{titles[-1]}**",
+            "",
+            f"- published: {source}",
+            f"- network: {network}",
+            f"- activity: {activity}",
+            f"- assumed: {assumed}",
+            f"- remark: {remark}",
+            "",
+        ]
+    return lines
 
 
 HEAD = ("measurement", "chip", "prices", "quantity", "published", "ours")
@@ -130,8 +148,7 @@ def page() -> str:
         "## How the rows were rebuilt",
         "",
     ]
-    for row in MEASUREMENTS:
-        lines += details(row)
+    lines += details(MEASUREMENTS)
     lines += ["## Not rebuilt", ""]
     lines += _table(
         ("measurement", "published", "why not"),

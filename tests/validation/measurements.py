@@ -101,8 +101,8 @@ def _mlperf(
                 Measurement(
                     name=f"{title}, {board}", chip="cortex-m", prices=table,
                     quantity=f"{quantity} per inference", unit=unit, value=value, ours=mine,
-                    source=f"MLPerf Tiny v0.7, closed division, STMicroelectronics, {board}, result"
-                    " files of the round (median of five windows); looked up again",
+                    source="MLPerf Tiny v0.7, closed division, STMicroelectronics, result files of "
+                    "both boards (median of five windows); looked up again",
                     network=told,
                     activity="every value nonzero: the kernels do not skip zeros",
                     assumed="one synaptic operation costs what one multiply-accumulate of the "
@@ -113,6 +113,34 @@ def _mlperf(
                 )
             )  # fmt: skip
     return rows
+
+
+def _dvs_gesture(prices: str) -> list[Measurement]:
+    """Return energy and time per step of SANA-FE's DVS network by one of Loihi's tables."""
+    rows = (
+        ("energy", "J", (1e-6, 4e-6),
+         lambda: step_j(rebuilt.ran_dvs_gesture(prices), "loihi1", prices)),
+        ("time", "s", (10e-6, 30e-6), lambda: rebuilt.ran_dvs_gesture(prices).step_s),
+    )  # fmt: skip
+    return [
+        Measurement(
+            name="DVS gestures (SANA-FE 2025)", chip="loihi1", prices=prices,
+            quantity=f"{quantity} per step", unit=unit, band=band, ours=ours,
+            source="Boyle et al., IEEE TCAD 2025, doi 10.1109/TCAD.2025.3537971, plots of steps of "
+            "one network on a board; read off, not looked up again",
+            network="32 x 32, convolutions of 16, 32, 64, 11 channels of 3 x 3, 11: sizes of "
+            "SANA-FE's bundled example (18,678 neurons, 3,564,441 synapses); 1,024 neurons per "
+            "core as there",
+            activity="one rate for all layers, chosen so that synaptic operations are those of "
+            "SANA-FE's example, 51.55 million in 1,000 steps",
+            assumed="the plotted recordings are as active as the bundled frame",
+            remark="The recordings behind the plots are not public. The third convolution's cores "
+            "decide the time; real activity is less even than one rate. In `sanafe` one price and "
+            "one latency, the dense format's, stand for all formats; convolutions cost less.",
+            use="band",
+        )
+        for quantity, unit, band, ours in rows
+    ]  # fmt: skip
 
 
 MLPERF_REMARKS = {
@@ -201,7 +229,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
         network=PILOTNET, activity="none is needed", assumed="nothing",
         remark="Our limit of neurons per core is Loihi 2's upper one. Intel's compiler puts 2,048 "
         "to 3,168 neurons of a convolution on a core, and 8 of the layer of 100 neurons: its "
-        "limits on neuron state, axons and synaptic memory (12,000 words in its log) are not "
+        "limits on neuron state, axons and synaptic memory (12,000 of an unnamed unit) are not "
         "public.",
     ),
     Measurement(
@@ -223,45 +251,8 @@ MEASUREMENTS: tuple[Measurement, ...] = (
              "channels, 8 bits",
              {"stm32l4r5": (10.241, 4635.681e-6), "stm32h7a3": (44.863, 3713.191e-6)},
              "compared"),
-    Measurement(
-        name="DVS gestures (SANA-FE 2025)", chip="loihi1", prices="davies2018",
-        quantity="energy per step", unit="J", band=(1e-6, 4e-6),
-        ours=lambda: step_j(rebuilt.ran_dvs_gesture("davies2018"), "loihi1", "davies2018"),
-        source="Boyle et al., IEEE TCAD 2025, doi 10.1109/TCAD.2025.3537971, plots of steps of one "
-        "network on a board; read off, not looked up again",
-        network="32 x 32, convolutions of 16, 32, 64, 11 channels of 3 x 3, 11: sizes of SANA-FE's "
-        "bundled example (18,678 neurons, 3,564,441 synapses); 1,024 neurons per core as there",
-        activity="one rate for all layers, chosen so that synaptic operations are those of "
-        "SANA-FE's example, 51.55 million in 1,000 steps",
-        assumed="the plotted recordings are as active as the bundled frame",
-        remark="A range only: the recordings behind the plots are not public.",
-        use="band",
-    ),
-    Measurement(
-        name="DVS gestures (SANA-FE 2025)", chip="loihi1", prices="sanafe",
-        quantity="energy per step", unit="J", band=(1e-6, 4e-6),
-        ours=lambda: step_j(rebuilt.ran_dvs_gesture("sanafe"), "loihi1", "sanafe"),
-        source="as above", network="as above", activity="as above", assumed="as above",
-        remark="These prices were fitted to micro-benchmarks of the same authors, not to this.",
-        use="band",
-    ),
-    Measurement(
-        name="DVS gestures (SANA-FE 2025)", chip="loihi1", prices="davies2018",
-        quantity="time per step", unit="s", band=(10e-6, 30e-6),
-        ours=lambda: rebuilt.ran_dvs_gesture("davies2018").step_s,
-        source="as above", network="as above", activity="as above", assumed="as above",
-        remark="The third convolution's cores decide; real activity is less even than one rate.",
-        use="band",
-    ),
-    Measurement(
-        name="DVS gestures (SANA-FE 2025)", chip="loihi1", prices="sanafe",
-        quantity="time per step", unit="s", band=(10e-6, 30e-6),
-        ours=lambda: rebuilt.ran_dvs_gesture("sanafe").step_s,
-        source="as above", network="as above", activity="as above", assumed="as above",
-        remark="As above; one latency stands for all synapse formats, the dense one's 3.8 ns where "
-        "convolutions take 3.1 ns.",
-        use="band",
-    ),
+    *_dvs_gesture("davies2018"),
+    *_dvs_gesture("sanafe"),
     Measurement(
         name="Keyword spotter (Blouw 2019), with its host", chip="loihi1", prices="davies2018",
         quantity="dynamic energy per inference", unit="J", value=0.27e-3,

@@ -31,7 +31,7 @@ def test_errors_are_the_same_for_twice_and_half():
     assert line.startswith("**Median error 100.0 %, worst a factor of 4, over 3 measurements on 2")
     assert "1 are within 25 %, 2 within a factor of 2" in line
     assert chip_lines({"b": [0.5], "a": [1.0]})[0] == (
-        "- a: median error 0.00 %, worst a factor of 1, 1 measurements"
+        "- a: median error 0.00 %, worst 0.00 %, 1 measurements"
     )
 
 
