@@ -1492,7 +1492,7 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E5135": Entry(
         "Data that has its steps already",
-        "--dt is for events; these are arrays, images, or values on a grid of time.",
+        "The option --dt is for events; these are arrays, images, or values on a grid of time.",
         "Drop --dt.",
     ),
 }

@@ -50,14 +50,15 @@ def save(
     """Trace a trained module and write it as `model.pt`; nothing is written if that fails.
 
     Args:
-        module: a SpikingJelly or snnTorch network; it is traced as in evaluation mode, and left as
-            it is.
+        module: a SpikingJelly, snnTorch, Norse or sinabs network; it is traced as in evaluation
+            mode, and left as it is.
         path: file to write; an existing one is replaced in one step.
-        example_input: [B, *shape] for a step, [T, B, *shape] for time="module"; a tuple or a dict
-            by argument names if forward takes several inputs.
+        example_input: [B, *shape] for a step, [T, B, *shape] for time="module", [B, T, *shape] or
+            [B·T, *shape] as sinabs takes it; a tuple or a dict by argument names if forward takes
+            several inputs.
         name: for reports; the class name if not given.
-        time: "outer": one step per call of forward; "module": all steps (step_mode 'm'); guessed
-            from the module's step modes if not given.
+        time: "outer": one step per call of forward; "module": all steps (step_mode 'm'); sinabs'
+            "batch-first" or "flat"; guessed from the modules if not given.
         steps: model steps per sample; T of the example if time is in the module.
         values: "spikes" or "real"; "spikes" if the example is all 0 and 1.
         input_range: smallest and largest input value; of the example if not given.

@@ -95,7 +95,12 @@ def _states(module: nn.Module) -> tuple[dict[str, Any], str]:
 
 def is_torch_layer(module: nn.Module) -> bool:
     """Return whether a module is one of torch.nn or its quantized kin, not a user's."""
-    return type(module).__module__.startswith(("torch.nn.modules", "brevitas."))
+    return type(module).__module__.startswith("torch.nn.modules") or is_quantized(module)
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Return whether a module is one of Brevitas."""
+    return type(module).__module__.startswith("brevitas.")
 
 
 def step_mode(module: nn.Module) -> str | None:

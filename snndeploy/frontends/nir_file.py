@@ -155,10 +155,13 @@ def _read_ourselves(file: Path, error: Exception) -> tuple[nir.NIRGraph, tuple[I
     why = f"nir {nir.version} cannot read the file ({text:.120}); read by ourselves"
     try:
         graph, notes = read_content(file)
-    except ModelError as ours:
+    except (ModelError, *UNREADABLE, RuntimeError) as ours:
+        where, what = "", str(ours).split("\n", maxsplit=1)[0][:120]
+        if isinstance(ours, ModelError):
+            where, what = ours.where, ours.message
         raise ModelError(
-            "E1034", f"nir {nir.version} cannot read it: {text:.160}; nor can we: {ours.message}",
-            where=ours.where, remedy="export the graph again with a current nir",
+            "E1034", f"nir {nir.version} cannot read it: {text:.160}; nor can we: {what}",
+            where=where, remedy="export the graph again with a current nir",
         ) from error  # fmt: skip
     return graph, (ImportNote(kind="repaired", node="", text=why), *notes)
 

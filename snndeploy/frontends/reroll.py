@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 
 from snndeploy.errors import UnsupportedError
-from snndeploy.frontends.frameworks import is_stateful, state_items
+from snndeploy.frontends.frameworks import is_stateful, state_items, takes_state
 from snndeploy.frontends.tracing import RESET, attribute
 
 AFTER = -1
@@ -151,6 +151,8 @@ class _Roll:
             raise _differs(name, f"call {count + 1} takes a value {_when(step)}")
         items = state_items(self.root.get_submodule(name))
         given = dict(zip(items, states, strict=False)) | node.kwargs
+        if count and not given and takes_state(self.root.get_submodule(name)):
+            raise _differs(name, "is called without its state, so it starts anew in every step")
         for key, state in given.items():
             if count and not _is_state_of(state, earlier[-1], items.get(key)):
                 raise _differs(name, "does not take its own state of the step before")

@@ -14,6 +14,7 @@ from torch import fx, nn
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.frameworks import (
     framework_of,
+    is_quantized,
     is_torch_layer,
     keeps_state,
     mark,
@@ -102,7 +103,7 @@ class _Tracer(fx.Tracer):
         return _Sized(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        is_known = framework_of(m) is not None or is_torch_layer(m)
+        is_known = framework_of(m) is not None or is_quantized(m)
         return is_known or super().is_leaf_module(m, module_qualified_name)
 
 

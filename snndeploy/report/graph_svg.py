@@ -94,8 +94,15 @@ def _edge(start: Place, end: Place, text: str, *, lags: bool) -> str:
         x0, y0, x1, y1 = start[0] + WIDTH / 2, start[1], end[0] + WIDTH / 2, end[1]
         over = min(y0, y1) - GAP_Y
         path = f"M{x0:g} {y0:g} C{x0:g} {over:g} {x1:g} {over:g} {x1:g} {y1:g}"
+    elif x1 - x0 > GAP_X:  # over the columns between, in the gap above their rows
+        over, bend = min(y0, y1) - (HEIGHT + GAP_Y) / 2, GAP_X / 2
+        path = (
+            f"M{x0:g} {y0:g} C{x0 + bend:g} {y0:g} {x0 + bend:g} {over:g} {x0 + GAP_X:g} {over:g} "
+            f"L{x1 - GAP_X:g} {over:g} "
+            f"C{x1 - bend:g} {over:g} {x1 - bend:g} {y1:g} {x1:g} {y1:g}"
+        )
     else:
-        bend = max(GAP_X / 2, (x1 - x0) / 2)
+        bend = GAP_X / 2
         path = f"M{x0:g} {y0:g} C{x0 + bend:g} {y0:g} {x1 - bend:g} {y1:g} {x1:g} {y1:g}"
     dash = ' stroke-dasharray="5 3"' if lags else ""
     return (

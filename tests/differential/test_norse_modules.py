@@ -95,6 +95,19 @@ def test_a_cell_that_is_called_without_its_state_starts_anew():
         import_module(Forgets(), torch.zeros(1, 4), ImportOptions())
 
 
+def test_a_cell_without_its_state_in_a_loop_starts_anew():
+    class Forgets(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.cell = nn.Linear(4, 4), norse.LIFCell()
+
+        def forward(self, x):
+            return torch.stack([self.cell(self.fc(frame))[0] for frame in x])
+
+    with pytest.raises(UnsupportedError, match=r"E2024.*cell: is called without its state"):
+        import_module(Forgets(), torch.zeros(5, 1, 4), ImportOptions())
+
+
 def test_the_module_itself_is_measured_with_its_states():
     torch.manual_seed(1)
     net = norse.SequentialState(nn.Linear(4, 3), norse.LIFBoxCell())

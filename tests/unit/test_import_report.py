@@ -115,6 +115,29 @@ def test_edges_lead_to_the_right_but_loops_which_are_dashed():
     assert len(backward) == 1
 
 
+def test_an_edge_over_a_column_runs_above_its_boxes():
+    class Skip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+            self.s, self.t = norse.LIFCell(), norse.LIFCell()
+
+        def forward(self, x, s, t):
+            z, s = self.s(self.a(x), s)
+            out, t = self.t(self.b(z) + z, t)
+            return out, s, t
+
+    text = draw_graph(import_module(Skip(), torch.ones(1, 6), ImportOptions()))
+    boxes = boxes_of(text)
+    (over,) = [
+        path.get("d")
+        for path in ET.fromstring(text).iter(f"{SVG}path")
+        if path.find(f"{SVG}title") is not None and "L" in path.get("d")
+    ]
+    height = float(over.split("L")[1].split()[1])
+    assert all(not y - 1 < height < y + HEIGHT + 1 for _, y in boxes.values())
+
+
 def test_a_drawing_fetches_nothing():
     text = draw_graph(nir_file.read(BRAILLE))
     assert "href" not in text
