@@ -12,9 +12,8 @@ from pathlib import Path
 from snndeploy.errors import ModelError, Violation
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
-from snndeploy.ir.scale import check_scale
+from snndeploy.ir.scale import verify_foreign
 from snndeploy.ir.text import HEADER, parse_network
-from snndeploy.ir.verify_network import verify_network
 from snndeploy.mapping.place import place
 from snndeploy.model import Model
 from snndeploy.npz import read_bytes
@@ -83,8 +82,8 @@ def read_network(path: Path | str) -> Network:
     """Read a network from a text, or from an `.onnx` file that snndeploy wrote.
 
     Raises:
-        ModelError: E1212 unreadable, E1204 too large, E1064 and E1065 no network, E1403 a network
-            too large to be real, E1401 to E1408 see `snndeploy.onnxgraph.read`, E1410 no text.
+        ModelError: E1212 unreadable, E1204 and E1403 too large, E1064, E1065 and E1413 no network,
+            E1410 no text, E1401 to E1408 see `snndeploy.onnxgraph.read`.
     """
     path = Path(path)
     data = read_bytes(path, limit=MAX_BYTES)
@@ -106,6 +105,5 @@ def read_network(path: Path | str) -> Network:
         raise ModelError(
             error.code, error.message, where=f"{where}: {error.where}", remedy=error.remedy
         ) from error
-    check_scale(network, where)
-    verify_network(network)
+    verify_foreign(network, where)
     return network

@@ -508,6 +508,12 @@ CATALOGUE: Mapping[str, Entry] = {
         "and no float model can be made of it.",
         "Give the file to run, estimate, inspect, verify or export, or the model to this command.",
     ),
+    "E1413": Entry(
+        "Numbers that make no network",
+        "The file can be read, but its shapes, arrays or registers contradict each other so that "
+        "not even the verifier can go through them.",
+        "Compile or export the network again; do not edit the file by hand.",
+    ),
     "E1420": Entry(
         "Nested graph that cannot be made flat",
         "A nested NIR graph has several inputs or outputs, passes its input on, or has an "

@@ -16,9 +16,8 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from snndeploy.errors import ModelError, SnnDeployError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
-from snndeploy.ir.scale import check_scale
+from snndeploy.ir.scale import verify_foreign
 from snndeploy.ir.text import parse_network
-from snndeploy.ir.verify_network import verify_network
 from snndeploy.onnxgraph.file import FORMAT, PREFIX, described, serialized
 from snndeploy.onnxgraph.statements import DOMAIN
 
@@ -42,7 +41,7 @@ def load_onnx(data: bytes, where: str) -> Network:
     Raises:
         ModelError: E1401 damaged, E1402 not ours, E1403 too large, E1404 operators of others, E1405
             data in other files, E1406 nested too deeply, E1407 graph and network differ, E1408
-            metadata that cannot be read; E1064, E1065 no network.
+            metadata that cannot be read; E1065, E1413 no network.
     """
     if len(data) > MAX_BYTES:
         raise ModelError(
@@ -55,10 +54,16 @@ def load_onnx(data: bytes, where: str) -> Network:
         network = parse_network(props["network"], _arrays(model, props))
     except ModelError as error:
         raise _damaged_metadata(where, error.line()) from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _damaged_metadata(where, f"{type(error).__name__} {error}") from error
-    check_scale(network, where)
-    verify_network(network)
+    verify_foreign(network, where)
     _check_graph(model, network, props, where)
     return network
 

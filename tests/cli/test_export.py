@@ -243,6 +243,9 @@ BAD = {
     "E1064 number.network": edited_text("weight 10x12 : ", f"weight 10x12 : {10**30} "),
     "E1065 grid.network": edited_text("weight_bits=8", "weight_bits=1"),
     "E1403 neurons.network": edited_text("shape=10 ", "shape=99999999999 "),
+    "E1403 exponent.network": edited_text("weight_exp=7", "weight_exp=700000000"),
+    "E1065 none.network": edited_text("shape=10 ", "shape=0 "),
+    "E1065 less.network": edited_text("shape=10 ", "shape=-10 "),
     "E1403 steps.network": edited_text("steps=8", "steps=99999999999"),
 }  # fmt: skip
 COMMANDS = (

@@ -227,6 +227,12 @@ LIES = {
     "E1408 arrays": set_prop("arrays", "{"),
     "E1408 arrays of another kind": set_prop("arrays", "[1, 2]"),
     "E1408 an array less": set_prop("arrays", "{}"),
+    "E1408 factor": lambda model: set_prop(
+        "arrays",
+        json.dumps(
+            {"first.weight": {"initializer": "first.weight", "factor": 10**40, "transposed": True}}
+        ),
+    )(model),
     "E1408 text": edit_text("snndeploy-network", "network"),
     "E1408 program": edit_text("= sub", "= divide"),
     "E1408 number": edit_text("steps=5", "steps=many"),
