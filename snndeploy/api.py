@@ -1,5 +1,6 @@
 """The public functions: the command line's steps with Python values in and out."""
 
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,15 @@ def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:
     return compile_model(model, find_target(target), CompileOptions(**options))
 
 
-def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = None) -> Answer:
+def run(
+    what: Model | Deployed,
+    data: Data,
+    backend: str = "",
+    *,
+    label: Any = None,
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
+) -> Answer:
     """Run samples.
 
     Args:
@@ -88,15 +97,20 @@ def run(what: Model | Deployed, data: Data, backend: str = "", *, label: Any = N
         data: samples.
         backend: an executor; default: the simulator.
         label: right classes [B], for the accuracy.
+        threads: of the simulator; answers do not depend on it.
+        trace: neurons whose states the simulator traces, by population; `result.trace` of the
+            answer holds the arrays, spikes and loads too.
 
     Raises:
-        ModelError: arrays that do not fit the inputs.
+        ModelError: arrays that do not fit the inputs; E3020 and E3021, of the trace.
+        UsageError: E5060, threads or a trace of something that is not the simulator.
         TargetError: the executor is missing or failed.
     """
     if isinstance(what, Model):
         return run_model(what, samples_of(data, model_shapes(what), label))
     executor = usable_executor(backend or "sim")
-    return run_deployed(what, samples_of(data, input_shapes(what), label), executor.name)
+    samples = samples_of(data, input_shapes(what), label)
+    return run_deployed(what, samples, executor.name, threads=threads, trace=trace)
 
 
 def estimate(
@@ -110,6 +124,8 @@ def estimate(
     sensor_w: float | None = None,
     host_w: float | None = None,
     battery_j: float | None = None,
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Estimate:
     """Simulate samples on a compiled network or a bundle, and price and time what happened.
 
@@ -125,6 +141,8 @@ def estimate(
         sensor_w: power of the sensor [W]; needs a rate, like the next two.
         host_w: power of the host [W].
         battery_j: energy of the battery [J].
+        threads: of the simulator; the answer does not depend on it.
+        trace: neurons whose states are traced, by population; the answer's `trace` holds arrays.
 
     Raises:
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state its network.
@@ -135,7 +153,9 @@ def estimate(
     samples = samples_of(data, input_shapes(what), label)
     use = use_of(rate_hz, sensor_w=sensor_w, host_w=host_w, battery_j=battery_j)
     deployed: Deployed = with_prices(what, prices) if prices else what
-    return estimate_deployed(deployed, samples, timing=timing, use=use)
+    return estimate_deployed(
+        deployed, samples, timing=timing, use=use, threads=threads, trace=trace
+    )
 
 
 def price(what: Deployed, data: Data, chip: str, *, prices: str | None = None) -> PricedRun:

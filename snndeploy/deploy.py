@@ -24,6 +24,7 @@ def deploy(
     *,
     samples: Samples | None = None,
     force: bool = False,
+    threads: int = 1,
     progress: Progress = no_progress,
 ) -> Deployment:
     """Compile a model and, if it fits, write its bundle with a report in it.
@@ -35,6 +36,7 @@ def deploy(
         out: folder of the bundle.
         samples: data to measure energy, latency and accuracy on, and to probe with.
         force: replace the bundle that is there.
+        threads: of the simulator.
         progress: called while samples are simulated.
 
     Raises:
@@ -47,7 +49,7 @@ def deploy(
         return Deployment(
             compiled=compiled, verdict=verdict, estimate=None, float_accuracy=None, bundle=None
         )
-    measured = estimate(compiled, samples, progress=progress) if samples else None
+    measured = estimate(compiled, samples, threads=threads, progress=progress) if samples else None
     accuracy = None
     if samples is not None and samples.label is not None:
         accuracy = run_model(model, samples, steps=options.steps).accuracy

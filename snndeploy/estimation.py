@@ -28,6 +28,7 @@ from snndeploy.energy import (
     price,
 )
 from snndeploy.inference import Deployed
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network
 from snndeploy.latency import Latency as Latency
 from snndeploy.latency import latency_of
@@ -136,6 +137,7 @@ class Estimate:
         baseline: the same network as an ANN; None if it has no such reading, and `no_baseline`
             says why.
         duty: average power at the user's rate; None if no rate was given.
+        trace: arrays for `numpy.savez`, if asked for.
     """
 
     target: str
@@ -169,6 +171,7 @@ class Estimate:
     baseline: Baseline | None
     no_baseline: str
     duty: Duty | None
+    trace: Mapping[str, AnyArray] | None = None
 
     @property
     def is_priced(self) -> bool:
@@ -187,6 +190,8 @@ def estimate(
     *,
     timing: Level = "bound",
     use: Use | None = None,
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
     progress: Progress = no_progress,
 ) -> Estimate:
     """Simulate samples, price the events and time the steps.
@@ -196,15 +201,19 @@ def estimate(
         samples: what it is measured on.
         timing: how closely the network on the chip is followed.
         use: rate and surroundings, for the average power.
-        progress: called with samples done and total.
+        threads: of the simulator.
+        trace: neurons whose states are traced, by population; None keeps no trace.
+        progress: called with samples done and total, then with chip steps beyond `bound`, then
+            with samples again.
 
     Raises:
         CapacityError: it does not fit.
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state the network
-            that the level follows.
+            that the level follows; E3020 and E3021, of the trace.
         UsageError: E5068, the chip cannot answer at that rate.
     """
-    return estimate_of(measure(deployed, samples, timing=timing, progress=progress), use=use)
+    run = measure(deployed, samples, timing=timing, threads=threads, trace=trace, progress=progress)
+    return estimate_of(run, use=use)
 
 
 def estimate_of(
@@ -271,6 +280,7 @@ def estimate_of(
         duty=_duty(use, named, ledger, lines, _service(latency, serial, counts.n_samples))
         if use
         else None,
+        trace=measured.trace,
     )
 
 

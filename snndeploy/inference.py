@@ -20,7 +20,7 @@ from snndeploy.ir.readout import decide, read_output, reduce_steps
 from snndeploy.model import Model
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.pipeline import CompileOptions
-from snndeploy.registry import find_executor
+from snndeploy.registry import simulator
 from snndeploy.samples import Samples, Shapes
 from snndeploy.target import Progress, RunResult, Target, no_progress
 
@@ -113,6 +113,8 @@ def run_deployed(
     record: tuple[str, ...] = (),
     timed: bool = True,
     timing: Level = "bound",
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
     progress: Progress = no_progress,
 ) -> Answer:
     """Run samples on an executor.
@@ -124,17 +126,21 @@ def run_deployed(
         record: populations to return traces of, beyond the outputs.
         timed: whether the simulator gives times too, which asks for the chip's latencies.
         timing: how closely the simulator follows the network on the chip.
+        threads: of the simulator.
+        trace: neurons whose states the simulator traces, by population; None keeps no trace.
         progress: called with samples done and total.
 
     Raises:
-        ModelError: arrays that do not fit the inputs.
+        ModelError: arrays that do not fit the inputs; E3020 and E3021, of the trace.
+        UsageError: E5060, threads or a trace of something that is not the simulator.
         TargetError: the executor is missing or failed.
     """
+    executor = simulator(backend, threads=threads, trace=trace)
     inputs, clipped = encode_samples(deployed, samples)
     network = deployed.network.lasting(longest(inputs))
     outputs = network.outputs
     wanted = dict.fromkeys((*(output.population for output in outputs), *record))
-    result = find_executor(backend).run(
+    result = executor.run(
         network,
         inputs,
         record=tuple(wanted),

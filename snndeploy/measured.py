@@ -3,6 +3,7 @@
 A chip that is priced only takes these numbers from the network of a chip that is modelled.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from snndeploy.activity import Activity, measure_activity
@@ -12,9 +13,10 @@ from snndeploy.energy import EventCounts, Level, Timing
 from snndeploy.errors import CapacityError
 from snndeploy.frames import longest
 from snndeploy.inference import Deployed, encode_samples, run_deployed
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network
 from snndeploy.neurobench import NeuroBench, neurobench
-from snndeploy.registry import find_executor
+from snndeploy.registry import simulator
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 
@@ -33,6 +35,7 @@ class Measured:
         accuracy: of the integer network; None without labels.
         clipped: input values beyond the integer range.
         early: what deciding earlier would have answered, by the first output.
+        trace: arrays for `numpy.savez`, if asked for.
     """
 
     deployed: Deployed
@@ -44,6 +47,7 @@ class Measured:
     accuracy: float | None
     clipped: int
     early: tuple[EarlyDecision, ...]
+    trace: Mapping[str, AnyArray] | None = None
 
 
 def measure(
@@ -51,6 +55,8 @@ def measure(
     samples: Samples,
     *,
     timing: Level = "bound",
+    threads: int = 1,
+    trace: Mapping[str, tuple[int, ...]] | None = None,
     progress: Progress = no_progress,
 ) -> Measured:
     """Simulate samples: once on the chip for counts and times, once for what every neuron sent.
@@ -59,35 +65,35 @@ def measure(
         deployed: a network that fits its chip.
         samples: what it is measured on.
         timing: how closely the network on the chip is followed.
-        progress: called with samples done and total; each is done twice.
+        threads: of the simulator.
+        trace: neurons whose states are traced, by population; None keeps no trace.
+        progress: called with samples done and total, then with chip steps beyond `bound`, then
+            with samples again.
 
     Raises:
         CapacityError: it does not fit.
         ModelError: arrays that do not fit the inputs; E3007, the chip does not state the network
-            that the level follows.
+            that the level follows; E3020 and E3021, of the trace.
     """
     chip, network = deployed.target.chip, deployed.network.lasting(longest(samples.x))
     if deployed.placement is None:
         violations = getattr(deployed, "violations", ())
         raise CapacityError(deployed.target.name, violations)
-    n = samples.n
     answer = run_deployed(
         deployed,
         samples,
         SIMULATOR,
         timed=timing != "bound" or has_times(chip),
         timing=timing,
-        progress=lambda done, _: progress(done, 2 * n),
+        threads=threads,
+        trace=trace,
+        progress=progress,
     )
     assert answer.result is not None
     assert answer.result.counts is not None
     inputs, _ = encode_samples(deployed, samples)
-    activity = measure_activity(
-        network,
-        inputs,
-        find_executor(SIMULATOR),
-        progress=lambda done, _: progress(n + done, 2 * n),
-    )
+    executor = simulator(SIMULATOR, threads=threads)
+    activity = measure_activity(network, inputs, executor, progress=progress)
     first = network.outputs[0]
     return Measured(
         deployed=deployed,
@@ -105,6 +111,7 @@ def measure(
         accuracy=answer.accuracy,
         clipped=sum(answer.clipped.values()),
         early=early_decisions(first, answer.y[first.name], samples.label),
+        trace=answer.result.trace,
     )
 
 

@@ -4,6 +4,7 @@ Ours come through the same door as everybody's. Nothing is imported until its na
 two packages that claim one name are an error that names both.
 """
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -11,7 +12,7 @@ from typing import Literal, cast
 
 from snndeploy.errors import TargetError, UnsupportedError, UsageError
 from snndeploy.reference import REFERENCE
-from snndeploy.target import Executor, PricedTarget, Target
+from snndeploy.target import Executor, PricedTarget, Simulator, Target
 
 Group = Literal["snndeploy.targets", "snndeploy.executors"]
 TARGETS: Group = "snndeploy.targets"
@@ -85,6 +86,27 @@ def usable_executor(name: str) -> Executor:
     if reason:
         raise TargetError("E4022", f"backend cannot run here: {reason}", where=name)
     return executor
+
+
+def simulator(
+    name: str, *, threads: int = 1, trace: Mapping[str, tuple[int, ...]] | None = None
+) -> Executor:
+    """Return an executor with options of the simulator; any executor if none is used.
+
+    Raises:
+        UsageError: E5060, it is not a simulator; and those of `find_executor`.
+    """
+    executor = find_executor(name)
+    if threads == 1 and trace is None:
+        return executor
+    if not isinstance(executor, Simulator):
+        raise UsageError(
+            "E5060",
+            f"{name} runs as it does: no threads to choose, no trace",
+            where="--trace" if trace is not None else "--threads",
+            remedy="use --backend sim, or drop the option",
+        )
+    return executor.with_options(threads=threads, trace=trace)
 
 
 def unknown_name(what: str, name: str, allowed: tuple[str, ...]) -> UsageError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from snndeploy.chip import ChipSpec as ChipSpec
 from snndeploy.chip import Numerics as Numerics
@@ -11,7 +11,7 @@ from snndeploy.chip_file import load_chip as load_chip
 from snndeploy.chip_file import load_priced_chip as load_priced_chip
 from snndeploy.energy import EventCounts, Level, Timing
 from snndeploy.errors import Violation
-from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
 from snndeploy.ir.trace import PopulationTrace
@@ -28,6 +28,7 @@ class RunResult:
     counts: EventCounts | None = None
     timing: Timing | None = None
     overflows: Mapping[str, int] = field(default_factory=dict)
+    trace: Mapping[str, AnyArray] | None = None
 
 
 Progress = Callable[[int, int], None]
@@ -67,10 +68,27 @@ class Executor(Protocol):
             placement: needed for counts and timing.
             chip: needed for timing.
             timing: how closely the simulator follows the network; others ignore it.
-            progress: called with samples done and total.
+            progress: called with samples done and total, and then with chip steps where messages
+                are followed.
 
         Raises:
             TargetError: a tool is missing, timed out or failed.
+        """
+        ...
+
+
+@runtime_checkable
+class Simulator(Executor, Protocol):
+    """An executor that runs on several threads and keeps a trace."""
+
+    def with_options(
+        self, *, threads: int, trace: Mapping[str, tuple[int, ...]] | None
+    ) -> Executor:
+        """Return an executor with options; none of them changes an answer.
+
+        Args:
+            threads: how many it may use.
+            trace: neurons whose states are traced, by population; None keeps no trace.
         """
         ...
 

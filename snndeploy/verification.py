@@ -21,7 +21,7 @@ from snndeploy.ir.network import Network
 from snndeploy.ir.neurons import LIF, NEVER
 from snndeploy.ir.trace import PopulationTrace
 from snndeploy.reference import REFERENCE
-from snndeploy.registry import find_executor
+from snndeploy.registry import find_executor, simulator
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 
@@ -33,6 +33,7 @@ BACKENDS = ("reference", "sim", "lava")
 CHUNK_BYTES = 256 << 20
 """Traces held per executor at a time."""
 LAVA, FRAMEWORKS = "Lava", "frameworks and hand traces"
+SIM = "sim"
 STORED = "stored"
 """The answers that the bundle carries, checked as if they were an executor's."""
 
@@ -97,6 +98,7 @@ def verify(
     *,
     require_all: bool = False,
     given: Given = as_is,
+    threads: int = 1,
     progress: Progress = no_progress,
 ) -> Certificate:
     """Rerun a bundle on several executors, compare, and write `certificate.json` into it.
@@ -107,6 +109,7 @@ def verify(
         samples: inputs; None takes the bundle's own probes, and its stored answers are checked too.
         require_all: a missing executor is an error instead of a line in the certificate.
         given: hook that returns the network a backend is given.
+        threads: of the simulator.
         progress: called with (runs done, runs in all).
 
     Raises:
@@ -120,7 +123,7 @@ def verify(
     network = bundle.network.lasting(longest(inputs))
     results: dict[str, BackendResult] = {}
     fired = dict.fromkeys(network.population, 0)
-    for start, answers in _answers(network, present, inputs, given, progress):
+    for start, answers in _answers(network, present, inputs, given, threads, progress):
         reference = answers.pop(REFERENCE.name)
         for name, trace in reference.items():
             fired[name] += int(np.count_nonzero(trace.spikes))
@@ -160,6 +163,7 @@ def _answers(
     backends: list[str],
     inputs: Mapping[str, IntArray],
     given: Given,
+    threads: int,
     progress: Progress,
 ) -> Iterator[tuple[int, dict[str, Traces]]]:
     """Yield the traces of every backend, a few samples at a time so that they fit in memory."""
@@ -172,7 +176,8 @@ def _answers(
         part = {name: x[:, start : start + size] for name, x in inputs.items()}
         answers: dict[str, Traces] = {}
         for j, name in enumerate(names):
-            run = find_executor(name).run(given(name, network), part, record=record)
+            executor = simulator(name, threads=threads) if name == SIM else find_executor(name)
+            run = executor.run(given(name, network), part, record=record)
             answers[name] = run.traces
             progress(i * len(names) + j + 1, len(starts) * len(names))
         yield start, answers

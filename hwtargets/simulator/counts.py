@@ -13,35 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
-from hwtargets.simulator.fanout import class_fan_out, classes, per_neuron, summable, tally, touched
-from hwtargets.simulator.kernels.images import Image
-from hwtargets.simulator.sent import Sent
+from hwtargets.simulator.fanout import Columns, class_fan_out, classes, summable, touched
+from hwtargets.simulator.reach import WORD_BITS, CoreRow, Reach, Rows, reach_of
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
-from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.arrays import BoolArray, IntArray
 from snndeploy.ir.network import Network, Projection
-from snndeploy.ir.placement import CoreSlice, Placement
+from snndeploy.ir.placement import Placement
 
-WORD_BITS = 64
 TRAVEL: tuple[EventKind, ...] = ("spike", "message", "hop_x", "hop_y")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class CoreRow:
-    """One row of the table: a slice on its core, or a source on the host.
-
-    Attributes:
-        routes: per neuron of the slice its spike, messages and their hops along x and y, [n, 4].
-        reads: values the host reads of it per step.
-    """
-
-    row: int
-    core: int
-    node: str
-    start: int
-    stop: int
-    routes: IntArray
-    reads: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -53,18 +33,20 @@ class Counter:
         synaptic: per projection the operations, then the words, of each class of source neurons
             into each slice, [classes, 2 * rows].
         events: [n_rows, n_chip_steps] by kind.
+        reach: what a spike of each node sets off.
+        routes: and which ways it takes, by population; see `Reach.routes`.
         sizes: neurons of each class of targets in each slice, by population and shape, as they
             are needed.
-        tables: rows and costs of a population's spikes, bit by bit, as they are needed.
     """
 
     network: Network
     schedule: Schedule
-    rows: dict[str, tuple[CoreRow, ...]]
-    synaptic: dict[str, AnyArray]
+    rows: Rows
+    synaptic: dict[str, Columns]
     events: dict[EventKind, IntArray]
-    sizes: dict[str, AnyArray] = field(default_factory=dict)
-    tables: dict[str, tuple[AnyArray, AnyArray]] = field(default_factory=dict)
+    reach: Mapping[str, Reach]
+    routes: Mapping[str, IntArray]
+    sizes: dict[str, Columns] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
@@ -99,26 +81,32 @@ class Counter:
         """Count synaptic operations and words, and the neurons that took part."""
         rows, n = self.rows[name], self.network.population[name].n
         n_frames = len(chunk.windows) * self.schedule.steps
+        sizes = np.array([row.stop - row.start for row in rows])
         reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
         work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
-        for projection in self.network.into(name):
-            if chunk.sent[projection.source].is_silent and not chunk.before:
-                continue
+        arriving = [
+            projection
+            for projection in self.network.into(name)
+            if chunk.before or not chunk.sent[projection.source].is_silent
+        ]
+        if not arriving:
+            idle = np.broadcast_to(sizes, (n_frames, len(rows)))
+            self._write("neuron_idle", name, chunk.windows, idle)
+            return
+        for projection in arriving:
             spikes = chunk.sent[projection.source].per_class(*classes(projection.synapse))
             spikes = self._arriving(spikes, projection, chunk)
-            work += tally(spikes, self.synaptic[projection.name])
-            reached = either(reached, touched(projection.synapse, spikes > 0), n)
-        if not reached.any():
-            active = np.zeros((n_frames, len(rows)), dtype=np.int64)
-        else:
-            active = tally(reached.reshape(n_frames, -1), self._sizes(name, reached))
+            work += self.synaptic[projection.name].tally(spikes)
+            kernels = chunk.sent[projection.source].bits is not None
+            here = touched(projection.synapse, spikes > 0, kernels=kernels)
+            reached = either(reached, here, n)
+        active = self._sizes(name, reached).tally(reached.reshape(n_frames, -1))
         self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
         self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])
         self._write("neuron_active", name, chunk.windows, active)
-        idle = np.array([row.stop - row.start for row in rows]) - active
-        self._write("neuron_idle", name, chunk.windows, idle)
+        self._write("neuron_idle", name, chunk.windows, sizes - active)
 
-    def _sizes(self, name: str, reached: BoolArray) -> AnyArray:
+    def _sizes(self, name: str, reached: BoolArray) -> Columns:
         """Return the neurons of each class of `reached` in each slice [classes, rows]."""
         n, shape = self.network.population[name].n, reached.shape[1:]
         key = f"{name} {shape}"
@@ -142,37 +130,19 @@ class Counter:
 
     def _add_output(self, name: str, chunk: Chunk) -> None:
         """Count spikes, messages and hops."""
-        travel = self._travelled(name, chunk.sent[name])
-        for column, kind in enumerate(TRAVEL):
-            self._write(kind, name, chunk.windows, travel[:, :, column])
-
-    def _travelled(self, name: str, sent: Sent) -> IntArray:
-        """Return spikes, messages and hops of every slice [F, rows, 4]."""
-        rows = self.rows[name]
-        n_frames = sent.shape[0] * sent.shape[1]
-        total = np.zeros((n_frames, len(rows), len(TRAVEL)), dtype=np.int64)
+        sent, reach = chunk.sent[name], self.reach[name]
         if sent.is_silent:
-            return total
-        if sent.bits is None:
-            active = sent.as_values().reshape(n_frames, -1) != 0
-            for k, row in enumerate(rows):
-                total[:, k] = active[:, row.start : row.stop].astype(np.int64) @ row.routes
-            return total
-        from hwtargets.simulator.kernels.events import tally_spikes
-
-        if name not in self.tables:
-            self.tables[name] = spike_table(sent.image, rows)
-        pairs = np.zeros((n_frames, len(rows), len(TRAVEL) // 2), dtype=np.uint64)
-        tally_spikes(sent.bits.reshape(n_frames, -1), *self.tables[name], pairs)
-        return pairs.view(np.uint32).astype(np.int64)
+            return
+        spikes = sent.per_label(reach.labels)
+        for column, kind in enumerate(TRAVEL):
+            travelled = reach.of_origins(spikes * self.routes[name][:, column])
+            self._write(kind, name, chunk.windows, travelled)
 
     def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
         """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
         wave, first = self.network.nodes[name].wave, self.rows[name][0].row
-        exists = self.schedule.exists(windows, wave)
-        steps = self.schedule.chip_step(windows, wave)
-        mine = self.events[kind][first : first + len(self.rows[name])]
-        mine[:, steps[exists]] = values[exists.reshape(-1)].T
+        frames, steps = self.schedule.span(windows, wave)
+        self.events[kind][first : first + len(self.rows[name]), steps] = values[frames].T
 
 
 def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:
@@ -180,38 +150,36 @@ def counter(network: Network, placement: Placement, schedule: Schedule) -> Count
     rows = _rows(network, placement)
     n_rows = sum(len(found) for found in rows.values())
     shape = (n_rows, schedule.n_chip_steps)
+    reach = {name: reach_of(network, rows, name) for name in network.nodes}
     return Counter(
         network=network,
         schedule=schedule,
         rows=rows,
         synaptic={p.name: _synaptic(p, rows[p.target]) for p in network.projections},
         events={kind: np.zeros(shape, dtype=np.int64) for kind in EVENT_KINDS},
+        reach=reach,
+        routes={name: reach[name].routes(placement) for name in network.population},
     )
 
 
-def _rows(network: Network, placement: Placement) -> dict[str, tuple[CoreRow, ...]]:
+def _rows(network: Network, placement: Placement) -> Rows:
     """Number the rows: slices in the order of the network, then the sources."""
     rows: dict[str, tuple[CoreRow, ...]] = {}
     for population in network.populations:
-        reached = _reached(network, placement, population.name)
         outputs = sum(output.population == population.name for output in network.outputs)
         first = sum(map(len, rows.values()))
         rows[population.name] = tuple(
             CoreRow(
                 row=first + k, core=piece.core, node=population.name,
-                start=piece.start, stop=piece.stop,
-                routes=_routes(placement, piece, reached), reads=outputs * piece.n,
+                start=piece.start, stop=piece.stop, reads=outputs * piece.n,
             )
             for k, piece in enumerate(placement.by_population[population.name])
         )  # fmt: skip
     for source in network.sources:
-        here, nowhere = sum(map(len, rows.values())), np.zeros((source.n, 4), dtype=np.int64)
+        here = sum(map(len, rows.values()))
         rows[source.name] = (
-            CoreRow(
-                row=here, core=HOST, node=source.name, start=0, stop=source.n,
-                routes=nowhere, reads=0,
-            ),
-        )  # fmt: skip
+            CoreRow(row=here, core=HOST, node=source.name, start=0, stop=source.n, reads=0),
+        )
     return rows
 
 
@@ -238,51 +206,12 @@ def class_sizes(row: CoreRow, n: int, shape: tuple[int, ...]) -> IntArray:
     return sizes
 
 
-def spike_table(image: Image, rows: tuple[CoreRow, ...]) -> tuple[AnyArray, AnyArray]:
-    """Return, for every bit of an image, the row of its neuron and what its spike costs.
-
-    Costs are pairs of 32 bits: a slice's neurons take less than 2^32 of anything in a step.
-    """
-    width = image.words * WORD_BITS
-    channel, pixel = np.divmod(np.arange(image.n), image.pixels)
-    bit = pixel * width + channel
-    row_of = np.zeros(image.pixels * width, dtype=np.int32)
-    costs = np.zeros((image.pixels * width, len(TRAVEL)), dtype=np.uint32)
-    assert all(int(row.routes.sum(axis=0).max()) < 1 << 32 for row in rows)
-    row_of[bit] = np.repeat(np.arange(len(rows)), [row.stop - row.start for row in rows])
-    costs[bit] = np.concatenate([row.routes for row in rows])
-    return row_of, costs.view(np.uint64)
-
-
-def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> AnyArray:
+def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> Columns:
     """Return stored synapses, then 64-bit words of packed weights, per class and slice."""
     synapse = projection.synapse
     reach = np.stack([class_fan_out(synapse, row.start, row.stop) for row in rows], axis=1)
     words = -(-reach * projection.weight_bits // WORD_BITS)
     return summable(np.concatenate([reach, words], axis=1), synapse.n_in)
-
-
-def _reached(network: Network, placement: Placement, name: str) -> dict[int, BoolArray]:
-    """Return, by destination core, which neurons of a population have a synapse there [n]."""
-    found: dict[int, BoolArray] = {}
-    for projection in network.out_of(name):
-        synapse = projection.synapse
-        for goal in placement.by_population[projection.target]:
-            here = per_neuron(synapse, class_fan_out(synapse, goal.start, goal.stop) > 0)
-            found[goal.core] = found[goal.core] | here if goal.core in found else here
-    return found
-
-
-def _routes(placement: Placement, piece: CoreSlice, reached: Mapping[int, BoolArray]) -> IntArray:
-    """Return messages and hops along x and y of one spike of each neuron of a slice [n, 4]."""
-    total = np.zeros((piece.n, 4), dtype=np.int64)
-    total[:, 0] = 1
-    x, y = placement.tile(piece.core)
-    for core, neurons in reached.items():
-        there = placement.tile(core)
-        hops = (0, 1, abs(there[0] - x), abs(there[1] - y))
-        total += np.outer(neurons[piece.start : piece.stop], hops)
-    return total
 
 
 def _phase(schedule: Schedule, wave: int) -> IntArray:

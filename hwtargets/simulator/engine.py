@@ -14,6 +14,7 @@ from hwtargets.simulator import arrays
 from hwtargets.simulator.ran import Ran
 from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule, schedule_of
+from hwtargets.simulator.workers import Workers
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
@@ -26,8 +27,8 @@ CHUNK_CELLS = 1 << 22
 """Neurons x steps that a chunk holds: a few arrays of 16 MB."""
 CELL_WORK = 100
 """Products that take as long as a step of a neuron on arrays."""
-KERNEL_WORK = 1 << 33
-"""Products that take longer on arrays, a second or two, than it takes to load the kernels."""
+KERNEL_WORK = 1 << 30
+"""Products that take longer on arrays, about a second, than it takes to load the kernels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -54,6 +55,7 @@ def simulate(
     record: tuple[str, ...],
     chunk_cells: int = CHUNK_CELLS,
     kernels: bool | None = None,
+    threads: int = 1,
 ) -> Iterator[Chunk]:
     """Yield all windows of a run in order, pipeline fill and drain included.
 
@@ -63,6 +65,7 @@ def simulate(
         record: populations whose states are kept.
         chunk_cells: neurons x steps per chunk; changes memory and speed, never the answer.
         kernels: whether compiled kernels run; None decides by the size of the run.
+        threads: that the kernels run on; changes speed, never the answer.
 
     Raises:
         UnsupportedError: E3002 delays that do not match lag and waves.
@@ -74,27 +77,29 @@ def simulate(
     if kernels is None:
         frames = schedule.steps * schedule.n_samples
         kernels = frames * work_per_step(network) >= KERNEL_WORK
-    runner = _on_kernels(network, inputs, schedule) if kernels else None
+    workers = Workers(threads)
+    runner = _on_kernels(network, inputs, schedule, workers) if kernels else None
     groups = arrays.prepare(network, inputs, schedule) if not kernels or schedule.hands_on else ()
     before: Mapping[str, Sent] = {}
-    for windows in schedule.chunks(max(1, chunk_cells // per_window)):
-        in_turn = schedule.hands_on and windows[-1] < 0
-        if runner and not in_turn:
-            chunk = runner(windows, record)
-            sent, ran = chunk.sent, chunk.ran
-        else:
-            sent, ran = arrays.run_chunk(inputs, groups, schedule, windows, record, before)
-        whole = Chunk(windows=windows, before=before, sent=sent, ran=ran)
-        before = sent if in_turn and windows[-1] < -1 else {}
-        yield whole if before else checked(schedule, whole)
+    with workers:
+        for windows in schedule.chunks(max(1, chunk_cells // per_window)):
+            in_turn = schedule.hands_on and windows[-1] < 0
+            if runner and not in_turn:
+                chunk = runner(windows, record)
+                sent, ran = chunk.sent, chunk.ran
+            else:
+                sent, ran = arrays.run_chunk(inputs, groups, schedule, windows, record, before)
+            whole = Chunk(windows=windows, before=before, sent=sent, ran=ran)
+            before = sent if in_turn and windows[-1] < -1 else {}
+            yield whole if before else checked(schedule, whole)
 
 
 def _on_kernels(
-    network: Network, inputs: Mapping[str, IntArray], schedule: Schedule
+    network: Network, inputs: Mapping[str, IntArray], schedule: Schedule, workers: Workers
 ) -> Callable[[IntArray, tuple[str, ...]], "Chunked"]:
     from hwtargets.simulator.fused import FusedRun
 
-    return FusedRun.of(network, inputs, schedule).chunk
+    return FusedRun.of(network, inputs, schedule, workers).chunk
 
 
 def work_per_step(network: Network) -> int:

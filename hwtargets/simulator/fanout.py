@@ -5,11 +5,12 @@ stored and counts, listed synapses count as listed. Neurons with the same fan-ou
 that counting them is enough: all neurons of a dense layer, the channels of a group at one pixel.
 """
 
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
-from hwtargets.simulator.deliver import exact_dtype, patches
+from hwtargets.simulator.deliver import exact_dtype
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
@@ -66,8 +67,10 @@ def per_neuron(synapse: Synapse, values: AnyArray) -> AnyArray:
     return np.repeat(values.reshape(groups, 1, pixels), each, axis=1).reshape(-1)
 
 
-def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
+def touched(synapse: Synapse, active: BoolArray, *, kernels: bool = False) -> BoolArray:
     """Return which targets active classes [F, classes] reach with a stored synapse.
+
+    `kernels` says whether compiled kernels may run, which take long to load.
 
     The answer [F, groups, pixels] holds for all channels of a group of targets at a pixel; it is
     [F, 1, 1] for a dense layer and [F, n_out, 1] for listed synapses.
@@ -76,7 +79,7 @@ def touched(synapse: Synapse, active: BoolArray) -> BoolArray:
         case Dense():
             return active[:, :, None]
         case Sparse():
-            return _listed_touched(synapse, active)[:, :, None]
+            return _listed_touched(synapse, active, kernels=kernels)[:, :, None]
         case OneToOne():
             return active[:, :, None]
         case Conv() | Pool():
@@ -110,37 +113,73 @@ def _image_fan_out(synapse: Conv | Pool, start: int, stop: int) -> IntArray:
 
 
 def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
-    """Mark the places of each group whose window holds an active source."""
+    """Mark the places of each group whose window holds an active source: by rows, then columns."""
     groups, kernel, dilation = _geometry(synapse)
     _, height, width = synapse.in_shape
     _, out_h, out_w = synapse.out_shape
-    frames = active.reshape(len(active), groups * height * width)
-    views = patches(
-        frames, (groups, height, width), kernel, synapse.stride, synapse.padding, dilation
-    )
-    places = np.zeros((len(active), groups, out_h, out_w), dtype=np.bool_)
-    for i, j in np.ndindex(kernel):
-        places |= views[:, :, i, j]
+    images = active.reshape(len(active), groups, height, width)
+    (p_h, p_w), (s_h, s_w), (d_h, d_w) = synapse.padding, synapse.stride, dilation
+    padded = np.pad(images, ((0, 0), (0, 0), (p_h, p_h), (p_w, p_w)))
+    rows = np.zeros((*images.shape[:2], out_h, padded.shape[3]), dtype=np.bool_)
+    for i in range(kernel[0]):
+        rows |= padded[:, :, i * d_h : i * d_h + s_h * (out_h - 1) + 1 : s_h]
+    places = np.zeros((*images.shape[:2], out_h, out_w), dtype=np.bool_)
+    for j in range(kernel[1]):
+        places |= rows[:, :, :, j * d_w : j * d_w + s_w * (out_w - 1) + 1 : s_w]
     return places.reshape(len(active), groups, out_h * out_w)
 
 
-def _listed_touched(synapse: Sparse, active: BoolArray) -> BoolArray:
-    """Gather the active flags of every row's sources."""
-    reached = np.zeros((len(active), synapse.n_out), dtype=np.bool_)
+def _listed_touched(synapse: Sparse, active: BoolArray, *, kernels: bool) -> BoolArray:
+    """Join the active frames, a bit each, of every row's sources."""
+    words = _frames_as_bits(active)
+    reached = np.zeros((len(words), synapse.n_out), dtype=np.uint64)
     filled = np.flatnonzero(np.diff(synapse.indptr))
-    if len(filled):
-        flags = active[:, synapse.indices]
-        reached[:, filled] = np.logical_or.reduceat(flags, synapse.indptr[filled], axis=1)
-    return reached
+    if kernels:
+        from hwtargets.simulator.kernels.counting import find_touched
+
+        find_touched(words, synapse.indptr, synapse.indices, reached)
+    elif len(filled):
+        flags = words[:, synapse.indices]
+        reached[:, filled] = np.bitwise_or.reduceat(flags, synapse.indptr[filled], axis=1)
+    by_byte = reached.view(np.uint8).reshape(len(words), synapse.n_out, 8).swapaxes(1, 2)
+    bits = np.unpackbits(by_byte.reshape(-1, synapse.n_out), axis=0, bitorder="little")
+    return bits[: len(active)].view(np.bool_)
 
 
-def summable(columns: IntArray, most: int) -> AnyArray:
-    """Return columns [n, k] >= 0 in the fastest type in which counts up to `most` sum exactly."""
+def _frames_as_bits(active: BoolArray) -> AnyArray:
+    """Return flags [F, n] as words [ceil(F / 64), n], bit f % 64 of word f // 64 being frame f."""
+    n_frames, n = active.shape
+    padded = np.zeros((-(-n_frames // 64) * 64, n), dtype=np.bool_)
+    padded[:n_frames] = active
+    by_byte = np.packbits(padded, axis=0, bitorder="little").reshape(-1, 8, n).swapaxes(1, 2)
+    words: AnyArray = np.ascontiguousarray(by_byte).view(np.uint64)[:, :, 0]
+    return words
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Columns:
+    """Columns that counts are multiplied with; each different one is multiplied once.
+
+    Attributes:
+        matrix: the different columns [n, k], in the fastest type in which sums are exact.
+        index: which of them is each column [columns].
+    """
+
+    matrix: AnyArray
+    index: IntArray
+
+    def tally(self, counts: AnyArray) -> IntArray:
+        """Return the exact sums counts [F, n] @ columns, as int64 [F, columns]."""
+        product: AnyArray = counts.astype(self.matrix.dtype) @ self.matrix
+        return product.astype(np.int64)[:, self.index]
+
+
+def summable(columns: IntArray, most: int) -> Columns:
+    """Return columns [n, columns] >= 0 for counts up to `most`."""
     bound = float(columns.sum(axis=0).max(initial=0)) * most
-    return columns.astype(exact_dtype(bound))
-
-
-def tally(spikes: AnyArray, columns: AnyArray) -> IntArray:
-    """Return the exact sums spikes @ columns of `summable` columns, as int64."""
-    product: AnyArray = spikes.astype(columns.dtype) @ columns
-    return product.astype(np.int64)
+    number: dict[bytes, int] = {}
+    index = [number.setdefault(column.tobytes(), len(number)) for column in columns.T]
+    firsts = np.unique(index, return_index=True)[1]
+    return Columns(
+        matrix=columns[:, firsts].astype(exact_dtype(bound)), index=np.array(index, dtype=np.int64)
+    )

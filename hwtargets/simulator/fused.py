@@ -14,21 +14,22 @@ from hwtargets.simulator.kernels.scatter import deliver_listed
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
+    NO_GATHER,
+    NO_LISTS,
+    NO_NEURONS,
     NOTHING,
     gather_of,
     in_blocks,
     list_frames,
-    neurons_of,
-    no_gather,
-    no_lists,
-    no_neurons,
     scatter_of,
+    with_states,
 )
 from hwtargets.simulator.neuron import kernel
 from hwtargets.simulator.plan import Link, Stage, image_of, plan
 from hwtargets.simulator.ran import Ran, Run, start
 from hwtargets.simulator.sent import Sent, packed
 from hwtargets.simulator.windows import Schedule
+from hwtargets.simulator.workers import Workers
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Source
 
@@ -41,6 +42,7 @@ class FusedRun:
 
     Attributes:
         given: bits [P, B, pixels, words] of the inputs that are 0 and 1 throughout.
+        workers: what the kernels run on.
     """
 
     schedule: Schedule
@@ -48,9 +50,12 @@ class FusedRun:
     given: Mapping[str, AnyArray]
     images: Mapping[str, Image]
     groups: tuple[tuple[Stage, ...], ...]
+    workers: Workers
 
     @classmethod
-    def of(cls, network: Network, inputs: Mapping[str, IntArray], schedule: Schedule) -> "FusedRun":
+    def of(
+        cls, network: Network, inputs: Mapping[str, IntArray], schedule: Schedule, workers: Workers
+    ) -> "FusedRun":
         """Lay out the weights and the inputs."""
         images = {name: image_of(network, name) for name in network.nodes}
         given = {}
@@ -69,13 +74,15 @@ class FusedRun:
                     peaks[source.name] = int(max(1, values.max(), -values.min()))
         return cls(
             schedule=schedule, inputs=inputs, given=given, images=images,
-            groups=plan(network, schedule, images, peaks, plain),
+            groups=plan(network, schedule, images, peaks, plain), workers=workers,
         )  # fmt: skip
 
     def chunk(self, windows: IntArray, record: tuple[str, ...]) -> "Chunked":
         """Run some windows of every population."""
         sent = {s.name: self._injected(s, windows) for s in self.schedule.network.sources}
-        chunk = Chunked(schedule=self.schedule, windows=windows, record=record, sent=sent)
+        chunk = Chunked(
+            schedule=self.schedule, windows=windows, record=record, sent=sent, workers=self.workers
+        )
         for group in self.groups:
             chunk.run(group)
         return chunk
@@ -107,6 +114,7 @@ class Chunked:
     windows: IntArray
     record: tuple[str, ...]
     sent: dict[str, Sent]
+    workers: Workers
     ran: dict[str, Ran] = field(default_factory=dict)
     spans: dict[str, Frames] = field(default_factory=dict)
 
@@ -148,14 +156,22 @@ class Chunked:
         lists = self.lists(sent, link, first, stop)
         frames = self._spans(stage, first, stop)
         if isinstance(link.laid, Listing):
-            deliver_listed(scatter_of(link.laid, link.lag), lists, frames, total)
-        else:
-            blocks = in_blocks(frames, link.laid)
-            lanes = (0,) * link.laid.lanes
-            advance(
-                lanes, gather_of(link.laid, link.lag), lists, no_neurons(), blocks, total,
-                NO_SPIKES, False,
-            )  # fmt: skip
+            laid = link.laid
+
+            def scatter(windows: tuple[int, int]) -> None:
+                mine = frames._replace(items=windows)
+                deliver_listed(scatter_of(laid, link.lag), lists, mine, total)
+
+            self.workers.map(scatter, self.workers.ranges(len(self.windows)))
+            return
+        blocks, lanes = in_blocks(frames, link.laid), (0,) * link.laid.lanes
+        gather = gather_of(link.laid, link.lag)
+
+        def add(items: tuple[int, int]) -> None:
+            mine = blocks._replace(items=items)
+            advance(lanes, gather, lists, NO_NEURONS, mine, total, NO_SPIKES, False)
+
+        self.workers.map(add, self.workers.ranges(len(self.windows) * blocks.pixels))
 
     def lists(self, sent: Sent, link: Link, first: int, stop: int) -> Lists:
         """Return the event lists of what arrives in steps first .. stop."""
@@ -164,9 +180,9 @@ class Chunked:
         if stop - first == 1 and steps > 1:
             k = first - link.lag
             now = sent.bits_of_step(laid.source, max(k, 0))
-            return list_frames(now, laid.reader, per_window=1, first=k)
+            return list_frames(now, laid.reader, self.workers, per_window=1, first=k)
         bits = sent.as_bits(laid.source).reshape(self._frames(), -1)
-        return list_frames(bits, laid.reader, per_window=steps, first=0)
+        return list_frames(bits, laid.reader, self.workers, per_window=steps, first=0)
 
     def _run_in_kernels(self, group: tuple[Stage, ...]) -> bool:
         """Run a group of `lif` populations; return whether all currents stayed in range."""
@@ -175,11 +191,15 @@ class Chunked:
         fires = [Firing.of(self, stage, carried=carried) for stage in group]
         parts = list(zip(group, fires, arrived, strict=True))
         if carried:
+            for fire in fires:
+                fire.sent.windows = None
             self._run_loop(parts)
         else:
             for stage, fire, a in parts:
-                if self._at_rest(stage).all():
+                live = self._spans(stage, 0, self.schedule.steps).live
+                if (live[:, 0] == live[:, 1]).all():
                     continue
+                fire.sent.windows = None
                 link = stage.fused
                 steps = self.schedule.steps
                 lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
@@ -238,15 +258,24 @@ class Chunked:
         """Return steps of all windows for a kernel that knows nothing of blocks."""
         name = stage.population.name
         if name not in self.spans:
-            exists = self.exists(stage) & ~self._at_rest(stage)[:, None]
-            begin = np.argmax(exists, axis=1)
             self.spans[name] = Frames(
-                live=np.stack([begin, begin + exists.sum(axis=1)], axis=1),
-                steps=self.schedule.steps, first=first, stop=stop,
+                live=self._live(stage), steps=self.schedule.steps, first=first, stop=stop,
                 reset=self.schedule.model_start(stage.population.wave),
                 pixels=stage.image.pixels, planes=1, blocks=1, words=stage.image.words,
+                items=(0, 0),
             )  # fmt: skip
         return self.spans[name]._replace(first=first, stop=stop)
+
+    def _live(self, stage: Stage) -> IntArray:
+        """Return the steps of each window that exist and in which anything happens, from and to."""
+        schedule = self.schedule
+        start = 0 if schedule.network.alone else stage.population.wave
+        first = self.windows * schedule.steps + start
+        live = np.empty((len(first), 2), dtype=np.int64)
+        begin = live[:, 0] = np.minimum(np.maximum(-first, 0), schedule.steps)
+        end = np.minimum(schedule.n_chip_steps - first, schedule.steps)
+        live[:, 1] = np.where(self._at_rest(stage), begin, np.maximum(begin, end))
+        return live
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -265,11 +294,9 @@ class Firing:
         """Return a population that has taken no step."""
         name, image = stage.population.name, stage.image
         shape = (len(chunk.windows), chunk.schedule.steps)
-        bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
-        sent = Sent(shape=(*shape, image.n), image=image, bits=bits)
-        chunk.sent[name] = sent
+        sent = chunk.sent[name] = Sent.silent(*shape, image)
         logged = shape[0] * shape[1] * (name in chunk.record)
-        neurons = neurons_of(stage, shape[0] if carried else 0, logged)
+        neurons = with_states(stage, shape[0] if carried else 0, logged)
         return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)
 
     def run(
@@ -284,13 +311,18 @@ class Firing:
             assert isinstance(laid, Layout)
             gather, blocks, lanes = gather_of(laid, fused.lag), in_blocks(frames, laid), laid.lanes
         else:
-            gather, lists, lanes = no_gather(), no_lists(), 2 if image.padded % 64 == 0 else 1
+            gather, lists, lanes = NO_GATHER, NO_LISTS, 2 if image.padded % 64 == 0 else 1
             blocks = frames._replace(blocks=image.padded // (32 * lanes))
         assert self.sent.bits is not None
-        sent = self.sent.bits.reshape(-1).view(np.uint16)
-        clips = advance((0,) * lanes, gather, lists, self.neurons, blocks, arrived, sent, True)
-        self.escaped |= clips >= ESCAPED
-        self.clips += clips
+        sent, workers = self.sent.bits.reshape(-1).view(np.uint16), self.chunk.workers
+
+        def task(items: tuple[int, int]) -> int:
+            mine, neurons = blocks._replace(items=items), self.neurons
+            return int(advance((0,) * lanes, gather, lists, neurons, mine, arrived, sent, True))
+
+        for left in workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)):
+            self.escaped |= left >= ESCAPED
+            self.clips += left & (ESCAPED - 1)
 
     def result(self) -> Ran:
         """Return what happened."""

@@ -9,21 +9,31 @@ from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import Scatter
 from hwtargets.simulator.kernels.weights import aligned
-from hwtargets.simulator.lif import INT32_MAX
 from hwtargets.simulator.plan import Stage
+from hwtargets.simulator.workers import Workers
 from snndeploy.ir.arrays import AnyArray
 
 NOTHING = np.empty(0, dtype=np.int32)
 
 
-def list_frames(bits: AnyArray, reader: Reader, *, per_window: int, first: int) -> Lists:
-    """Return the event lists of frames bits [n, words]."""
-    starts = np.empty((len(reader.cells), len(bits)), dtype=np.int32)
+def list_frames(
+    bits: AnyArray, reader: Reader, workers: Workers, *, per_window: int, first: int
+) -> Lists:
+    """Return the event lists of frames bits [n, words]; those of a range end in a gap."""
     bits = np.ascontiguousarray(bits)
-    events = np.empty(count_bits(bits.reshape(-1)) + SLACK, dtype=np.uint32)
-    list_events(
-        bits, reader.cells, reader.words, reader.masks, reader.bases, starts, events
-    )  # fmt: skip
+    parts = workers.ranges(len(bits))
+    counts = workers.map(lambda part: count_bits(bits[part[0] : part[1]].reshape(-1)), parts)
+    places = np.cumsum([0, *(n + SLACK for n in counts)]).tolist()
+    starts = np.empty((len(reader.cells), len(bits)), dtype=np.int32)
+    events = np.empty(places[-1], dtype=np.uint32)
+
+    def fill(k: int) -> None:
+        list_events(
+            bits, reader.cells, reader.words, reader.masks, reader.bases, starts, events,
+            *parts[k], places[k],
+        )  # fmt: skip
+
+    workers.map(fill, range(len(parts)))
     return Lists(starts=starts, events=events, per_window=per_window, first=first)
 
 
@@ -37,10 +47,11 @@ def gather_of(laid: Layout, lag: int) -> Gather:
 
 
 def scatter_of(laid: Listing, lag: int) -> Scatter:
-    """Return listed synapses as the kernel takes them."""
+    """Return listed synapses as the kernel takes them, with sums of their own."""
     return Scatter(
-        rows=laid.rows, synapses=laid.synapses, sums=laid.sums, scaling=laid.scaling, lag=lag
-    )
+        rows=laid.rows, synapses=laid.synapses, sums=np.zeros(laid.places, dtype=laid.sum_dtype),
+        scaling=laid.scaling, lag=lag,
+    )  # fmt: skip
 
 
 def in_blocks(frames: Frames, laid: Layout) -> Frames:
@@ -48,54 +59,29 @@ def in_blocks(frames: Frames, laid: Layout) -> Frames:
     return frames._replace(pixels=laid.pixels, planes=laid.planes, blocks=laid.blocks)
 
 
-def neurons_of(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
-    """Return a population's neurons as the kernel takes them, with room for states and logs."""
-    fixed, image = stage.lif, stage.image
-    assert fixed is not None
-    n = image.pixels * image.padded
-    per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
-
-    def spread(values: AnyArray, beyond: int) -> AnyArray:
-        spread = aligned((image.pixels if per_pixel else 1) * image.padded, np.int32)
-        wide = spread.reshape(-1, image.padded)
-        wide[:] = beyond
-        if per_pixel:
-            full = np.broadcast_to(values, (image.n,))
-            wide[:, : image.channels] = full.reshape(image.channels, image.pixels).T
-        else:
-            wide[:, : image.channels] = values
-        return spread
-
-    return Neurons(
-        keep=(int(fixed.keep_u[0]), int(fixed.keep_v[0])),
-        threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
-        per_pixel=int(per_pixel),
-        u=aligned(n_carried * n or image.padded, np.int32),
-        v=aligned(n_carried * n or image.padded, np.int32),
+def with_states(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
+    """Return a population's neurons with room for states and logs."""
+    assert stage.neurons is not None
+    if not n_carried and not n_logged:
+        return stage.neurons
+    n = stage.image.pixels * stage.image.padded
+    return stage.neurons._replace(
+        u=aligned(n_carried * n, np.int32), v=aligned(n_carried * n, np.int32),
         carried=int(n_carried > 0),
         log_u=np.zeros(n_logged * n, dtype=np.int32), log_v=np.zeros(n_logged * n, dtype=np.int32),
     )  # fmt: skip
 
 
-def no_neurons() -> Neurons:
-    """Return nothing, of the right types."""
-    return Neurons(
-        keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, u=NOTHING, v=NOTHING,
-        carried=0, log_u=NOTHING, log_v=NOTHING,
-    )  # fmt: skip
-
-
-def no_gather() -> Gather:
-    """Return a projection that brings nothing, of the right types."""
-    return Gather(
-        runs=np.empty((0, 3), dtype=np.int32), starts=np.zeros(1, dtype=np.int64), parts=0, cells=0,
-        weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
-    )  # fmt: skip
-
-
-def no_lists() -> Lists:
-    """Return lists of nothing, of the right types."""
-    return Lists(
-        starts=np.zeros((1, 0), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
-        per_window=0, first=0,
-    )  # fmt: skip
+NO_NEURONS = Neurons(
+    keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, idles=0, u=NOTHING, v=NOTHING,
+    carried=0, log_u=NOTHING, log_v=NOTHING,
+)  # fmt: skip
+"""Of the right types, as what follows."""
+NO_GATHER = Gather(
+    runs=np.empty((0, 3), dtype=np.int32), starts=np.zeros(1, dtype=np.int64), parts=0, cells=0,
+    weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
+)  # fmt: skip
+NO_LISTS = Lists(
+    starts=np.zeros((1, 0), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
+    per_window=0, first=0,
+)  # fmt: skip

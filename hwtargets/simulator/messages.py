@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwtargets.simulator.costs import Costs
-from hwtargets.simulator.traffic import Goals, Traffic
+from hwtargets.simulator.reach import CoreRow, Reach
+from hwtargets.simulator.traffic import Traffic
 from snndeploy.chip import ChipSpec
 from snndeploy.energy import HOST, EventCounts
 from snndeploy.ir.arrays import FloatArray, IntArray
@@ -50,7 +51,12 @@ class MessageMaker:
     def step(self, t: int) -> StepMessages:
         """Return the messages of chip step t."""
         making = self.costs.making[: self.n_rows, t]
-        parts = [self._slice(g, t, making) for g in self.traffic.goals if g.origin.core != HOST]
+        parts = [
+            self._slice(reach, origin, t, making)
+            for reach in self.traffic.reach.values()
+            for origin in reach.origins
+            if reach.goals and origin.core != HOST
+        ]
         parts.sort(key=lambda part: part[0])
         tail, backlog = making.copy(), self.costs.taking[: self.n_rows, t].copy()
         goal = np.concatenate([part[1] for part in parts] or [np.zeros(0, dtype=np.int64)])
@@ -71,25 +77,25 @@ class MessageMaker:
         )
 
     def _slice(
-        self, goals: Goals, t: int, making: FloatArray
+        self, reach: Reach, origin: CoreRow, t: int, making: FloatArray
     ) -> tuple[int, IntArray, FloatArray, FloatArray]:
         """Return row, destinations, times between messages and work of one slice's messages."""
         steps, neurons = self.traffic.spikes.get(
-            goals.origin.node, (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+            origin.node, (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         )
         fired = neurons[np.searchsorted(steps, t) : np.searchsorted(steps, t + 1)]
-        origin = goals.origin
         start, stop = np.searchsorted(fired, (origin.start, origin.stop))
-        mine = fired[start:stop] - origin.start
-        sent = goals.work[mine, 0] > 0
-        spike, goal = np.nonzero(sent)
+        mine = fired[start:stop]
+        work = reach.work[reach.labels.of[mine]]
+        spike, goal = np.nonzero(work[:, 0])
         own = making[origin.row] - len(mine) * self.spike_s - len(spike) * self.message_s
-        visited = (mine + 1) * (max(own, 0.0) / (origin.stop - origin.start))
+        visited = (mine - origin.start + 1) * (max(own, 0.0) / (origin.stop - origin.start))
         done = visited + np.arange(1, len(mine) + 1) * self.spike_s
         at = done[spike] + np.arange(1, len(spike) + 1) * self.message_s
         made = np.diff(at, prepend=0.0)
-        amounts = goals.work[mine[spike], :, goal] @ self.taken_s
-        return origin.row, goals.rows[goal], made, amounts
+        amounts = work[spike, :, goal] @ self.taken_s
+        rows = np.array([row.row for row in reach.goals], dtype=np.int64)
+        return origin.row, rows[goal], made, amounts
 
 
 def message_maker(

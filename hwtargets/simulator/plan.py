@@ -11,10 +11,12 @@ from math import prod
 import numpy as np
 
 from hwtargets.simulator.deliver import delivery, largest_sum
+from hwtargets.simulator.kernels.arguments import Neurons
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
-from hwtargets.simulator.lif import Constants, constants
+from hwtargets.simulator.kernels.weights import aligned
+from hwtargets.simulator.lif import INT32_MAX, Constants, constants
 from hwtargets.simulator.windows import Schedule, in_order
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network, Population, Projection
@@ -47,7 +49,7 @@ class Stage:
 
     Attributes:
         image: how its neurons are arranged.
-        lif: its parameters, if it runs in the kernel.
+        lif: its parameters, if it runs in the kernel; `neurons`: as the kernel takes them.
         before: projections from what has run before; `fused`, if any, is not among them.
         within: projections from its own group.
     """
@@ -55,6 +57,7 @@ class Stage:
     population: Population
     image: Image
     lif: Constants | None
+    neurons: Neurons | None
     before: tuple[Link, ...]
     fused: Link | None
     within: tuple[Link, ...]
@@ -62,8 +65,7 @@ class Stage:
     @property
     def is_quiet(self) -> bool:
         """Whether its neurons stay at rest if nothing arrives."""
-        lif = self.lif
-        return lif is not None and not lif.bias.any() and int(lif.threshold.min()) >= 0
+        return self.lif is not None and is_quiet(self.lif)
 
 
 def plan(
@@ -132,7 +134,9 @@ def _stage(
     fits = [link for link in before if lif and not within and _covers(link.laid, image)]
     fused = fits[-1] if fits else None
     return Stage(
-        population=population, image=image, lif=lif, fused=fused, within=within,
+        population=population, image=image, lif=lif,
+        neurons=neurons_of(lif, image) if lif else None,
+        fused=fused, within=within,
         before=tuple(link for link in before if link is not fused),
     )  # fmt: skip
 
@@ -190,6 +194,34 @@ def _largest(link: Link, peak: int) -> int:
         return link.laid.largest
     weights = int(largest_sum(link.projection.synapse))
     return shifted(weights * peak, link.projection.weight_exp)
+
+
+def is_quiet(fixed: Constants) -> bool:
+    """Return whether neurons at rest stay there if nothing arrives."""
+    return not fixed.bias.any() and int(fixed.threshold.min()) >= 0
+
+
+def neurons_of(fixed: Constants, image: Image) -> Neurons:
+    """Return parameters as the kernel takes them, without states."""
+    per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
+
+    def spread(values: AnyArray, beyond: int) -> AnyArray:
+        spread = aligned((image.pixels if per_pixel else 1) * image.padded, np.int32)
+        wide = spread.reshape(-1, image.padded)
+        wide[:] = beyond
+        if per_pixel:
+            full = np.broadcast_to(values, (image.n,))
+            wide[:, : image.channels] = full.reshape(image.channels, image.pixels).T
+        else:
+            wide[:, : image.channels] = values
+        return spread
+
+    nothing, keep = np.empty(0, dtype=np.int32), (int(fixed.keep_u[0]), int(fixed.keep_v[0]))
+    return Neurons(
+        keep=keep, threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
+        per_pixel=int(per_pixel), idles=int(keep == (0, 4096) and is_quiet(fixed)),
+        u=nothing, v=nothing, carried=0, log_u=nothing, log_v=nothing,
+    )  # fmt: skip
 
 
 def lif_of(population: Population) -> Constants | None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.labels import Labels
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 
 
@@ -18,8 +19,9 @@ class Sent:
         image: how the bits are arranged.
         bits: uint64 [windows, steps, pixels, words], None for what is not 0 or 1 or not yet known.
         values: [windows, steps, neurons]: float32 0 and 1, or integers.
-        others: bits in other arrangements; `counted`: spikes per class; `windows`: those in which
-            anything was sent. Once all steps have run: none of them changes any more.
+        others: bits in other arrangements; `counted`: spikes per class, `labelled`: per class of
+            `Labels`; `windows`: those in which anything was sent. Once all steps have run: none of
+            them changes any more.
     """
 
     shape: tuple[int, int, int]
@@ -28,7 +30,17 @@ class Sent:
     values: AnyArray | None = None
     others: dict[Image, AnyArray] = field(default_factory=dict)
     counted: dict[tuple[int, int], IntArray] = field(default_factory=dict)
+    labelled: dict[Labels, IntArray] = field(default_factory=dict)
     windows: BoolArray | None = None
+
+    @classmethod
+    def silent(cls, windows: int, steps: int, image: Image) -> "Sent":
+        """Return a node that sends nothing; forget `windows` before bits are set."""
+        bits = np.zeros((windows, steps, image.pixels, image.words), dtype=np.uint64)
+        return cls(
+            shape=(windows, steps, image.n), image=image, bits=bits,
+            windows=np.zeros(windows, dtype=np.bool_),
+        )  # fmt: skip
 
     def as_values(self) -> AnyArray:
         """Return numbers [windows, steps, neurons]."""
@@ -73,11 +85,31 @@ class Sent:
     def _count(self, groups: int, pixels: int) -> IntArray:
         n_frames = self.shape[0] * self.shape[1]
         if self.bits is not None and groups == 1 and pixels in (1, self.image.pixels):
-            axes = (2, 3) if pixels == 1 else 3
-            spikes = np.bitwise_count(self.bits).sum(axis=axes, dtype=np.int64)
-            return np.asarray(spikes.reshape(n_frames, pixels))
+            from hwtargets.simulator.kernels.counting import count_pixels
+
+            spikes = np.empty((n_frames, pixels), dtype=np.int64)
+            count_pixels(np.ascontiguousarray(self.bits).reshape(n_frames, pixels, -1), spikes)
+            return spikes
         active = self.as_values().reshape(n_frames, groups, -1, pixels) != 0
         found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
+        return found
+
+    def per_label(self, labels: Labels) -> IntArray:
+        """Return spikes per frame and class [windows * steps, classes]."""
+        if labels not in self.labelled:
+            self.labelled[labels] = self._count_labels(labels)
+        return self.labelled[labels]
+
+    def _count_labels(self, labels: Labels) -> IntArray:
+        n_frames = self.shape[0] * self.shape[1]
+        if self.bits is None:
+            return labels.count(self.as_values().reshape(n_frames, -1))
+        from hwtargets.simulator.kernels.counting import tally_groups
+
+        groups = labels.in_image(self.image)
+        found = np.zeros((n_frames, labels.n_classes), dtype=np.int64)
+        bits = np.ascontiguousarray(self.bits).reshape(n_frames, -1)
+        tally_groups(bits, groups.starts, groups.words, groups.labels, groups.alike, found)
         return found
 
     @property
@@ -89,10 +121,18 @@ class Sent:
         """Return in which windows anything was sent."""
         windows = self.windows
         if windows is None:
-            known = self.values if self.bits is None else self.bits
-            assert known is not None
-            windows = self.windows = np.asarray(known.reshape(len(known), -1).any(axis=1))
+            windows = self.windows = self._find_windows()
         return windows
+
+    def _find_windows(self) -> BoolArray:
+        if self.bits is None:
+            assert self.values is not None
+            return np.asarray(self.values.reshape(len(self.values), -1).any(axis=1))
+        from hwtargets.simulator.kernels.counting import has_bits
+
+        found = np.empty(len(self.bits), dtype=np.bool_)
+        has_bits(np.ascontiguousarray(self.bits).reshape(len(self.bits), -1), found)
+        return found
 
     def any_from(self, step: int) -> bool:
         """Return whether anything was sent from a step of a window on."""

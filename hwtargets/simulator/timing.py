@@ -18,6 +18,7 @@ from snndeploy.energy import BOTTLENECKS, HOST, EventCounts, Level, Timing
 from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.placement import Placement
 from snndeploy.quantity import Grade, weakest
+from snndeploy.target import Progress, no_progress
 
 LINKS = ("lanes", "flits_per_message", "flit_time")
 """What the time of a message on a link comes from."""
@@ -37,6 +38,7 @@ def time_steps(
     placement: Placement,
     chip: ChipSpec,
     level: Level = "bound",
+    progress: Progress = no_progress,
 ) -> Timing:
     """Return the time of every chip step [s].
 
@@ -46,6 +48,7 @@ def time_steps(
         placement: which tile each core is on.
         chip: latencies, and the network beyond `bound`.
         level: how closely the network is followed.
+        progress: called with chip steps done and total beyond `bound`.
 
     Raises:
         ModelError: E3006, the chip has no latency for its cores or its barrier: no time can be
@@ -67,6 +70,7 @@ def time_steps(
         core_s = np.zeros(counts.phase.shape)
         for t in range(counts.phase.shape[1]):
             core_s[: len(tiles), t] = run(maker.step(t)).max(axis=0)
+            progress(t + 1, counts.phase.shape[1])
         steps = Steps(core_s=core_s, step_s=core_s.max(axis=0))
     critical = np.argmax(steps.core_s, axis=0)
     crossed = traffic.crossed

@@ -8,17 +8,17 @@ the host is not known and not modelled.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hwtargets.simulator.counts import WORD_BITS, CoreRow
 from hwtargets.simulator.engine import Chunk
-from hwtargets.simulator.fanout import fan_out, tally
+from hwtargets.simulator.fanout import Columns, summable
 from hwtargets.simulator.mesh import Mesh
+from hwtargets.simulator.reach import Reach
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import HOST
-from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
+from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
 
@@ -27,20 +27,16 @@ TAKEN = ("axon_in", "synaptic_op", "synaptic_word")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Goals:
-    """What one spike of each neuron of a slice sets off.
+class Load:
+    """What one spike of each class of a node's neurons brings to cores and links.
 
     Attributes:
-        origin: the slice, or the host's row of a source.
-        rows: rows of the cores that are reached [g].
-        work: per neuron: messages, synaptic operations, words for each goal [n, 3, g].
-        links: 1 for every link on the way to a goal [g, n_links]; zeros from the host.
+        links: those on the way to any goal.
+        columns: by kind of `TAKEN` what each goal takes, then messages over each of the links.
     """
 
-    origin: CoreRow
-    rows: IntArray
-    work: IntArray
-    links: FloatArray
+    links: IntArray
+    columns: Columns
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -51,14 +47,14 @@ class Traffic:
         mesh: its links number the rows of `crossed`.
         taken: by kind of `TAKEN`, per row of the counts [n_rows, n_chip_steps].
         crossed: messages over each link [n_links, n_chip_steps].
-        goals: of every slice and source.
+        reach: of every slice and source, by node.
         spikes: (chip step, neuron) of every spike by node, by step; empty unless kept.
     """
 
     mesh: Mesh
     taken: Mapping[str, IntArray]
     crossed: IntArray
-    goals: tuple[Goals, ...]
+    reach: Mapping[str, Reach]
     spikes: Mapping[str, tuple[IntArray, IntArray]]
 
 
@@ -69,20 +65,17 @@ class TrafficCounter:
     network: Network
     schedule: Schedule
     traffic: Traffic
+    loads: Mapping[str, Load]
     keep: bool
     kept: dict[str, list[tuple[IntArray, IntArray]]] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Take the windows of a chunk."""
-        sent: dict[str, AnyArray] = {}
-        for goals in self.traffic.goals:
-            name = goals.origin.node
-            if name not in sent:
-                values = np.asarray(chunk.sent[name])
-                sent[name] = values.reshape(-1, values.shape[2]) != 0
+        for name, load in self.loads.items():
+            if not chunk.sent[name].is_silent:
+                self._add(name, load, chunk)
                 if self.keep:
-                    self._keep(name, chunk.windows, sent[name])
-            self._add(goals, chunk.windows, sent[name][:, goals.origin.start : goals.origin.stop])
+                    self._keep(name, chunk)
 
     def result(self) -> Traffic:
         """Return what was added."""
@@ -91,37 +84,32 @@ class TrafficCounter:
             steps, neurons = (np.concatenate(columns) for columns in zip(*parts, strict=True))
             order = np.lexsort((neurons, steps))
             spikes[name] = (steps[order], neurons[order])
-        t = self.traffic
-        return Traffic(mesh=t.mesh, taken=t.taken, crossed=t.crossed, goals=t.goals, spikes=spikes)
+        return replace(self.traffic, spikes=spikes)
 
-    def _add(self, goals: Goals, windows: IntArray, spikes: AnyArray) -> None:
-        n_goals = len(goals.rows)
-        found = tally(spikes, goals.work.reshape(len(goals.work), -1))
-        found = found.reshape(len(spikes), 3, n_goals)
-        steps, exists = self._steps(goals.origin.node, windows)
-        at = steps[exists]
+    def _add(self, name: str, load: Load, chunk: Chunk) -> None:
+        reach = self.traffic.reach[name]
+        frames, at = self.schedule.span(chunk.windows, self.network.nodes[name].wave)
+        n_goals = len(reach.goals)
+        found = load.columns.tally(chunk.sent[name].per_label(reach.labels)[frames]).T
+        rows = np.array([goal.row for goal in reach.goals])
         for index, kind in enumerate(TAKEN):
-            self.traffic.taken[kind][goals.rows[:, None], at] += found[exists, index].T
-        crossed: AnyArray = found[exists, 0].astype(np.float64) @ goals.links
-        self.traffic.crossed[:, at] += crossed.T.astype(np.int64)
+            self.traffic.taken[kind][rows, at] += found[index * n_goals : (index + 1) * n_goals]
+        self.traffic.crossed[load.links, at] += found[len(TAKEN) * n_goals :]
 
-    def _keep(self, name: str, windows: IntArray, spikes: AnyArray) -> None:
-        steps, exists = self._steps(name, windows)
-        frames, neurons = np.nonzero(spikes & exists[:, None])
-        self.kept.setdefault(name, []).append((steps[frames], neurons))
-
-    def _steps(self, name: str, windows: IntArray) -> tuple[IntArray, AnyArray]:
-        """Return the chip step of every frame, and which of them exist."""
+    def _keep(self, name: str, chunk: Chunk) -> None:
         wave = self.network.nodes[name].wave
-        steps = self.schedule.chip_step(windows, wave).reshape(-1)
-        return steps, self.schedule.exists(windows, wave).reshape(-1)
+        exists = self.schedule.exists(chunk.windows, wave)
+        windows, steps, neurons = np.nonzero(chunk.sent[name].as_values())
+        here = exists[windows, steps]
+        at = self.schedule.chip_step(chunk.windows, wave)[windows, steps]
+        self.kept.setdefault(name, []).append((at[here], neurons[here]))
 
 
 def traffic_counter(
     network: Network,
     placement: Placement,
     schedule: Schedule,
-    rows: Mapping[str, tuple[CoreRow, ...]],
+    reach: Mapping[str, Reach],
     *,
     keep: bool,
 ) -> TrafficCounter:
@@ -131,61 +119,36 @@ def traffic_counter(
         network: what runs.
         placement: where.
         schedule: its windows.
-        rows: rows of the event counts, by node.
+        reach: what a spike of each node sets off.
         keep: whether every spike is kept, as the levels need that follow single messages.
     """
     mesh = Mesh(placement.mesh)
-    shape = (sum(map(len, rows.values())), schedule.n_chip_steps)
+    n_rows = sum(len(one.origins) for one in reach.values())
     traffic = Traffic(
         mesh=mesh,
-        taken={kind: np.zeros(shape, dtype=np.int64) for kind in TAKEN},
-        crossed=np.zeros((len(mesh.links), shape[1]), dtype=np.int64),
-        goals=tuple(
-            goals
-            for name in network.nodes
-            for goals in _goals(network, placement, mesh, rows, name)
-        ),
+        taken={kind: np.zeros((n_rows, schedule.n_chip_steps), dtype=np.int64) for kind in TAKEN},
+        crossed=np.zeros((len(mesh.links), schedule.n_chip_steps), dtype=np.int64),
+        reach=reach,
         spikes={},
     )
-    return TrafficCounter(network=network, schedule=schedule, traffic=traffic, keep=keep)
+    loads = {
+        name: _load(placement, mesh, one, network.nodes[name].n)
+        for name, one in reach.items()
+        if one.goals
+    }
+    return TrafficCounter(
+        network=network, schedule=schedule, traffic=traffic, loads=loads, keep=keep
+    )
 
 
-def _goals(
-    network: Network,
-    placement: Placement,
-    mesh: Mesh,
-    rows: Mapping[str, tuple[CoreRow, ...]],
-    name: str,
-) -> list[Goals]:
-    """Return what one spike of each neuron of a node sets off, slice by slice."""
-    targets = {row.core: row for p in network.out_of(name) for row in rows[p.target]}
-    goals = sorted(targets.values(), key=lambda row: row.row)
-    if not goals:
-        return []
-    index = {row.core: k for k, row in enumerate(goals)}
-    work = np.zeros((network.nodes[name].n, 3, len(goals)), dtype=np.int64)
-    for projection in network.out_of(name):
-        for row in rows[projection.target]:
-            reach = fan_out(projection.synapse, row.start, row.stop)
-            work[:, 1, index[row.core]] += reach
-            work[:, 2, index[row.core]] += -(-reach * projection.weight_bits // WORD_BITS)
-    work[:, 0] = work[:, 1] > 0
-    return [
-        Goals(
-            origin=origin,
-            rows=np.array([row.row for row in goals]),
-            work=work[origin.start : origin.stop],
-            links=_ways(placement, mesh, origin, goals),
-        )
-        for origin in rows[name]
-    ]
-
-
-def _ways(placement: Placement, mesh: Mesh, origin: CoreRow, goals: list[CoreRow]) -> FloatArray:
-    """Return which links lie on the way to each goal [g, n_links]."""
-    used = np.zeros((len(goals), len(mesh.links)))
-    if origin.core != HOST:
-        for k, goal in enumerate(goals):
+def _load(placement: Placement, mesh: Mesh, reach: Reach, n: int) -> Load:
+    """Return what one spike of each class brings where; a frame has at most n spikes."""
+    crossed = np.zeros((reach.labels.n_classes, len(mesh.links)), dtype=np.int64)
+    for k, origin in enumerate(reach.origins):
+        mine = slice(reach.first[k], reach.first[k + 1])
+        for number, goal in enumerate(reach.goals if origin.core != HOST else ()):
             way = mesh.route(placement.tile(origin.core), placement.tile(goal.core))
-            used[k, list(way)] = 1
-    return used
+            crossed[mine, list(way)] += reach.work[mine, 0, number, None]
+    links = np.flatnonzero(crossed.any(axis=0))
+    work = reach.work.reshape(len(crossed), -1)
+    return Load(links=links, columns=summable(np.concatenate([work, crossed[:, links]], axis=1), n))

@@ -76,6 +76,13 @@ class Schedule:
         t = self.chip_step(windows, wave)
         return (t >= 0) & (t < self.n_chip_steps)
 
+    def span(self, windows: IntArray, wave: int) -> tuple[slice, slice]:
+        """Return which frames of consecutive windows exist, and their chip steps."""
+        first = int(windows[0]) * self.steps + (0 if self.network.alone else wave)
+        start = min(max(-first, 0), len(windows) * self.steps)
+        stop = max(start, min(self.n_chip_steps - first, len(windows) * self.steps))
+        return slice(start, stop), slice(first + start, first + stop)
+
     def injected(self, source: Source, inputs: IntArray | None, windows: IntArray) -> IntArray:
         """Return what a source sends in some windows [n_windows, steps, n].
 

@@ -680,6 +680,18 @@ CATALOGUE: Mapping[str, Entry] = {
         "lanes and the time of a hop, which the chip file does not state.",
         "Use --timing bound, or add them to the chip file with their source.",
     ),
+    "E3020": Entry(
+        "Traced neuron does not exist",
+        "The option --trace-neurons names a population that the integer network does not have, "
+        "or a number beyond its neurons.",
+        "Take names and sizes from `snndeploy inspect MODEL --emit network`.",
+    ),
+    "E3021": Entry(
+        "Trace too large",
+        "A trace is held in memory until it is written; this one would be beyond the limit, which "
+        "was computed before anything ran.",
+        "Give fewer samples, or fewer neurons to --trace-neurons.",
+    ),
     "E3040": Entry(
         "Chip is priced only",
         "Nothing is compiled for this chip, because its numerics, limits or topology are not "
@@ -853,6 +865,26 @@ CATALOGUE: Mapping[str, Entry] = {
         "With data, save runs the module itself; its forward fails on the samples, needs states "
         "that it does not make, or gives no answer per sample.",
         "Leave out data; the model is then saved without the module's accuracy.",
+    ),
+    "E5060": Entry(
+        "Option of the simulator",
+        "Threads and traces are offered by the simulator; other backends run as they do.",
+        "Use --backend sim, or drop the option.",
+    ),
+    "E5061": Entry(
+        "Neurons without a trace",
+        "The option --trace-neurons chooses whose states go into a trace, and no trace is written.",
+        "Add --trace FILE.npz.",
+    ),
+    "E5062": Entry(
+        "Neurons not understood",
+        "The option takes a population and numbers from 0 on, single or as ranges.",
+        "Write POP:I,J-K, as in layer1:0,5,10-20.",
+    ),
+    "E5063": Entry(
+        "One trace for several chips",
+        "A trace holds the loads of one chip, and several targets were given.",
+        "Give one --target, and estimate the others by themselves.",
     ),
     "E5065": Entry(
         "Rate not understood",

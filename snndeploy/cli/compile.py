@@ -13,6 +13,7 @@ from snndeploy.cli.options import (
     options_from,
     output_options,
     path_type,
+    threads_option,
 )
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import EXIT_OK, CapacityError
@@ -24,6 +25,7 @@ from snndeploy.errors import EXIT_OK, CapacityError
 @click.option("--data", type=path_type(), help="Samples: adds energy, latency and accuracy (.npz).")
 @click.option("-o", "--output", "out", type=path_type(), help="Folder; default: MODEL.TARGET here.")
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
+@threads_option
 @compile_options
 @output_options
 def compile_command(
@@ -32,6 +34,7 @@ def compile_command(
     data: Path | None,
     out: Path | None,
     *,
+    threads: int,
     force: bool,
     as_json: bool,
     **chosen: Any,
@@ -52,8 +55,9 @@ def compile_command(
     samples = open_samples(data, model_shapes(opened)) if data else None
     with progress_bar("simulating") as progress:
         deployment = deploy(
-            opened, chip, options_from(chosen), out, samples=samples, force=force, progress=progress
-        )
+            opened, chip, options_from(chosen), out, samples=samples, force=force,
+            threads=threads, progress=progress,
+        )  # fmt: skip
     if as_json:
         print_json(deployment_record(deployment))
     else:

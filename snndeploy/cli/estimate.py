@@ -9,6 +9,7 @@ import click
 from snndeploy.cli.amounts import parse_battery, parse_power, parse_rate
 from snndeploy.cli.options import (
     DEFAULT_TARGET,
+    check_trace,
     compile_options,
     is_bundle,
     open_bundle,
@@ -16,6 +17,8 @@ from snndeploy.cli.options import (
     open_samples,
     output_options,
     path_type,
+    trace_options,
+    write_trace,
 )
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
@@ -74,6 +77,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @use_options
 @file_options
+@trace_options
 @compile_options
 @output_options
 def estimate_command(
@@ -82,9 +86,11 @@ def estimate_command(
     data: Path | None,
     timing: "Level",
     prices: str,
+    trace: Path | None,
     *,
-    as_json: bool,
+    threads: int,
     force: bool,
+    as_json: bool,
     **chosen: Any,
 ) -> None:
     """Simulate samples and price what happened; without data there is no estimate.
@@ -107,7 +113,17 @@ def estimate_command(
     files = {kind: chosen.pop(kind) for kind in ("csv", "latex", "html")}
     _check_files(files, force=force)
     names = split_names(targets or "")
-    estimates = _estimates(model, data, names, split_names(prices), timing, use, chosen)
+    if trace is not None and len(names) > 1:
+        raise UsageError(
+            "E5063",
+            f"one file, {len(names)} chips",
+            where="--trace",
+            remedy="give one --target, and estimate the others by themselves",
+        )
+    neurons = check_trace(trace, chosen.pop("chosen"), force=force)
+    simulating = {"timing": timing, "threads": threads, "trace": neurons}
+    estimates = _estimates(model, data, names, split_names(prices), simulating, use, chosen)
+    write_trace(trace, estimates[0].trace)
     written = _write(estimates, files, model.name)
     if as_json:
         print_json({"estimates": [estimate_record(estimate) for estimate in estimates]})
@@ -178,7 +194,7 @@ def _estimates(
     data: Path,
     names: list[str],
     prices: list[str],
-    timing: "Level",
+    simulating: dict[str, Any],
     use: "Use | None",
     chosen: dict[str, Any],
 ) -> "list[Estimate]":
@@ -194,7 +210,9 @@ def _estimates(
     chips = {name: _chip(path, name) for name in names}
     tables = assign_prices([chips[name] for name in names], prices)
     modelled = [name for name in names if not chips[name].priced_only] or [own]
-    runs = {name: _measure(path, data, name or None, tables, timing, chosen) for name in modelled}
+    runs = {
+        name: _measure(path, data, name or None, tables, simulating, chosen) for name in modelled
+    }
     estimates = []
     for name in names:
         chip = chips[name]
@@ -218,7 +236,7 @@ def _measure(
     data: Path,
     target: str | None,
     tables: dict[str, str],
-    timing: "Level",
+    simulating: dict[str, Any],
     chosen: dict[str, Any],
 ) -> "Measured":
     from snndeploy.inference import Deployed, input_shapes
@@ -231,4 +249,4 @@ def _measure(
         deployed = with_prices(deployed, tables[chip.name])
     samples = open_samples(data, input_shapes(deployed))
     with progress_bar("simulating") as progress:
-        return measure(deployed, samples, timing=timing, progress=progress)
+        return measure(deployed, samples, progress=progress, **simulating)

@@ -1,6 +1,6 @@
 """Options that several commands share, and how a user's words become a model or a bundle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from snndeploy.bundle import Bundle
     from snndeploy.inference import Deployed
+    from snndeploy.ir.arrays import AnyArray
     from snndeploy.model import Model
     from snndeploy.pipeline import Compiled, CompileOptions
     from snndeploy.samples import Samples, Shapes
@@ -44,6 +45,113 @@ def output_options(command: F) -> F:
     return click.option(
         "--debug", is_flag=True, expose_value=False, help="Print a traceback with an error."
     )(command)
+
+
+def threads_option(command: F) -> F:
+    """Add `--threads`."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Threads of the simulator; answers do not depend on it.",
+    )(command)
+
+
+def trace_options(command: F) -> F:
+    """Add `--trace`, `--trace-neurons` and `--threads`."""
+    for decorate in (
+        click.option(
+            "--trace-neurons",
+            "chosen",
+            multiple=True,
+            metavar="POP:I,J-K,…",
+            help="Neurons whose states --trace keeps; may be given for several populations.",
+        ),
+        click.option(
+            "--trace",
+            type=path_type(),
+            metavar="FILE.npz",
+            help="Keep what the simulator sees, for numpy.load: spikes.POP (uint8 [B, P, n / 8], "
+            "bits of numpy.packbits along the neurons; payload.POP where integers are sent), "
+            "shape.POP, neurons.POP and state.POP.WORD [B, P, chosen] (v: the membrane); per chip "
+            "step core.synaptic_ops, core.spikes, core.messages, core.seconds [rows, T] of "
+            "rows.core and rows.population, link.messages [links, T] of links, step.seconds.",
+        ),
+        threads_option,
+    ):
+        command = decorate(command)
+    return command
+
+
+def check_trace(
+    trace: Path | None, chosen: tuple[str, ...], *, force: bool
+) -> dict[str, tuple[int, ...]] | None:
+    """Return the neurons to trace, by population; None without a trace.
+
+    Raises:
+        UsageError: E5003, the file exists; E5061, neurons without a trace; E5062, words that are
+            no `POP:I,J-K`.
+    """
+    from snndeploy.errors import UsageError
+
+    if trace is None and chosen:
+        raise UsageError(
+            "E5061",
+            "there is no file for their states",
+            where="--trace-neurons",
+            remedy="add --trace FILE.npz",
+        )
+    if trace is None:
+        return None
+    if trace.exists() and not force:
+        raise UsageError("E5003", "exists", where=str(trace), remedy="give --force to replace it")
+    neurons: dict[str, tuple[int, ...]] = {}
+    for words in chosen:
+        name, numbers = parse_neurons(words)
+        neurons[name] = tuple(dict.fromkeys((*neurons.get(name, ()), *numbers)))
+    return neurons
+
+
+MOST_CHOSEN = 1 << 20
+
+
+def parse_neurons(words: str) -> tuple[str, tuple[int, ...]]:
+    """Return population and neurons of `POP:I,J-K`.
+
+    Raises:
+        UsageError: E5062.
+    """
+    from snndeploy.errors import UsageError
+
+    name, colon, listed = words.rpartition(":")
+    found: list[int] = []
+    for part in listed.split(","):
+        first, dash, last = part.strip().partition("-")
+        ends = (first, last if dash else first)
+        if not (name and colon and all(end.isdecimal() for end in ends)):
+            break
+        span = range(int(ends[0]), int(ends[1]) + 1)
+        if not 0 < len(span) <= MOST_CHOSEN:
+            break
+        found += span
+    else:
+        return name, tuple(found)
+    raise UsageError(
+        "E5062",
+        f"{words!r} names no neurons",
+        where="--trace-neurons",
+        remedy="give a population and numbers from 0 on, as in layer1:0,5,10-20",
+    )
+
+
+def write_trace(path: Path | None, trace: "Mapping[str, AnyArray] | None") -> None:
+    """Write a trace, if there is one."""
+    from snndeploy.bundle.publish import write_file
+    from snndeploy.npz import dump_npz
+
+    if path is not None and trace is not None:
+        write_file(path, dump_npz(trace))
 
 
 def compile_options(command: F) -> F:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snndeploy.cli.options import (
+    check_trace,
     compile_options,
     is_bundle,
     open_deployed,
@@ -13,6 +14,8 @@ from snndeploy.cli.options import (
     open_samples,
     output_options,
     path_type,
+    trace_options,
+    write_trace,
 )
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--output", type=path_type(), help="Where the answers go (.npz).")
 @click.option("--target", help="Chip a model is compiled for; default: loihi.")
 @click.option("--force", is_flag=True, help="Replace an existing output.")
+@trace_options
 @compile_options
 @output_options
 def run_command(
@@ -36,7 +40,9 @@ def run_command(
     data: Path,
     output: Path | None,
     target: str | None,
+    trace: Path | None,
     *,
+    threads: int,
     force: bool,
     as_json: bool,
     **chosen: Any,
@@ -50,12 +56,17 @@ def run_command(
 
     if output is not None and output.exists() and not force:
         raise UsageError("E5003", "exists", where=str(output), remedy="give --force to replace it")
+    neurons = check_trace(trace, chosen.pop("chosen"), force=force)
+    simulating = {"threads": threads, "trace": neurons}
     if backend == "float":
+        _refuse_simulating(threads, neurons)
         answer = _run_float(model, data, chosen)
     else:
-        answer = _run_deployed(model, data, backend, target, chosen)
+        answer = _run_deployed(model, data, backend, target, chosen, simulating)
     if output is not None:
         write_file(output, dump_npz(answer_arrays(answer)))
+    if answer.result:
+        write_trace(trace, answer.result.trace)
     if as_json:
         print_json(answer_record(answer))
     else:
@@ -78,7 +89,12 @@ def _run_float(path: Path, data: Path, chosen: dict[str, Any]) -> "Answer":
 
 
 def _run_deployed(
-    path: Path, data: Path, backend: str, target: str | None, chosen: dict[str, Any]
+    path: Path,
+    data: Path,
+    backend: str,
+    target: str | None,
+    chosen: dict[str, Any],
+    simulating: dict[str, Any],
 ) -> "Answer":
     from snndeploy.inference import input_shapes, run_deployed
     from snndeploy.registry import usable_executor
@@ -87,4 +103,15 @@ def _run_deployed(
     deployed = open_deployed(path, target, chosen)
     samples = open_samples(data, input_shapes(deployed))
     with progress_bar(f"running on {backend}") as progress:
-        return run_deployed(deployed, samples, backend, progress=progress)
+        return run_deployed(deployed, samples, backend, progress=progress, **simulating)
+
+
+def _refuse_simulating(threads: int, neurons: object) -> None:
+    """Raise UsageError E5060 if the float model is asked for threads or a trace."""
+    if threads != 1 or neurons is not None:
+        raise UsageError(
+            "E5060",
+            "the float model is not simulated: no threads to choose, no trace",
+            where="--trace" if neurons is not None else "--threads",
+            remedy="use --backend sim, or drop the option",
+        )

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from snndeploy.cli.options import open_bundle, open_samples, output_options, path_type
+from snndeploy.cli.options import (
+    open_bundle,
+    open_samples,
+    output_options,
+    path_type,
+    threads_option,
+)
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
 
@@ -16,8 +22,11 @@ from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
     "--backends", default="reference,sim,lava", show_default=True, help="Executors to compare."
 )
 @click.option("--input", "data", type=path_type(), help="Arrays to run instead of the probes.")
+@threads_option
 @output_options
-def verify_command(bundle: Path, backends: str, data: Path | None, *, as_json: bool) -> int:
+def verify_command(
+    bundle: Path, backends: str, data: Path | None, *, threads: int, as_json: bool
+) -> int:
     """Rerun BUNDLE on several executors; exit 7 if they differ in one spike or state."""
     from snndeploy.inference import input_shapes
     from snndeploy.report.document import print_json
@@ -29,8 +38,9 @@ def verify_command(bundle: Path, backends: str, data: Path | None, *, as_json: b
     names = tuple(name.strip() for name in backends.split(",") if name.strip())
     with progress_bar("verifying") as progress:
         certificate = verify(
-            opened, names, samples, require_all=bool(os.environ.get("CI")), progress=progress
-        )
+            opened, names, samples, require_all=bool(os.environ.get("CI")), threads=threads,
+            progress=progress,
+        )  # fmt: skip
     if as_json:
         print_json(certificate.record())
     else:

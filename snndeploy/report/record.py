@@ -1,6 +1,6 @@
 """Reports as plain data: what `--json` prints, without its schema version."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from snndeploy.bundle import Bundle
@@ -38,8 +38,10 @@ def answer_arrays(answer: Answer) -> dict[str, AnyArray]:
 
 def estimate_record(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate as plain data; counts are exact, joules are floats per sample."""
+    record = asdict(replace(estimate, trace=None))
+    del record["trace"]
     return {
-        **asdict(estimate),
+        **record,
         "verdict": estimate.verdict and verdict_record(estimate.verdict),
         "dynamic_j": estimate.dynamic_j if estimate.is_priced else None,
         "neurobench": estimate.neurobench.record(),

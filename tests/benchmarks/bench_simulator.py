@@ -1,14 +1,18 @@
 """The simulator against what its algorithm allows, and against float frameworks.
 
-CPU seconds of one thread, medians of interleaved runs. `limit` is the time that the synaptic
-operations and neuron updates alone would take: rows of weights in the first cache added up, and
-neurons updated in place, both measured in the same rounds. Frameworks run the same layers on the
-same input in float32, all steps of a layer at once, and are not exact.
+CPU seconds, medians of interleaved rounds; short runs are repeated within a measurement. Ratios
+are taken round by round, so that what else the machine does cancels out. `limit` is what the
+additions and neuron updates alone would take, measured in the same round (see `limits.py`).
+Counts are all events of every core and step. Frameworks run the same layers on the same input in
+float32. Two threads are compared in wall time, beside a matrix product that is given two; on a
+machine that does something else that says little, so CPU time is taken apart as well: what the
+calling thread does alone, and what both threads share, at the price it has with two of them.
+
+Usage: bench_simulator.py [ROUNDS]; also writes build/bench/simulator.svg.
 """
 
 import os
 import sys
-import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
@@ -17,75 +21,54 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import frameworks
 import numpy as np
 import torch
 import workloads
-from numba import njit
+from clock import caller_seconds, cpu_seconds, peak_bytes, repeats, wall_seconds
+from limits import Limit
 
 from hwtargets.simulator import engine
 from hwtargets.simulator.counts import counter
 from hwtargets.simulator.fused import FusedRun
-from hwtargets.simulator.kernels.neuron import update_lif
-from hwtargets.simulator.kernels.rows import add_rows
-from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.windows import schedule_of
+from hwtargets.simulator.workers import Workers
 from snndeploy.mapping import place
 from snndeploy.target import load_chip
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+ROOT = Path(__file__).parents[2]
+CHIP_FILE = ROOT / "hwtargets" / "chips" / "loihi2.toml"
+CHIP = load_chip(CHIP_FILE)
+PICTURE = ROOT / "build" / "bench" / "simulator.svg"
 FRAMEWORK_ROUNDS = 3
-CHIP = load_chip(Path(__file__).parents[2] / "hwtargets" / "chips" / "loihi2.toml")
-BLOCK = 64
+GOALS = {
+    ("A", "simulator / limit"): ("<=", 2.5),
+    ("B", "simulator / limit"): ("<=", 1.6),
+    ("C", "simulator / limit"): ("<=", 2.0),
+    ("D", "limit / simulator"): (">=", 0.8),
+    ("D", "G operations/s"): (">=", 0.6),
+    ("B", "with counts / simulator"): ("<=", 1.1),
+    ("A", "SpikingJelly / simulator"): (">=", 6),
+    ("A", "snnTorch / simulator"): (">=", 12),
+    **{(name, "SpikingJelly / simulator"): (">=", 4) for name in "BC"},
+    **{(name, "snnTorch / simulator"): (">=", 5) for name in "BC"},
+    **{(name, "two threads, speed-up"): (">=", 1.7) for name in "BC"},
+    ("", "chip object, ms"): ("<=", 50),
+}
+"""Of D, either goal is enough."""
 
 
-@njit(nogil=True, cache=True)
-def add_many(lanes, rows, n, weights, sums):
-    for _ in range(n):
-        add_rows(lanes, rows, 0, len(rows), weights, 0, sums, 0, 0)
-
-
-@njit(nogil=True, cache=True)
-def update_many(lanes, n, a, u, v, threshold, bias, sent):
-    for _ in range(n):
-        update_lif(
-            lanes, (0, 0, 0), a, 0, 0, (1, 0, 0, 0), (3000, 3686), u, v, 0, threshold, bias, 0,
-            sent, 0,
-        )  # fmt: skip
-
-
-class Limit:
-    """Seconds per synaptic operation and per neuron update."""
-
-    def __init__(self):
-        rng = np.random.default_rng(0)
-        self.rows = rng.integers(0, 256, 4096).astype(np.uint32)
-        self.weights = aligned(256 * BLOCK // 2, np.int16)
-        self.weights[:] = rng.integers(-9000, 9000, len(self.weights))
-        self.arrays = [aligned(BLOCK, np.int32) for _ in range(5)]
-        self.arrays[3][:] = 1 << 20
-        self.sent = np.zeros(4, dtype=np.uint16)
-        self.measure()
-
-    def measure(self):
-        start = time.process_time()
-        add_many((0, 0), self.rows, 200, self.weights, self.arrays[0])
-        middle = time.process_time()
-        update_many((0, 0), 200_000, *self.arrays, self.sent)
-        end = time.process_time()
-        return (middle - start) / (200 * 4096 * BLOCK), (end - middle) / (200_000 * BLOCK)
-
-
-def simulator(workload):
+def simulator(workload, threads=1):
     """Return a function that runs a workload whose weights and inputs are laid out."""
     schedule = schedule_of(workload.network, workload.inputs)
-    run = FusedRun.of(workload.network, workload.inputs, schedule)
+    run = FusedRun.of(workload.network, workload.inputs, schedule, Workers(threads))
     per_window = schedule.steps * sum(node.n for node in workload.network.nodes.values())
 
     def once(count=None):
         for windows in schedule.chunks(max(1, engine.CHUNK_CELLS // per_window)):
             chunk = run.chunk(windows, ())
             if count:
-                count(engine.Chunk(windows=windows, sent=chunk.sent, ran=chunk.ran))
+                count(engine.Chunk(windows=windows, before={}, sent=chunk.sent, ran=chunk.ran))
 
     return once
 
@@ -100,114 +83,134 @@ def with_counts(workload, once):
     return lambda: once(counted.add)
 
 
-def spikingjelly(workload):
-    from spikingjelly.activation_based import functional, layer, neuron
-
-    modules = []
-    for kind, weight, *pool in workload.layers:
-        modules += torch_layer(kind, weight, pool, layer)
-        modules.append(neuron.LIFNode(tau=10.0, v_threshold=5.0, v_reset=0.0, step_mode="m"))
-    net = torch.nn.Sequential(*modules)
-    functional.set_step_mode(net, "m")
-    x = torch.from_numpy(workload.inputs["in"].astype(np.float32))
-
-    def once():
-        with torch.no_grad():
-            functional.reset_net(net)
-            net(x)
-
-    return once
-
-
-def snntorch(workload):
-    import snntorch as snn
-
-    layers = [torch_layer(kind, weight, pool, torch.nn) for kind, weight, *pool in workload.layers]
-    nodes = [snn.Leaky(beta=0.9, threshold=5.0, reset_mechanism="zero") for _ in layers]
-    x = torch.from_numpy(workload.inputs["in"].astype(np.float32))
-
-    def once():
-        with torch.no_grad():
-            spikes = x
-            for modules, node in zip(layers, nodes, strict=True):
-                flat = torch.nn.Sequential(*modules)(spikes.flatten(0, 1))
-                current = flat.unflatten(0, x.shape[:2])
-                memory, out = node.init_leaky(), []
-                for step in current:
-                    spike, memory = node(step, memory)
-                    out.append(spike)
-                spikes = torch.stack(out)
-
-    return once
-
-
-def torch_layer(kind, weight, pool, made_of):
-    """Return the modules of a layer with a framework's own classes."""
-    weight = torch.from_numpy(weight.astype(np.float32) / 254)
-    if kind == "conv":
-        main = made_of.Conv2d(weight.shape[1], len(weight), 3, padding=1, bias=False)
-        before = [made_of.AvgPool2d(2)] if pool[0] == 2 else []
-    else:
-        main = made_of.Linear(weight.shape[1], len(weight), bias=False)
-        before = [made_of.Flatten()]
-    main.weight = torch.nn.Parameter(weight, requires_grad=False)
-    return [*before, main]
-
-
 def candidates(workload):
     """Return functions by name; the first is the simulator."""
     once = simulator(workload)
-    found = {"simulator": once}
+    found = {"simulator": once, "with counts": with_counts(workload, once)}
     if workload.layers:
-        found["with counts"] = with_counts(workload, once)
         with suppress(ImportError):
-            found["SpikingJelly"] = spikingjelly(workload)
+            found["SpikingJelly"] = frameworks.spikingjelly(workload)
         with suppress(ImportError):
-            found["snnTorch"] = snntorch(workload)
+            found["snnTorch"] = frameworks.snntorch(workload)
     return found
 
 
-def seconds(run):
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+def measure(workload, limit, rounds):
+    """Return rows (what, median, quartiles) of a workload, absolute times first."""
+    runs, operations = candidates(workload), workload.operations()
+    repeat = {name: repeats(run) for name, run in runs.items()}
+    times, ratios = defaultdict(list), defaultdict(list)
+    for index in range(rounds):
+        floors = [limit.floor(workload, operations)]
+        now = {}
+        for name, run in runs.items():
+            if name in ("simulator", "with counts") or index < FRAMEWORK_ROUNDS:
+                now[name] = cpu_seconds(run, repeat[name])
+                times[name].append(now[name])
+        floors.append(limit.floor(workload, operations))
+        floor, ours = float(np.mean(floors)), now["simulator"]
+        times["limit"].append(floor)
+        ratios["simulator / limit"].append(ours / floor)
+        if not workload.layers:
+            ratios["limit / simulator"].append(floor / ours)
+        ratios["G operations/s"].append(operations / ours / 1e9)
+        for name in list(now)[1:]:
+            ratios[f"{name} / simulator"].append(now[name] / ours)
+    rows = [(f"{name}, ms CPU", 1e3 * np.array(values)) for name, values in times.items()]
+    rows += [(name, np.array(values)) for name, values in ratios.items()]
+    rows += [(f"{name}, MB peak", np.array([peak_bytes(run) / 1e6])) for name, run in runs.items()]
+    return rows
+
+
+def two_threads(workload, rounds):
+    """Return by what two threads shorten a run, beside what they do to a matrix product."""
+    one, two = simulator(workload, 1), simulator(workload, 2)
+    square = torch.rand(1024, 1024)
+    n = repeats(one)
+    faster, dearer, product, within, serial = [], [], [], [], []
+    two()
+    for _ in range(rounds):
+        faster.append(wall_seconds(one, n) / wall_seconds(two, n))
+        alone, (both, caller) = cpu_seconds(one, n), caller_seconds(two, n)
+        dearer.append(both / alone)
+        serial.append(caller / both)
+        within.append(alone / (caller + (both - caller) / 2))
+        alone = wall_seconds(lambda: square @ square, 3)
+        torch.set_num_threads(2)
+        together = wall_seconds(lambda: square @ square, 3)
+        torch.set_num_threads(1)
+        product.append(alone / together)
+    return [
+        ("two threads, speed-up", np.array(faster)),
+        ("two threads, best speed-up", np.array([max(faster)])),
+        ("two threads, CPU time / one's", np.array(dearer)),
+        ("two threads, share that only one works on", np.array(serial)),
+        ("two threads, speed-up if each has a core", np.array(within)),
+        ("two threads, speed-up of a matrix product", np.array(product)),
+        ("two threads, best of a matrix product", np.array([max(product)])),
+    ]
+
+
+def chip_object():
+    """Return how long it takes to read a chip."""
+    return [("chip object, ms", 1e3 * np.array([cpu_seconds(lambda: load_chip(CHIP_FILE), 5)]))]
+
+
+def print_rows(name, rows):
+    for what, values in rows:
+        low, middle, high = np.percentile(values, (25, 50, 75))
+        line = f"   {what:44}{middle:10.2f}"
+        line += f"   ({low:.2f} .. {high:.2f})" if len(values) > 1 else ""
+        print(line + verdict(name, what, middle))
+
+
+def verdict(name, what, value):
+    """Say whether a goal is met, if there is one."""
+    if (name, what) not in GOALS:
+        return ""
+    sense, goal = GOALS[name, what]
+    met = value <= goal if sense == "<=" else value >= goal
+    return f"   goal {sense} {goal:g}: {'met' if met else 'MISSED'}"
+
+
+def draw(found):
+    """Draw how many times the limit each candidate takes."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(found), figsize=(3.2 * len(found), 3.2))
+    for axis, (title, rows) in zip(np.atleast_1d(axes), found.items(), strict=True):
+        medians = {what: float(np.median(values)) for what, values in rows}
+        names = [what.removesuffix(", ms CPU") for what in medians if what.endswith("ms CPU")]
+        names.sort(key=lambda name: medians[f"{name}, ms CPU"])
+        shares = [medians[f"{name}, ms CPU"] / medians["limit, ms CPU"] for name in names]
+        axis.barh(names, shares)
+        axis.bar_label(axis.containers[0], fmt="%.1f")
+        axis.set(title=title, xlabel="CPU time / limit", xscale="log")
+    figure.tight_layout()
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE)
+    plt.close(figure)
 
 
 def main():
     torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
+    rng, limit, found = np.random.default_rng(0), Limit(), {}
+    print(f"medians of {rounds} interleaved rounds ({FRAMEWORK_ROUNDS} of the frameworks)")
+    print_rows("", chip_object())
     kinds = (workloads.dense, workloads.vgg, workloads.large, workloads.recurrent)
-    limit = Limit()
-    print(f"CPU ms, medians of {ROUNDS} interleaved rounds ({FRAMEWORK_ROUNDS} of the frameworks)")
-    for make in kinds:
-        report(make(rng), limit)
-
-
-def report(workload, limit):
-    """Time one workload and print its lines."""
-    runs, operations = candidates(workload), workload.operations()
-    times, ratios, floors = defaultdict(list), [], []
-    for index in range(ROUNDS + 1):
-        per_operation, per_update = limit.measure()
-        floor = operations * per_operation + workload.updates * per_update
-        for name, run in runs.items():
-            if name in ("simulator", "with counts") or index <= FRAMEWORK_ROUNDS:
-                spent = seconds(run)
-                if index:
-                    times[name].append(spent)
-        if index:
-            floors.append(floor)
-            ratios.append(times["simulator"][-1] / floor)
-    ours = np.median(times["simulator"])
-    print(f"\n{workload.name}  {workload.title}: {operations / 1e9:.2f} G operations")
-    print(f"   {'limit':14}{1e3 * np.median(floors):9.2f}")
-    print(
-        f"   {'simulator':14}{1e3 * ours:9.2f}   {np.median(ratios):5.2f} x the limit, "
-        f"{operations / ours / 1e9:.2f} G operations/s"
-    )
-    for name in list(runs)[1:]:
-        spent = np.median(times[name])
-        print(f"   {name:14}{1e3 * spent:9.2f}   {spent / ours:5.2f} x the simulator")
+    for workload in (make(rng) for make in kinds):
+        rows = measure(workload, limit, rounds)
+        if workload.layers:
+            rows += two_threads(workload, rounds)
+        found[workload.name] = rows
+        print(f"\n{workload.name}  {workload.title}")
+        print_rows(workload.name, rows)
+    draw(found)
+    print(f"\n{PICTURE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

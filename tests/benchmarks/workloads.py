@@ -87,9 +87,9 @@ def layered(name, title, layers, shape, *, steps, n_samples, rng):
     return Workload(name, title, replace(tuned, steps=steps), inputs, tuple(layers))
 
 
-def tune(network, inputs):
+def tune(network, inputs, skip=0):
     """Return the network with thresholds at which a tenth of the cells fire, layer by layer."""
-    for index in range(len(network.populations)):
+    for index in range(skip, len(network.populations)):
         low, high = 0, 1 << 17
         while high - low > 8:
             vth = (low + high) // 2

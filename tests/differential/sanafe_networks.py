@@ -171,7 +171,7 @@ def run_ours(case):
     inputs = {"x": case.spikes[:, None]}
     schedule = schedule_of(network, inputs)
     counted = counter(network, placement, schedule)
-    loads = traffic_counter(network, placement, schedule, counted.rows, keep=True)
+    loads = traffic_counter(network, placement, schedule, counted.reach, keep=True)
     sent = {}
     for chunk in simulate(network, inputs, record=()):
         counted.add(chunk)

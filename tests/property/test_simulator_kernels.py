@@ -15,8 +15,10 @@ from hwtargets.simulator.kernels.arguments import Frames
 from hwtargets.simulator.kernels.gather import advance
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.vector import ESCAPED
+from hwtargets.simulator.labels import Labels
 from hwtargets.simulator.lif import kernel
-from hwtargets.simulator.sent import packed
+from hwtargets.simulator.sent import Sent, packed
+from hwtargets.simulator.workers import Workers
 from snndeploy.errors import SnnDeployError
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Network, Population, Projection, Source
@@ -34,13 +36,16 @@ LEAKY = tuple(name for name, program in ALL_PROGRAMS.items() if program.bounds =
 
 
 def assert_same(network, inputs, **options):
-    """Run on arrays and in kernels, with and without states: the same in every window."""
+    """Run on arrays and in kernels, with and without states, on threads: all the same."""
     names = tuple(population.name for population in network.populations)
 
-    def chunks(record, kernels):
-        return engine.simulate(network, inputs, record=record, kernels=kernels, **options)
+    def chunks(record, kernels, threads=1):
+        return engine.simulate(
+            network, inputs, record=record, kernels=kernels, threads=threads, **options
+        )
 
-    for a, b, c in zip(chunks(names, False), chunks(names, True), chunks((), True), strict=True):
+    runs = (chunks(names, False), chunks(names, True), chunks((), True, threads=2))
+    for a, b, c in zip(*runs, strict=True):
         for name in network.nodes:
             assert np.array_equal(a.sent[name], b.sent[name]), name
             assert np.array_equal(a.sent[name], c.sent[name]), name
@@ -189,7 +194,8 @@ def test_bits_and_lists_are_the_spikes(seed):
     events.unpack(bits.reshape(6, image.pixels, -1), image.channels, unpacked)
     assert np.array_equal(unpacked, values.reshape(6, -1))
     reader = images.read_all(image, int(rng.integers(1, 100)) * 64)
-    lists = launch.list_frames(bits.reshape(6, -1), reader, per_window=1, first=0)
+    workers = Workers(int(rng.integers(1, 4)))
+    lists = launch.list_frames(bits.reshape(6, -1), reader, workers, per_window=1, first=0)
     by_pixel = values.reshape(6, image.channels, image.pixels).swapaxes(1, 2).reshape(6, -1)
     for frame in range(6):
         listed = lists.events[lists.starts[0, frame] : lists.starts[-1, frame]]
@@ -217,21 +223,22 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
     want = run_windows(a, kernel(params), exists, states=True)
     population = Population(name="p", shape=(n,), program=LIF, params=params, wave=1)
     image = Image(channels=n, pixels=1)
+    fixed = plan.lif_of(population)
     stage = plan.Stage(
-        population=population, image=image, lif=plan.lif_of(population), before=(), fused=None,
-        within=(),
+        population=population, image=image, lif=fixed, neurons=plan.neurons_of(fixed, image),
+        before=(), fused=None, within=(),
     )  # fmt: skip
-    neurons = launch.neurons_of(stage, 0, 2 * steps)
+    neurons = launch.with_states(stage, 0, 2 * steps)
     arrived = np.zeros((2, steps, image.padded), dtype=np.int32)
     arrived[:, :, :n] = a
     sent = np.zeros((2, steps, 4 * image.words), dtype=np.uint16)
     lanes = (0,) * (2 if image.padded % 64 == 0 else 1)
     frames = Frames(
         live=np.array([[0, steps]] * 2), steps=steps, first=0, stop=steps, reset=0, pixels=1,
-        planes=1, blocks=image.padded // (32 * len(lanes)), words=image.words,
+        planes=1, blocks=image.padded // (32 * len(lanes)), words=image.words, items=(0, 2),
     )  # fmt: skip
     left = advance(
-        lanes, launch.no_gather(), launch.no_lists(), neurons, frames, arrived.reshape(-1),
+        lanes, launch.NO_GATHER, launch.NO_LISTS, neurons, frames, arrived.reshape(-1),
         sent.reshape(-1), True,
     )  # fmt: skip
     escaped = left >= ESCAPED
@@ -241,3 +248,35 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
         assert np.array_equal(got, want.states["v"])
         assert np.array_equal(neurons.log_u.reshape(2, steps, -1)[:, :, :n], want.states["u"])
         assert left == want.overflows["v_clips"]
+
+
+@settings(max_examples=80, deadline=None)
+@given(seeds)
+def test_spikes_of_classes_are_those_of_their_neurons(seed):
+    rng = np.random.default_rng(seed)
+    image = Image(channels=int(rng.integers(1, 150)), pixels=int(rng.integers(1, 400)))
+    per_channel, bands = rng.integers(0, 4, size=image.channels), rng.integers(1, 6)
+    kinds = [
+        per_channel[:, None] * 6 + np.arange(image.pixels) * bands // image.pixels,
+        np.broadcast_to(np.arange(image.pixels) % bands, (image.channels, image.pixels)),
+        rng.integers(0, 9, size=(image.channels, image.pixels)),
+    ]
+    of = np.unique(kinds[rng.integers(3)], return_inverse=True)[1].reshape(-1).astype(np.int32)
+    labels = Labels(of=of, n_classes=int(of.max()) + 1)
+    values = (rng.random((3, 4, image.n)) < rng.random()).astype(np.int64)
+    bits = Sent(shape=(3, 4, image.n), image=image, bits=packed(values, image)[0])
+    want = [np.bincount(of, frame, labels.n_classes) for frame in values.reshape(12, -1)]
+    assert np.array_equal(bits.per_label(labels), want)
+    assert np.array_equal(labels.count(values.reshape(12, -1)), want)
+    by_pixel = values.reshape(12, image.channels, image.pixels).sum(axis=1)
+    assert np.array_equal(bits.per_class(1, image.pixels), by_pixel)
+    assert np.array_equal(bits.in_windows(), values.any(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("vth", [0, 300])
+def test_steps_in_which_nothing_arrives_are_passed_over_alike(vth):
+    rng = np.random.default_rng(vth)
+    synapse = Conv(weight=even(rng, (40, 3, 3, 3)), in_shape=(3, 6, 5), padding=(1, 1))
+    network = one_layer(synapse, (3, 6, 5), steps=40, vth=vth, dv=0)
+    inputs = {"in": (rng.random((40, 3, 3, 6, 5)) < 0.01).astype(np.int64)}
+    assert_same(network, inputs)

@@ -26,12 +26,12 @@ def run(network, inputs, placement, level="bound", chip=CHIP):
     return SIMULATOR.run(network, inputs, record=(), placement=placement, chip=chip, timing=level)
 
 
-def counted(network, inputs, placement, chunk_cells=1 << 22):
+def counted(network, inputs, placement, chunk_cells=1 << 22, **options):
     """Return counts and traffic of a run, spikes kept."""
     schedule = schedule_of(network, inputs)
     counts = counter(network, placement, schedule)
-    traffic = traffic_counter(network, placement, schedule, counts.rows, keep=True)
-    for chunk in simulate(network, inputs, record=(), chunk_cells=chunk_cells):
+    traffic = traffic_counter(network, placement, schedule, counts.reach, keep=True)
+    for chunk in simulate(network, inputs, record=(), chunk_cells=chunk_cells, **options):
         counts.add(chunk)
         traffic.add(chunk)
     return counts.result(), traffic.result()
@@ -53,6 +53,21 @@ def test_what_is_sent_is_taken_and_crosses_its_hops(seed):
     booked = (traffic.taken["synaptic_op"], events["synaptic_op"])
     sent, done = (np.cumsum(table.sum(axis=0)) for table in booked)
     assert (sent[:-1] >= done[1:]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_kernels_count_what_arrays_count(seed):
+    network, inputs, placement = placed_network(seed)
+    counts, traffic = counted(network, inputs, placement, kernels=False)
+    others, loads = counted(network, inputs, placement, kernels=True, threads=2)
+    for kind, table in counts.events.items():
+        assert np.array_equal(table, others.events[kind]), kind
+    for kind, table in traffic.taken.items():
+        assert np.array_equal(table, loads.taken[kind]), kind
+    assert np.array_equal(traffic.crossed, loads.crossed)
+    for name, columns in traffic.spikes.items():
+        assert all(map(np.array_equal, columns, loads.spikes[name])), name
 
 
 @settings(max_examples=25, deadline=None)

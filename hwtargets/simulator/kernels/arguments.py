@@ -51,7 +51,8 @@ class Neurons(NamedTuple):
         keep: (keep_u, keep_v) in 1/4096.
         threshold, bias: int32, flat [pixels or 1, channels padded to blocks].
         per_pixel: 1 if they differ from pixel to pixel, else 0.
-        u, v: int32, flat: states [windows, pixels, channels], or [channels] if none is carried on.
+        idles: 1 if a step in which nothing arrives changes nothing and sends nothing, else 0.
+        u, v: int32, flat: states [windows, pixels, channels], empty if none is carried on.
         carried: 1 if states go on from an earlier call, else 0.
         log_u, log_v: int32, flat [windows, steps, pixels, channels], or empty.
     """
@@ -60,6 +61,7 @@ class Neurons(NamedTuple):
     threshold: AnyArray
     bias: AnyArray
     per_pixel: int
+    idles: int
     u: AnyArray
     v: AnyArray
     carried: int
@@ -77,6 +79,7 @@ class Frames(NamedTuple):
         reset: the step at whose start states are cleared, besides step 0.
         pixels, planes, blocks: of the target; a plane is a group of output channels.
         words: of 64 bits per pixel.
+        items: which of windows x pixels, from and to.
     """
 
     live: AnyArray
@@ -88,3 +91,4 @@ class Frames(NamedTuple):
     planes: int
     blocks: int
     words: int
+    items: tuple[int, int]

@@ -9,11 +9,9 @@ spike, is the reader's: it gives the words to visit, in order, cell by cell.
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.bits import list_bits, pack_word
+from hwtargets.simulator.kernels.bits import list_bits, n_bits, pack_word
 from snndeploy.ir.arrays import AnyArray
 
-TOGETHER = 8
-"""Frames whose spikes are tallied together."""
 SLACK = 64
 """Events that may be read or written beyond the end of a list."""
 
@@ -21,23 +19,18 @@ SLACK = 64
 @njit(nogil=True, cache=True)
 def count_bits(words: AnyArray) -> int:  # pragma: no cover
     """Return how many bits are set in words [n], uint64."""
-    total = np.uint64(0)
+    total = 0
     for word in words:
-        x = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
-        x = (x & np.uint64(0x3333333333333333)) + (
-            (x >> np.uint64(2)) & np.uint64(0x3333333333333333)
-        )
-        x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-        total += (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return int(total)
+        total += n_bits(word)
+    return total
 
 
 @njit(nogil=True, cache=True)
 def list_events(
     bits: AnyArray, cells: AnyArray, words: AnyArray, masks: AnyArray, bases: AnyArray,
-    starts: AnyArray, events: AnyArray,
+    starts: AnyArray, events: AnyArray, first: int, stop: int, at: int,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """Fill the lists of all frames and return the number of events.
+    """Fill the lists of frames first .. stop from events[at] on and return where they end.
 
     Args:
         bits: uint64 [frames, words].
@@ -48,8 +41,7 @@ def list_events(
         starts: int32 [cells + 1, frames], filled.
         events: uint32, filled; SLACK longer than needed.
     """
-    at = 0
-    for row in range(starts.shape[1]):
+    for row in range(first, stop):
         frame = bits[row]
         for cell in range(len(cells) - 1):
             starts[cell, row] = at
@@ -101,32 +93,3 @@ def unpack(bits: AnyArray, channels: int, values: AnyArray) -> None:  # pragma: 
                     n = list_bits(word, np.uint32(64 * k), found, 0)
                     for i in range(n):
                         values[frame, found[i] * pixels + pixel] = 1
-
-
-@njit(nogil=True, cache=True)
-def tally_spikes(
-    bits: AnyArray, rows: AnyArray, costs: AnyArray, total: AnyArray
-) -> None:  # pragma: no cover
-    """Add the costs of every spike to its row.
-
-    A few frames at a time take a word each, so that the word's rows and costs are at hand.
-
-    Args:
-        bits: uint64 [frames, words].
-        rows: int32 [words * 64]: the row of each bit's neuron.
-        costs: uint64 [words * 64, 2]: what its spike costs, two kinds of 32 bits in each.
-        total: uint64 [frames, rows, 2], added to.
-    """
-    found = np.empty(128, dtype=np.uint32)
-    n_frames = bits.shape[0]
-    for first in range(0, n_frames, TOGETHER):
-        for k in range(bits.shape[1]):
-            for frame in range(first, min(first + TOGETHER, n_frames)):
-                word = bits[frame, k]
-                if word:
-                    n = list_bits(word, np.uint32(64 * k), found, 0)
-                    for i in range(n):
-                        bit = found[i]
-                        row = rows[bit]
-                        total[frame, row, 0] += costs[bit, 0]
-                        total[frame, row, 1] += costs[bit, 1]

@@ -32,7 +32,7 @@ def advance(
     lanes: tuple[int, ...], gather: Gather, lists: Lists, neurons: Neurons, frames: Frames,
     arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
-    """Run some steps of a population; return how many v were clipped, and ESCAPED.
+    """Run some steps of some items of a population; return how many v were clipped, and ESCAPED.
 
     Args:
         lanes: a tuple as long as the width of a block in units of 32 channels.
@@ -43,28 +43,37 @@ def advance(
     """
     width = 32 * len(lanes)
     n_steps = frames.stop - frames.first
-    n_items = frames.live.shape[0] * frames.pixels
     fills = GROUP * max(1, gather.parts) * n_steps
     most = min(gather.most * n_steps, len(lists.events) + fills)  # a pixel sees a spike once
     rows = np.empty(TILE_ROWS + most + ROW_SLACK, dtype=np.uint32)
     bounds = np.zeros((TILE_PIXELS, max(1, gather.parts), n_steps + 1), dtype=np.int32)
     together = max(1, SLOTS // n_steps)
-    room = np.zeros((together * n_steps + 2) * width + 16, dtype=np.int32)
-    aligned = -room.ctypes.data % 64 // 4
-    sums = room[aligned : len(room) - 16 + aligned]
+    sums = zeros((together * n_steps + 2) * width)
+    u, v = neurons.u, neurons.v
+    if not neurons.carried:
+        channels = width * frames.blocks * frames.planes
+        u, v = zeros(channels), zeros(channels)
     clips = escaped = 0
     for plane in range(frames.planes):
-        first = 0
-        while first < n_items:
+        first = frames.items[0]
+        while first < frames.items[1]:
             stop = list_tile(gather, lists, frames, plane, first, rows, bounds)
             left = run_tile(
-                lanes, gather, neurons, frames, plane, first, stop, rows, bounds, sums,
+                lanes, gather, neurons, frames, plane, first, stop, rows, bounds, sums, u, v,
                 arrived, sent, fires,
             )  # fmt: skip
             clips += left & (ESCAPED - 1)
             escaped |= left & ESCAPED
             first = stop
     return clips | escaped
+
+
+@njit(nogil=True, cache=True)
+def zeros(n: int) -> AnyArray:  # pragma: no cover
+    """Return n zeros, int32, that start where a cache line does."""
+    room = np.zeros(n + 16, dtype=np.int32)
+    start = -room.ctypes.data % 64 // 4
+    return room[start : start + n]
 
 
 @njit(nogil=True, cache=True)
@@ -77,8 +86,7 @@ def list_tile(
     bounds[i, j, k] says where in `rows` those of part j of step frames.first + k of pixel first + i
     begin.
     """
-    n_items = frames.live.shape[0] * frames.pixels
-    stop: int = min(n_items, first + TILE_PIXELS)
+    stop: int = min(frames.items[1], first + TILE_PIXELS)
     at = 0
     for item in range(first, stop):
         if at > TILE_ROWS:
@@ -122,8 +130,8 @@ def list_part(
 @njit(nogil=True, cache=True)
 def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in registers
     lanes: tuple[int, ...], gather: Gather, neurons: Neurons, frames: Frames, plane: int,
-    first: int, stop: int, rows: AnyArray, bounds: AnyArray, sums: AnyArray,
-    arrived: AnyArray, sent: AnyArray, fires: bool,
+    first: int, stop: int, rows: AnyArray, bounds: AnyArray, sums: AnyArray, u: AnyArray,
+    v: AnyArray, arrived: AnyArray, sent: AnyArray, fires: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
     """Run pixels first .. stop of all windows block by block; see `advance`.
 
@@ -133,15 +141,17 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
     Args:
         bounds: see `list_tile`.
         sums: int32, flat [slots, width]: slot 0 is zero, the others are filled.
+        u, v: the states, see `Neurons`.
     """
     width = 32 * len(lanes)
     channels = width * frames.blocks * frames.planes
     steps, pixels, words, reset = frames.steps, frames.pixels, 4 * frames.words, frames.reset
     begin, n_steps = frames.first, frames.stop - frames.first
     weights, parts, safe, scaling = gather.weights, gather.parts, gather.safe, gather.scaling
-    u, v, threshold, bias = neurons.u, neurons.v, neurons.threshold, neurons.bias
+    threshold, bias = neurons.threshold, neurons.bias
     log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
     per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
+    idles = neurons.idles == 1 and len(arrived) == 0 and len(log_u) == 0
     kind = 3 if keep[0] or len(log_u) else 2 if keep[1] < 4096 else 1
     together = max(1, SLOTS // n_steps)
     has_more = len(arrived) > 0
@@ -171,6 +181,14 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                 fixed = pixel * per_pixel * channels + block * width
                 state = item * carried * channels + block * width
                 for k in range(max(live - begin, 0), min(spans[window, 1] - begin, n_steps)):
+                    starts_over = begin + k == 0 or begin + k == live or begin + k == reset
+                    if idles and not starts_over:
+                        spikes = 0
+                        for part in range(parts):
+                            spikes += bounds[item - first, part, k + 1]
+                            spikes -= bounds[item - first, part, k]
+                        if spikes == 0:
+                            continue
                     frame = (window * steps + begin + k) * pixels + pixel
                     here = frame * channels + block * width
                     n, slot = 0, (item - start) * n_steps + k + 1
@@ -185,8 +203,10 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                     elif scaling[1]:
                         for part in range(parts):
                             n += bounds[item - first, part, k + 1] - bounds[item - first, part, k]
-                    factors = scaling
-                    if has_more:
+                    factors, come = scaling, sums
+                    if has_more and parts == 0 and fires:
+                        come, slot = arrived, here // width
+                    elif has_more:
                         scale_sums(lanes, sums, slot, n, scaling, spare)
                         slot, factors = spare, (1, 0, 0, 0)
                         for j in range(width):
@@ -195,24 +215,24 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                             for j in range(width):
                                 arrived[here + j] = sums[spare * width + j]
                             continue
-                    if begin + k == 0 or begin + k == live or begin + k == reset:
+                    if starts_over:
                         for j in range(width):
                             u[state + j] = 0
                             v[state + j] = 0
                     word = frame * words + block * (width // 16)
                     if kind == 3:
                         left = update_lif(
-                            lanes, (0, 0, 0), sums, slot, n, factors, keep, u, v, state,
+                            lanes, (0, 0, 0), come, slot, n, factors, keep, u, v, state,
                             threshold, bias, fixed, sent, word,
                         )  # fmt: skip
                     elif kind == 2:
                         left = update_lif(
-                            lanes, (0, 0), sums, slot, n, factors, keep, u, v, state,
+                            lanes, (0, 0), come, slot, n, factors, keep, u, v, state,
                             threshold, bias, fixed, sent, word,
                         )  # fmt: skip
                     else:
                         left = update_lif(
-                            lanes, (0,), sums, slot, n, factors, keep, u, v, state,
+                            lanes, (0,), come, slot, n, factors, keep, u, v, state,
                             threshold, bias, fixed, sent, word,
                         )  # fmt: skip
                     clips += left & (ESCAPED - 1)

@@ -11,13 +11,18 @@ from snndeploy.ir.synapses import OneToOne, Sparse
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Listing:
-    """A projection ready for `scatter.deliver_listed`; see `scatter.Scatter`."""
+    """A projection ready for `scatter.deliver_listed`; see `scatter.Scatter`.
+
+    Attributes:
+        places: of sums, which are of type `sum_dtype`.
+    """
 
     source: Image
     reader: Reader
     rows: IntArray
     synapses: AnyArray
-    sums: AnyArray
+    places: int
+    sum_dtype: type[np.int16] | type[np.int32]
     scaling: tuple[int, int, int]
 
 
@@ -55,6 +60,7 @@ def list_synapses(
         reader=read_all(source, 1 << 62),
         rows=np.concatenate([[0], np.cumsum(np.bincount(number, minlength=source.n))]),
         synapses=(place * 256 + value % 256)[order].astype(np.uint32),
-        sums=np.zeros(n_places, dtype=np.int16 if bound < 1 << 15 else np.int32),
+        places=n_places,
+        sum_dtype=np.int16 if bound < 1 << 15 else np.int32,
         scaling=(scale, max(exponent, 0), max(-exponent, 0)),
     )

@@ -19,6 +19,9 @@ from hwtargets.simulator.kernels.vector import (
     constant,
 )
 
+TOGETHER = 8
+"""Listed synapses that are read before the first of them is added."""
+
 
 @intrinsic
 def add_rows(context, lanes, rows, first, last, weights, origin, sums, before, after):
@@ -109,7 +112,8 @@ def scale_sums(context, lanes, sums, slot, n, scaling, after):
 def copy_run(context, events, start, stop, base, rows, at):
     """Write events[start:stop] - base to rows[at:]; return how many there are.
 
-    Whole vectors are read and written, the first always: up to 2 * CHUNK words beyond the end.
+    Whole vectors are read and written, two always, without a guess to get wrong: up to 2 * CHUNK
+    words beyond the end.
 
     Args:
         events, rows: uint32.
@@ -137,6 +141,49 @@ def copy_run(context, events, start, stop, base, rows, at):
         chunks = builder.lshr(builder.add(n, ir.Constant(I64, CHUNK - 1)), ir.Constant(I64, 4))
         code.loop(ir.Constant(I64, 2), chunks, [], more)
         return n
+
+    return signature, generate
+
+
+@intrinsic
+def scatter_row(context, synapses, first, stop, sums):
+    """Add the weight of synapses[first:stop] to the sum of each one's place.
+
+    Args:
+        synapses: uint32, see `scatter.Scatter`.
+        sums: int16 or int32.
+    """
+    signature = types.void(synapses, types.int64, types.int64, sums)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        synapses, first, stop, sums = code.args
+        kind = context.get_data_type(signature.args[3].dtype)
+
+        def add(synapse: Any) -> None:
+            place = builder.zext(builder.lshr(synapse, ir.Constant(I32, 8)), I64)
+            total = code.at(sums, kind, place)
+            weight = builder.sext(builder.trunc(synapse, ir.IntType(8)), kind)
+            builder.store(builder.add(builder.load(total), weight), total)
+
+        def read(at: Any) -> Any:
+            return builder.load(code.at(synapses, I32, at))
+
+        def some(i: Any, _: list[Any]) -> list[Any]:
+            at = builder.add(first, builder.mul(i, ir.Constant(I64, TOGETHER)))
+            for synapse in [read(builder.add(at, ir.Constant(I64, k))) for k in range(TOGETHER)]:
+                add(synapse)
+            return []
+
+        def one(i: Any, _: list[Any]) -> list[Any]:
+            add(read(i))
+            return []
+
+        together = ir.Constant(I64, TOGETHER)
+        groups = builder.sdiv(builder.sub(stop, first), together)
+        code.loop(ir.Constant(I64, 0), groups, [], some)
+        code.loop(builder.add(first, builder.mul(groups, together)), stop, [], one)
+        return context.get_dummy_value()
 
     return signature, generate
 

@@ -10,10 +10,10 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.arguments import Frames, Lists
-from hwtargets.simulator.kernels.rows import prefetch
+from hwtargets.simulator.kernels.rows import prefetch, scatter_row
 from snndeploy.ir.arrays import AnyArray
 
-AHEAD = 2
+AHEAD = 4
 """Rows of so many spikes are on their way at a time."""
 LINE = 16
 """Synapses in a cache line."""
@@ -42,11 +42,14 @@ class Scatter(NamedTuple):
 def deliver_listed(
     scatter: Scatter, lists: Lists, frames: Frames, arrived: AnyArray
 ) -> None:  # pragma: no cover
-    """Add what arrives in some steps to `arrived`, int32, flat [windows, steps, places]."""
+    """Add what arrives in some steps to `arrived`, int32, flat [windows, steps, places].
+
+    Items are windows.
+    """
     n = len(scatter.sums)
     scale, left, right = scatter.scaling
     factor = np.int32(scale << left)
-    for window in range(frames.live.shape[0]):
+    for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
         for k in range(max(live, frames.first, scatter.lag), min(end, frames.stop)):
             frame = window * lists.per_window + k - scatter.lag - lists.first
@@ -64,18 +67,9 @@ def deliver_listed(
 @njit(nogil=True, cache=True)
 def add_rows(scatter: Scatter, events: AnyArray) -> None:  # pragma: no cover
     """Add the synapses of some neurons to the sums."""
-    rows, synapses, sums = scatter.rows, scatter.synapses, scatter.sums
+    rows, synapses = scatter.rows, scatter.synapses
     for i in range(len(events)):
         soon = events[min(i + AHEAD, len(events) - 1)]
         for j in range(rows[soon], rows[soon + 1], LINE):
             prefetch(synapses, j)
-        at, stop = rows[events[i]], rows[events[i] + 1]
-        while at + 4 <= stop:
-            a, b, c, d = synapses[at], synapses[at + 1], synapses[at + 2], synapses[at + 3]
-            sums[a >> 8] += np.int8(a)
-            sums[b >> 8] += np.int8(b)
-            sums[c >> 8] += np.int8(c)
-            sums[d >> 8] += np.int8(d)
-            at += 4
-        for j in range(at, stop):
-            sums[synapses[j] >> 8] += np.int8(synapses[j])
+        scatter_row(synapses, rows[events[i]], rows[events[i] + 1], scatter.sums)
