@@ -203,7 +203,8 @@ def estimate(
         use: rate and surroundings, for the average power.
         threads: of the simulator.
         trace: neurons whose states are traced, by population; None keeps no trace.
-        progress: called with samples done and total.
+        progress: called with samples done and total, then with chip steps beyond `bound`, then
+            with samples again.
 
     Raises:
         CapacityError: it does not fit.
@@ -211,10 +212,8 @@ def estimate(
             that the level follows; E3020 and E3021, of the trace.
         UsageError: E5068, the chip cannot answer at that rate.
     """
-    measured = measure(
-        deployed, samples, timing=timing, threads=threads, trace=trace, progress=progress
-    )
-    return estimate_of(measured, use=use)
+    run = measure(deployed, samples, timing=timing, threads=threads, trace=trace, progress=progress)
+    return estimate_of(run, use=use)
 
 
 def estimate_of(

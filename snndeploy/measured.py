@@ -16,7 +16,7 @@ from snndeploy.inference import Deployed, encode_samples, run_deployed
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network
 from snndeploy.neurobench import NeuroBench, neurobench
-from snndeploy.registry import find_executor
+from snndeploy.registry import simulator
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 
@@ -67,7 +67,8 @@ def measure(
         timing: how closely the network on the chip is followed.
         threads: of the simulator.
         trace: neurons whose states are traced, by population; None keeps no trace.
-        progress: called with samples done and total; each is done twice.
+        progress: called with samples done and total, then with chip steps beyond `bound`, then
+            with samples again.
 
     Raises:
         CapacityError: it does not fit.
@@ -78,7 +79,6 @@ def measure(
     if deployed.placement is None:
         violations = getattr(deployed, "violations", ())
         raise CapacityError(deployed.target.name, violations)
-    n = samples.n
     answer = run_deployed(
         deployed,
         samples,
@@ -87,17 +87,13 @@ def measure(
         timing=timing,
         threads=threads,
         trace=trace,
-        progress=lambda done, _: progress(done, 2 * n),
+        progress=progress,
     )
     assert answer.result is not None
     assert answer.result.counts is not None
     inputs, _ = encode_samples(deployed, samples)
-    activity = measure_activity(
-        network,
-        inputs,
-        find_executor(SIMULATOR),
-        progress=lambda done, _: progress(n + done, 2 * n),
-    )
+    executor = simulator(SIMULATOR, threads=threads)
+    activity = measure_activity(network, inputs, executor, progress=progress)
     first = network.outputs[0]
     return Measured(
         deployed=deployed,
