@@ -63,7 +63,7 @@ class NetworkFile:
 def is_network(path: Path) -> bool:
     """Return whether a path is taken for a network: by its name, or a text that says so."""
     if path.suffix in (ONNX, *TEXTS):
-        return True
+        return not path.is_dir()
     try:
         with path.open("rb") as file:
             return file.read(len(KIND)) == KIND.encode()

@@ -1432,11 +1432,6 @@ CATALOGUE: Mapping[str, Entry] = {
         "The folder holds trials of this study, and nobody said to go on with them.",
         "Give --resume, or choose another -o.",
     ),
-    "E5101": Entry(
-        "Study in use",
-        "Another run is at work on the study and holds its lock; a run that was killed does not.",
-        "Wait for it or end it; what it has finished is kept.",
-    ),
     "E5102": Entry(
         "No study to resume",
         "The folder holds no study.",

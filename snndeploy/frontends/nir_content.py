@@ -63,7 +63,7 @@ def _named(group: h5py.Group, prefix: str = "") -> list[tuple[str, h5py.Group]]:
     found = []
     for key in group:
         child = group[key]
-        if not isinstance(child, h5py.Group):
+        if not isinstance(child, h5py.Group) or not len(child):
             raise ModelError("E1425", "a node without a type", where=f"{prefix}{key}")
         if "type" in child:
             found.append((f"{prefix}{key}", child))
