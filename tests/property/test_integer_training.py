@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from snndeploy.compress.integer_graph import (
     integer_graph,
     moving_weights,
-    run_integers,
     write_weights,
 )
+from snndeploy.compress.integer_run import run_integers
 from snndeploy.compress.quantize import quantize
 from snndeploy.compress.records import QuantizeOptions
 from snndeploy.errors import ModelError, UnsupportedError
