@@ -18,7 +18,8 @@ import snndeploy
 from hwtargets.loihi.executor import LavaJob, run_jobs
 from hwtargets.loihi.lower import lower
 from hwtargets.simulator import SIMULATOR
-from snndeploy.compress.integer_graph import integer_graph, moving_weights, run_integers
+from snndeploy.compress.integer_graph import integer_graph, moving_weights
+from snndeploy.compress.integer_run import run_integers
 from snndeploy.compress.records import Tuned
 from snndeploy.frames import model_shapes
 from snndeploy.inference import encode_samples

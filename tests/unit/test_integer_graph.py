@@ -14,11 +14,11 @@ from snndeploy.compress.integer_graph import (
     fit_layer,
     integer_graph,
     moving_weights,
-    run_integers,
     size_of,
     write_weights,
 )
 from snndeploy.compress.integer_neuron import leak_of, run_program
+from snndeploy.compress.integer_run import run_integers
 from snndeploy.errors import UnsupportedError
 from snndeploy.ir.interpret import step
 from snndeploy.ir.neurons import LIF, V_LIMIT
