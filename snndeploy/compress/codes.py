@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
+from snndeploy.compress.channels import is_copy
 from snndeploy.compress.records import QuantizeOptions
 from snndeploy.compress.rescaw import Codes, signs_of
 from snndeploy.errors import UnsupportedError, UsageError
@@ -19,8 +20,13 @@ AS_IT_IS = 32
 
 
 def choose_codes(model: Model, options: QuantizeOptions, numerics: Numerics) -> dict[str, Codes]:
-    """Return the codes of every layer that is quantized, in the order of the graph."""
-    names = [n for n in topological_order(model.graph) if isinstance(model.graph.nodes[n], WEIGHTS)]
+    """Return the codes of every layer that is quantized, in the order of the graph.
+
+    What only copies channels (a padded shortcut) has no weights to quantize.
+    """
+    nodes = model.graph.nodes
+    layers = [n for n in topological_order(model.graph) if isinstance(nodes[n], WEIGHTS)]
+    names = [name for name in layers if not is_copy(nodes[name])]
     if isinstance(options.bits, Mapping):
         for name in options.bits:
             _check_name(name, names)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snndeploy.compress.channels import is_copy
 from snndeploy.compress.integer_graph import (
     IntegerGraph,
     integer_graph,
@@ -169,7 +170,7 @@ def _integer_answers(
 
 
 def _leading(model: Model, weights: dict[Weight, Tensor]) -> dict[Weight, Tensor]:
-    """Return the weights that lead to the first output, which decides.
+    """Return the weights that lead to the first output, which decides; copies stay copies.
 
     Raises:
         UnsupportedError: E2302, there are none.
@@ -180,7 +181,12 @@ def _leading(model: Model, weights: dict[Weight, Tensor]) -> dict[Weight, Tensor
         sources = set(sources_of(model.graph, ahead.pop())) - before
         before |= sources
         ahead += sources
-    found = {key: tensor for key, tensor in weights.items() if key[0] in before}
+    nodes = model.graph.nodes
+    found = {
+        key: tensor
+        for key, tensor in weights.items()
+        if key[0] in before and not is_copy(nodes[key[0]])
+    }
     if not found:
         raise UnsupportedError(
             "E2302", "no layer with weights leads to the output", where=port,

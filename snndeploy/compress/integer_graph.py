@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snndeploy.compress.channels import is_copy
 from snndeploy.compress.codes import real_weight
 from snndeploy.compress.fit import Fitted, Plan, fit
 from snndeploy.compress.integer_neuron import TRAINED
@@ -137,14 +138,17 @@ def _check(model: Model, task: Task, *, drive: FloatArray) -> None:
             where=layer.name, remedy="fine-tune the network in its own framework",
         )  # fmt: skip
     for path in layer.paths:
-        weighs = [n for n in path.nodes if isinstance(model.graph.nodes[n], WEIGHTS)]
+        nodes = [(n, model.graph.nodes[n]) for n in path.nodes]
+        weighs = [n for n, node in nodes if isinstance(node, WEIGHTS) and not is_copy(node)]
         if weighs and path.grid is None:
             raise UnsupportedError(
                 "E2315", "its weights are not quantized, so no integer network is trained",
                 where=weighs[0], remedy="quantize all layers, this one with 8 bits for example",
             )  # fmt: skip
         delayed = path.lag or any(isinstance(model.graph.nodes[n], nir.Delay) for n in path.nodes)
+        copies = any(is_copy(node) for _, node in nodes)
         uneven = path.grid is None and path.source != BIAS and not _is_uniform(path, task)
+        uneven = uneven and not copies
         if delayed or uneven:
             what = "delays" if delayed else "pools that overlap without weights"
             raise UnsupportedError(

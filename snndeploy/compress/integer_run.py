@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snndeploy.compress.channels import is_copy
 from snndeploy.compress.fit import Feed, Fitted
 from snndeploy.compress.integer_graph import IntegerGraph, fit_layer
 from snndeploy.compress.integer_neuron import Trace, run_program
@@ -109,7 +110,7 @@ def _weighted(
     for index, whole in fitted.constants.items():
         path = task.layer.paths[index]
         x = _through(graph, path, sent[path.source], None)
-        parts.append(x * _shaped(whole, x.shape[2:]))
+        parts.append(x * _constant(whole, tuple(x.shape[2:])))
     arriving = parts[0]
     for part in parts[1:]:
         arriving = arriving + part
@@ -129,7 +130,7 @@ def _summed(
     total: Tensor | None = None
     for path, integers in zip(task.layer.paths, whole, strict=True):
         x = _through(graph, path, sent[path.source], None)
-        part = x * _shaped(integers, tuple(x.shape[2:]))
+        part = x * _constant(integers, tuple(x.shape[2:]))
         total = part if total is None else total + part
     assert total is not None
     return total.reshape(*total.shape[:2], *task.layer.shape)
@@ -155,6 +156,17 @@ def _multiplier(feed: Feed, shape: tuple[int, ...]) -> Tensor:
     return _shaped(signs if len(signs) == 1 else np.repeat(signs, prod(shape) // len(signs)), shape)
 
 
+def _constant(whole: IntArray, shape: tuple[int, ...]) -> Tensor:
+    """Return what every neuron's input is multiplied by, on a path without weights of its own.
+
+    The weights of a copy of channels have one entry per row at most.
+    """
+    if whole.ndim < 2:
+        return _shaped(whole, shape)
+    rows = whole.reshape(len(whole), -1).sum(axis=1)
+    return _shaped(np.repeat(rows, prod(shape) // len(rows)), shape)
+
+
 def _through(graph: IntegerGraph, path: Path, x: Tensor, codes: Tensor | None) -> Tensor:
     """Take integers [T, B, *shape] through the nodes of a path, factors left to the unit."""
     # A frame that is shown at every step is computed once.
@@ -172,6 +184,8 @@ def _apply(node: Any, x: Tensor, codes: Tensor | None) -> Tensor:
             return sum_pool(x, node)
         case nir.Scale():
             return x
+        case _ if is_copy(node):
+            return apply_node(node, {f: _float(getattr(node, f)) for f in ("weight", "bias")}, x)
         case _ if isinstance(node, WEIGHTS):
             assert codes is not None
             none = torch.zeros(len(codes), dtype=x.dtype)
