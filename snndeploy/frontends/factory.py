@@ -87,6 +87,12 @@ def find_function(name: str) -> Callable[[], Any]:
             "E5130", f"{module_name} cannot be imported: {error}", where=WHERE,
             remedy="run where the module lies, or install its package",
         ) from error  # fmt: skip
+    except Exception as error:
+        text = str(error).split("\n", maxsplit=1)[0]
+        raise UsageError(
+            "E5131", f"{module_name} fails on import: {type(error).__name__}: {text:.120}",
+            where=WHERE, remedy="import it in Python and see",
+        ) from error  # fmt: skip
     finally:
         sys.path.remove(here)
     function = getattr(module, function_name, None)

@@ -91,8 +91,9 @@ def _edge(start: Place, end: Place, text: str, *, lags: bool) -> str:
     x0, y0 = start[0] + WIDTH, start[1] + HEIGHT / 2
     x1, y1 = end[0], end[1] + HEIGHT / 2
     if lags:
-        x0, y0, x1, y1 = start[0] + WIDTH / 2, start[1], end[0] + WIDTH / 2, end[1]
-        over = min(y0, y1) - GAP_Y
+        below = HEIGHT if start[1] > end[1] else 0  # back on the side where the source stands
+        x0, y0, x1, y1 = start[0] + WIDTH / 2, start[1] + below, end[0] + WIDTH / 2, end[1] + below
+        over = max(y0, y1) + GAP_Y if below else min(y0, y1) - GAP_Y
         path = f"M{x0:g} {y0:g} C{x0:g} {over:g} {x1:g} {over:g} {x1:g} {y1:g}"
     elif x1 - x0 > GAP_X:  # over the columns between, in the gap above their rows
         over, bend = min(y0, y1) - (HEIGHT + GAP_Y) / 2, GAP_X / 2

@@ -108,6 +108,9 @@ def test_what_a_file_or_a_factory_lacks_is_said(factory, tmp_path):
             with pytest.raises(UsageError) as caught:
                 snndeploy.load(path, factory=name, input_shape=(6,), values="spikes")
             assert caught.value.code == code, name
+    (tmp_path / "wrong_net.py").write_text("def f(:\n")
+    with pytest.raises(UsageError, match=r"E5131.*SyntaxError"):
+        snndeploy.load(path, factory="wrong_net:f", input_shape=(6,), values="spikes")
     for given in ({}, {"input_shape": (6,)}):
         with pytest.raises(UsageError, match="E5132"):
             snndeploy.load(path, factory=factory, **given)
