@@ -26,7 +26,7 @@ SYNAPSES: Mapping[str, type[Synapse]] = {
 }  # fmt: skip
 KIND_OF: Mapping[type[Synapse], str] = {kind: name for name, kind in SYNAPSES.items()}
 UNREADABLE = (
-    ValueError, KeyError, TypeError, AssertionError, IndexError, OverflowError, StopIteration,
+    ArithmeticError, AssertionError, IndexError, KeyError, StopIteration, TypeError, ValueError,
     ModelError,
 )  # fmt: skip
 _PLAIN = re.compile(r"[A-Za-z_][\w.\-+]*\Z")

@@ -26,6 +26,9 @@ MAX_BYTES = 256 << 20
 MAX_NODES = 1_000_000
 MAX_DEPTH = 2
 """A Scan's graph lies in the graph; nothing lies deeper."""
+UNREADABLE = (
+    ArithmeticError, AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 TYPES = (TensorProto.UINT8, TensorProto.INT8, TensorProto.INT64, TensorProto.DOUBLE)
 EXPORT = "export it with `snndeploy export --format onnx`"
 AGAIN = "export the network again"
@@ -48,20 +51,16 @@ def load_onnx(data: bytes, where: str) -> Network:
             "E1403", f"{len(data):,} bytes, {MAX_BYTES:,} are read", where=where, remedy=AGAIN
         )
     model = _parsed(data, where)
-    _check_content(model, where)
-    props = _metadata(model, where)
+    try:  # text that is no UTF-8 comes as bytes, and is no text of ours
+        _check_content(model, where)
+        props = _metadata(model, where)
+    except UNREADABLE as error:
+        raise _damaged(where, f"{type(error).__name__} {error!s:.120}") from error
     try:
         network = parse_network(props["network"], _arrays(model, props))
     except ModelError as error:
         raise _damaged_metadata(where, error.line()) from error
-    except (
-        ArithmeticError,
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except UNREADABLE as error:
         raise _damaged_metadata(where, f"{type(error).__name__} {error}") from error
     verify_foreign(network, where)
     _check_graph(model, network, props, where)
@@ -73,9 +72,7 @@ def _parsed(data: bytes, where: str) -> ModelProto:
     try:
         model.ParseFromString(data)
     except (DecodeError, RecursionError, ValueError) as error:
-        raise ModelError(
-            "E1401", f"no ONNX model, or damaged ({error})", where=where, remedy=AGAIN
-        ) from None
+        raise _damaged(where, str(error)) from None
     if not model.HasField("graph"):
         raise ModelError("E1401", "no ONNX model: there is no graph", where=where, remedy=EXPORT)
     return model
@@ -179,6 +176,10 @@ def _check_graph(model: ModelProto, network: Network, props: Mapping[str, str], 
             where=where,
             remedy="export it again; a graph that was edited or optimised is another network",
         )
+
+
+def _damaged(where: str, reason: str) -> ModelError:
+    return ModelError("E1401", f"no ONNX model, or damaged ({reason})", where=where, remedy=AGAIN)
 
 
 def _damaged_metadata(where: str, reason: str) -> ModelError:

@@ -244,6 +244,12 @@ BAD = {
     "E1065 grid.network": edited_text("weight_bits=8", "weight_bits=1"),
     "E1403 neurons.network": edited_text("shape=10 ", "shape=99999999999 "),
     "E1403 exponent.network": edited_text("weight_exp=7", "weight_exp=700000000"),
+    "E1401 latin.onnx": lambda path: path.write_bytes(
+        path.with_name("net.onnx").read_bytes().replace(b"snndeploy.steps", b"snndeploy\xffsteps")
+    ),
+    "E1064 stride.network": lambda path: path.write_text(
+        print_network(mixed_sequence()[0])[0].replace("stride=2x1", "stride=0x1")
+    ),
     "E1065 none.network": edited_text("shape=10 ", "shape=0 "),
     "E1065 less.network": edited_text("shape=10 ", "shape=-10 "),
     "E1403 steps.network": edited_text("steps=8", "steps=99999999999"),

@@ -7,8 +7,10 @@ loops, the trained example models. The executor runs the sequence form in `test_
 from collections import Counter
 from dataclasses import replace
 
+import nir
 import numpy as np
 import pytest
+from chains import chain_model, lif
 from onnx.helper import tensor_dtype_to_np_dtype
 from onnx.reference import ReferenceEvaluator
 
@@ -153,11 +155,20 @@ def test_every_way_equals_the_reference_in_many_more_loops(tell):
 
 def test_biases_that_come_as_spikes():
     """Loihi 1 is reset by the host, so its biases are a source that sends in windows alone."""
-    compiled = snndeploy.compile(snndeploy.load(MODELS / "mnist_events.pt"), "loihi1")
-    network = compiled.network
+    rng = np.random.default_rng(5)
+    model = chain_model(
+        nir.Affine(weight=rng.normal(0.2, 0.4, (10, 12)), bias=rng.normal(0, 0.2, 10)),
+        lif((10,), keep=0.75),
+        nir.Affine(weight=rng.normal(0.1, 0.4, (4, 10)), bias=rng.normal(0, 0.2, 4)),
+        shape=(12,), out_shape=(4,),
+    )  # fmt: skip
+    network = snndeploy.compile(model, "loihi1").network
     assert any(source.encoding == "bias" for source in network.sources)
-    x = data_of("mnist_events")[0][:, :2].astype(np.int64)
-    check_executor(Case(network, {network.inputs[0].name: x}))
+    x = (rng.random((8, 5, 12)) < 0.4).astype(np.int64)
+    case = Case(network, {network.inputs[0].name: x})
+    assert 0 < case.traces[network.populations[0].name].spikes.mean() < 1
+    check_executor(case)
+    check_file(case, "step", inline=False, optimised=True)
 
 
 @pytest.mark.parametrize("name", DEMO)
