@@ -117,34 +117,34 @@ def rate(network, inputs, index):
     return spikes / (prod(inputs["in"].shape[:2]) * n)
 
 
-def dense(rng, *, n_samples=32):
+def dense(rng, *, n_samples=32, steps=64):
     sizes = (784, 512, 256, 10)
     layers = [("dense", weights(rng, (b, a))) for a, b in pairwise(sizes)]
-    title = f"784-512-256-10, {n_samples} samples x 64 steps"
-    return layered("A", title, layers, (784,), steps=64, n_samples=n_samples, rng=rng)
+    title = f"784-512-256-10, {n_samples} samples x {steps} steps"
+    return layered("A", title, layers, (784,), steps=steps, n_samples=n_samples, rng=rng)
 
 
-def vgg(rng):
+def vgg(rng, *, side=32, steps=64):
     layers = [
         ("conv", weights(rng, (64, 3, 3, 3)), 1),
         ("conv", weights(rng, (128, 64, 3, 3)), 1),
         ("conv", weights(rng, (256, 128, 3, 3)), 2),
         ("conv", weights(rng, (512, 256, 3, 3)), 2),
-        ("dense", weights(rng, (10, 512 * 64))),
+        ("dense", weights(rng, (10, 512 * (side // 4) ** 2))),
     ]
-    title = "64C3-128C3-P2-256C3-P2-512C3-10 on 32x32, 64 steps"
-    return layered("B", title, layers, (3, 32, 32), steps=64, n_samples=1, rng=rng)
+    title = f"64C3-128C3-P2-256C3-P2-512C3-10 on {side}x{side}, {steps} steps"
+    return layered("B", title, layers, (3, side, side), steps=steps, n_samples=1, rng=rng)
 
 
-def large(rng):
+def large(rng, *, side=64, steps=16):
     layers = [
         ("conv", weights(rng, (64, 2, 3, 3)), 1),
         ("conv", weights(rng, (128, 64, 3, 3)), 1),
         ("conv", weights(rng, (192, 128, 3, 3)), 2),
-        ("dense", weights(rng, (10, 192 * 1024))),
+        ("dense", weights(rng, (10, 192 * (side // 2) ** 2))),
     ]
-    title = "64C3-128C3-P2-192C3-10 on 64x64, 983k neurons, 16 steps"
-    return layered("C", title, layers, (2, 64, 64), steps=16, n_samples=1, rng=rng)
+    title = f"64C3-128C3-P2-192C3-10 on {side}x{side}, {steps} steps"
+    return layered("C", title, layers, (2, side, side), steps=steps, n_samples=1, rng=rng)
 
 
 def recurrent(rng, *, n=20_000, fan_in=200, steps=64):
