@@ -92,7 +92,8 @@ def load(
         }
         return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
     if path.suffix == ".pt2" and not semantics:
-        return _load_exported(path, values, input_range, steps)
+        said = {"steps": steps or None, "values": values, "input_range": input_range}
+        return read_model("snndeploy.frontends.exported_walk:read_packed", path, said)
     if semantics or input_range:
         raise UsageError(
             "E5023",
@@ -126,19 +127,6 @@ def _load_weights(
 
     options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
     return load_weights(path, factory, input_shape=input_shape, options=options)
-
-
-def _load_exported(
-    path: Path,
-    values: Values | None,
-    input_range: tuple[float, float] | None,
-    steps: int | None,
-) -> Model:
-    from snndeploy.frontends.examples import ImportOptions  # torch, only for modules
-    from snndeploy.frontends.exported_walk import load_exported
-
-    options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
-    return load_exported(path, options)
 
 
 def open_network(path: Path | str, target: str = "loihi") -> NetworkFile:

@@ -36,6 +36,12 @@ def read_model(reader: str, path: Path, options: dict[str, Any]) -> Model:
         ModelError: E1470, the file takes too much memory or time, or crashes its reader; E1471, it
             would do something else than be read; and what the reader raises.
     """
+    content, arrays = read_plain(reader, path, options)
+    return model_of(give_arrays(content, arrays))
+
+
+def read_plain(reader: str, path: Path, options: dict[str, Any]) -> tuple[Any, list[AnyArray]]:
+    """Return the plain data and the arrays that a reader answers with; see `read_model`."""
     reply = _ask({"reader": reader, "path": str(path.absolute()), "options": options}, path)
     _, _, rest = unpack(memoryview(reply))  # what reading took, for tests
     header, arrays, _ = unpack(rest)
@@ -46,7 +52,7 @@ def read_model(reader: str, path: Path, options: dict[str, Any]) -> Model:
         raise kind(error["code"], error["message"], where=where, remedy=error["remedy"])
     if "bug" in header:
         raise RuntimeError(header["bug"])
-    return model_of(give_arrays(header["content"], arrays))
+    return header["content"], arrays
 
 
 def packed(model: Model) -> tuple[Any, list[AnyArray]]:

@@ -17,7 +17,7 @@ from snndeploy.errors import UsageError
 from snndeploy.frontends.examples import Example, ImportOptions
 from snndeploy.frontends.torch_module import import_module
 from snndeploy.frontends.tracing import guess_time, trace, untouched
-from snndeploy.frontends.weights import fill, read_weights
+from snndeploy.frontends.weights import fill, read_confined
 from snndeploy.model import ImportNote, Model
 
 WHERE = "--factory"
@@ -63,7 +63,7 @@ def load_module(
         UsageError: E5130, E5131, the factory.
         ModelError: E1001 to E1006, E1430, E1431, the file.
     """
-    tensors, notes = read_weights(path)
+    tensors, notes = read_confined(path)
     module, example = _made(factory)
     return module, example, (*notes, *fill(module, tensors, path.name))
 

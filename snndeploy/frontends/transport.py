@@ -16,7 +16,7 @@ KINDS = "biuf"
 
 def pack(header: dict[str, Any], arrays: list[AnyArray]) -> bytes:
     """Return a block."""
-    held = [np.ascontiguousarray(array) for array in arrays]
+    held = [np.asarray(array, order="C") for array in arrays]
     shapes = [[array.dtype.str, list(array.shape)] for array in held]
     text = json.dumps({"header": header, "arrays": shapes}).encode()
     return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in held)])

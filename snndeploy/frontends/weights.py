@@ -10,11 +10,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from snndeploy.errors import ModelError
+from snndeploy.frontends.confined import read_plain
 from snndeploy.frontends.guard import check_file, check_torch_file, looks_like
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import ImportNote
 
 Tensors = Mapping[str, torch.Tensor]
@@ -53,6 +56,28 @@ def read_weights(path: Path) -> tuple[Tensors, tuple[ImportNote, ...]]:
             remedy="save module.state_dict()",
         ) from error
     return _unwrapped(str(path), content)
+
+
+def read_packed(path: str) -> tuple[Any, list[AnyArray]]:
+    """Read weights in the reading process: names and notes, and an array per name."""
+    tensors, notes = read_weights(Path(path))
+    texts = [(note.kind, note.node, note.text) for note in notes]
+    arrays = [_array(tensor) for tensor in tensors.values()]
+    return {"names": list(tensors), "notes": texts}, arrays
+
+
+def read_confined(path: Path) -> tuple[Tensors, tuple[ImportNote, ...]]:
+    """Return what `read_weights` does, the file read where it can do no harm."""
+    content, arrays = read_plain("snndeploy.frontends.weights:read_packed", path, {})
+    tensors = {n: torch.from_numpy(a) for n, a in zip(content["names"], arrays, strict=True)}
+    notes = (ImportNote(kind=kind, node=node, text=text) for kind, node, text in content["notes"])
+    return tensors, tuple(notes)
+
+
+def _array(tensor: torch.Tensor) -> AnyArray:
+    """Return a tensor's values; bfloat16, which numpy does not have, widened."""
+    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return np.array(wide.detach().numpy())
 
 
 def fill(module: nn.Module, tensors: Tensors, where: str) -> tuple[ImportNote, ...]:
