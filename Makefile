@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # its simulator and its importer need neither.
 JUDGES := sinabs nirtorch pbr
 
-.PHONY: demo test test-full check bench lava clean
+.PHONY: demo test test-full check bench fuzz lava clean
 
 demo: $(VENV)/.demo lava  ## compile, run, price and verify a trained network; leaves ./demo/
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,9 @@ check: $(VENV)/.dev  ## style, types, layers
 
 bench: $(VENV)/.dev  ## time what users wait for
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+fuzz: $(VENV)/.dev  ## damage files of every kind for five minutes each
+	$(BIN)/python tests/fuzz/fuzz_readers.py --seconds 300
 
 # Lava has its own interpreter (Python 3.10). Without one the rest works; in CI that is a failure.
 lava: $(VENV)/.demo

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snndeploy.api import compare as compare
     from snndeploy.api import compile as compile
     from snndeploy.api import estimate as estimate
     from snndeploy.api import finetune as finetune
@@ -34,6 +35,7 @@ HOMES = {
     "Microcode": "snndeploy.nirgraph.microcode",
     "Parameter": "snndeploy.nirgraph.microcode",
     "SnnDeployError": "snndeploy.errors",
+    "compare": "snndeploy.api",
     "compile": "snndeploy.api",
     "estimate": "snndeploy.api",
     "finetune": "snndeploy.api",

@@ -4,14 +4,18 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from snndeploy.comparison.compare import Comparison
+from snndeploy.comparison.compare import compare as compare_sides
+from snndeploy.comparison.side import FloatSide, IntegerSide, Side
 from snndeploy.compress.records import TrainOptions, Tuned
 from snndeploy.energy import Level
 from snndeploy.errors import UsageError
 from snndeploy.estimation import Estimate
 from snndeploy.estimation import estimate as estimate_deployed
-from snndeploy.frames import model_shapes
+from snndeploy.frames import model_shapes, steps_of
+from snndeploy.frontends.confined import read_model
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file
-from snndeploy.frontends.nir_file import Values, read
+from snndeploy.frontends.nir_file import Values
 from snndeploy.inference import (
     Answer,
     Deployed,
@@ -63,10 +67,17 @@ def load(
     if factory is not None or path.suffix == ".safetensors":
         return _load_weights(path, factory, semantics, values, input_range, input_shape, steps)
     if check_file(path).startswith(HDF5_MAGIC) or path.suffix == ".nir":
-        chosen = parse_choice(semantics) if semantics else None
-        return read(path, chosen, values=values or "real", input_range=input_range or (-inf, inf))
+        if semantics:
+            parse_choice(semantics)  # a mistake in it is none of the file's
+        options = {
+            "semantics": semantics or None,
+            "values": values or "real",
+            "input_range": input_range or (-inf, inf),
+        }
+        return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
     if path.suffix == ".pt2" and not semantics:
-        return _load_exported(path, values, input_range, steps)
+        choices = {"values": values, "input_range": input_range, "steps": steps or None}
+        return read_model("snndeploy.frontends.exported_walk:load_packed", path, choices)
     if semantics or input_range:
         raise UsageError(
             "E5023",
@@ -74,9 +85,7 @@ def load(
             where="--semantics" if semantics else "--input-range",
             remedy="drop the option; it is for .nir files",
         )
-    from snndeploy.frontends.checkpoint import load as load_checkpoint  # torch, only for .pt
-
-    return load_checkpoint(path)
+    return read_model("snndeploy.frontends.checkpoint:load_packed", path, {})
 
 
 def _load_weights(
@@ -100,19 +109,6 @@ def _load_weights(
 
     options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
     return load_weights(path, factory, input_shape=input_shape, options=options)
-
-
-def _load_exported(
-    path: Path,
-    values: Values | None,
-    input_range: tuple[float, float] | None,
-    steps: int | None,
-) -> Model:
-    from snndeploy.frontends.examples import ImportOptions  # torch, only for modules
-    from snndeploy.frontends.exported_walk import load_exported
-
-    options = ImportOptions(steps=steps or None, values=values, input_range=input_range)
-    return load_exported(path, options)
 
 
 def compile(model: Model, target: str = "loihi", **options: Any) -> Compiled:
@@ -228,3 +224,51 @@ def finetune(
         options=TrainOptions(**options),
         progress=progress,
     )
+
+
+def compare(
+    a: Model | Deployed,
+    b: Model | Deployed,
+    data: Data,
+    *,
+    label: Any = None,
+    backends: tuple[str, str] = ("reference", "reference"),
+    labels: tuple[str, str] = ("A", "B"),
+    steps: int | None = None,
+    progress: Progress = no_progress,
+) -> Comparison:
+    """Compare two forms of one network spike by spike; say where they part first, and why.
+
+    Args:
+        a: the yardstick: a float model, or a compiled network or bundle.
+        b: what is compared with it.
+        data: samples that both take.
+        label: right classes [B], unless `data` has them.
+        backends: executors of `a` and `b` where they are integer networks.
+        labels: what reports call the two.
+        steps: model steps per sample of two float models; otherwise the integer network's.
+        progress: called with samples done and total.
+
+    Raises:
+        ModelError: E1460, E1461, no layers to compare, or of other sizes; arrays that do not fit.
+        TargetError: an executor is missing or failed.
+    """
+    shapes = model_shapes(a) if isinstance(a, Model) else input_shapes(a)
+    samples = samples_of(data, shapes, label)
+    fixed = [what.network.steps for what in (a, b) if not isinstance(what, Model)]
+    steps = fixed[0] if fixed else steps
+    sides = [
+        _side(what, samples, backend, name, steps)
+        for what, backend, name in zip((a, b), backends, labels, strict=True)
+    ]
+    return compare_sides(sides[0], sides[1], samples, progress=progress)
+
+
+def _side(
+    what: Model | Deployed, samples: Samples, backend: str, label: str, steps: int | None
+) -> Side:
+    if isinstance(what, Model):
+        steps = steps_of(what, samples, steps)
+        return FloatSide(label=label, model=what, samples=samples, steps=steps)
+    executor = usable_executor(backend).name
+    return IntegerSide(label=label, deployed=what, samples=samples, backend=executor)

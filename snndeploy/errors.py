@@ -22,7 +22,7 @@ class SnnDeployError(Exception):
 
     def __init__(self, code: str, message: str, *, where: str = "", remedy: str = "") -> None:
         self.code = code
-        self.message = message
+        self.message = " ".join(message.splitlines())
         self.where = where
         self.remedy = remedy
         super().__init__(self.line())

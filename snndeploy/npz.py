@@ -24,6 +24,11 @@ MAX_BYTES = 4 << 30
 """Largest archive, inflated: more than any data set of spikes here needs, less than memory."""
 BOMB_BYTES, BOMB_RATIO = 64 << 20, 500
 """Beyond this size a higher ratio is refused: deflate ends at 1,032, real spikes stay below 200."""
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error,
+)  # fmt: skip
+"""What zipfile and numpy raise on archives that are damaged."""
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 HEAD_BYTES = 512
 MAGIC = {
@@ -102,7 +107,7 @@ def load_npz(data: bytes, where: str, *, limit: int = MAX_BYTES) -> dict[str, An
             members = archive.infolist()
             _check_members(members, where, limit)
             return {m.filename.removesuffix(".npy"): _member(archive, m, where) for m in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, struct.error) as error:
+    except UNREADABLE as error:
         raise _damaged(where, str(error) or "the archive ends early") from None
 
 
@@ -163,6 +168,8 @@ def _check_members(members: list[zipfile.ZipInfo], where: str, limit: int) -> No
     names = [member.filename for member in members]
     if len(set(names)) != len(names):
         raise _damaged(where, "two arrays have the same name")
+    if any(member.compress_type not in COMPRESSIONS for member in members):
+        raise _damaged(where, "a compression that numpy does not write")
     if any(not name.endswith(".npy") for name in names):
         raise ModelError(
             "E1201",

@@ -431,6 +431,36 @@ CATALOGUE: Mapping[str, Entry] = {
         "The file is no PNG or JPEG, is damaged, or is a link.",
         "Save the image again.",
     ),
+    "E1460": Entry(
+        "Nothing to compare",
+        "The two sides have no spiking layer of the same name, and not the same layers in the "
+        "same order either.",
+        "Compare two forms of the same network.",
+    ),
+    "E1461": Entry(
+        "Sides of different size",
+        "A layer has another number of neurons on the other side, or the sides run different "
+        "numbers of steps per sample.",
+        "Compare two forms of the same network, with the same steps.",
+    ),
+    "E1462": Entry(
+        "Graph of a later nir",
+        "The file says that a later version of the nir package wrote it; what that version added "
+        "could change what the graph means.",
+        "Update nir, or export the graph with the version that is installed here.",
+    ),
+    "E1470": Entry(
+        "File that cannot be read within bounds",
+        "Files are read in a process of their own that may use only so much memory and time for a "
+        "file of its size; this one took more, or made the process crash.",
+        "Export the model again. If you trust the file, report it.",
+    ),
+    "E1471": Entry(
+        "File that does something",
+        "While it was read, the file made a library try to write, to connect or to start a "
+        "program. The attempt was stopped.",
+        "Do not use the file.",
+    ),
     "E2001": Entry(
         "Unsupported module",
         "A torch module or operation has no meaning on a chip, or none that is known here.",

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from snndeploy.cli.compare import compare_command
 from snndeploy.cli.compile import compile_command
 from snndeploy.cli.doctor import doctor_command
 from snndeploy.cli.estimate import estimate_command
@@ -65,6 +66,7 @@ for _command in (
     run_command,
     estimate_command,
     verify_command,
+    compare_command,
     finetune_command,
     inspect_command,
     targets_command,

@@ -17,6 +17,7 @@ from torch import nn
 
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frames import model_shapes
+from snndeploy.frontends.confined import packed
 from snndeploy.frontends.content import FIELDS, FORMAT, VERSION, content_of, model_of, record_at
 from snndeploy.frontends.examples import Example, ImportOptions, Values
 from snndeploy.frontends.guard import SAVE, check_torch_file
@@ -114,6 +115,11 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
 
 
+def load_packed(path: str) -> tuple[Any, list[AnyArray]]:
+    """Read a `model.pt` in the reading process."""
+    return packed(load(path))
+
+
 def dump_model(model: Model) -> bytes:
     """Return what `model.pt` holds; the same model gives the same bytes."""
     buffer = io.BytesIO()
@@ -155,7 +161,7 @@ def _check_format(where: str, content: Any) -> None:
             "E1009", "a torch file, but not a snndeploy model", where=where, remedy=SAVE
         )
     version = content.get("version")
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise ModelError(
             "E1009", f"format version {version!r:.20}, this snndeploy reads {VERSION}", where=where,
             remedy="save the model again with this version, or update snndeploy",

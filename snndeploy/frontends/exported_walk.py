@@ -16,8 +16,9 @@ import torch
 
 from snndeploy.errors import ModelError, UnsupportedError, UsageError
 from snndeploy.frontends.cells import WHERE, Cell, compared, read_cell, synapse_of
+from snndeploy.frontends.confined import packed
 from snndeploy.frontends.draft import Draft, Signal
-from snndeploy.frontends.examples import ImportOptions, source_of, start
+from snndeploy.frontends.examples import ImportOptions, Values, source_of, start
 from snndeploy.frontends.exported import EXPORT, Operation, Program, Ref, read_program
 from snndeploy.frontends.expressions import (
     Expr,
@@ -33,6 +34,7 @@ from snndeploy.frontends.layers import read_batch_norm, read_conv, read_linear
 from snndeploy.frontends.operations import apply_operation
 from snndeploy.frontends.outputs import outputs_of, signal_of
 from snndeploy.frontends.sums import add
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import Model, OutputPort
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.payload import SPIKES
@@ -65,6 +67,19 @@ def load_exported(path: Path, options: ImportOptions | None = None) -> Model:
     except (ModelError, UnsupportedError) as error:
         place = f"{path}: {error.where}" if error.where else str(path)
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
+
+
+def load_packed(
+    path: str,
+    *,
+    values: Values | None,
+    input_range: tuple[float, float] | None,
+    steps: int | None,
+) -> tuple[Any, list[AnyArray]]:
+    """Read a `.pt2` in the reading process."""
+    low_high = None if input_range is None else (input_range[0], input_range[1])
+    options = ImportOptions(values=values, input_range=low_high, steps=steps)
+    return packed(load_exported(Path(path), options))
 
 
 @dataclass(kw_only=True, eq=False, slots=True)

@@ -5,7 +5,9 @@ than the file itself or without torch's layout is refused before torch opens it.
 looks like is said, so that the message helps.
 """
 
+import struct
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 from snndeploy.errors import ModelError
@@ -14,6 +16,9 @@ MAX_ENTRIES = 100_000
 MAX_PICKLE = 1 << 26
 """Largest pickle in a torch file, 64 MiB: the tensors' values are not in it."""
 
+LOCAL_HEADER = struct.Struct("<4x2xH2x4x4xIIH2x")
+"""Of an entry in a zip archive: flags, packed size, size, length of the name."""
+SIZES_FOLLOW, ZIP64 = 1 << 3, 0xFFFFFFFF
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 SAVE = "use snndeploy.save(module, 'model.pt', example_input) where the module's code lives"
 
@@ -75,7 +80,7 @@ def check_torch_file(path: Path) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_archive(where, archive, size)
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, struct.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(
             "E1003", f"the archive is truncated or damaged ({error})", where=where,
             remedy="copy or save the file again",
@@ -88,6 +93,7 @@ def _check_archive(where: str, archive: zipfile.ZipFile, size: int) -> None:
     names = [entry.filename for entry in entries]
     _refuse_code(where, names)
     _check_entries(where, entries, size)
+    _check_headers(archive, entries)
     if not any(name.endswith("/data.pkl") for name in names):
         raise ModelError("E1004", "a zip archive, but not a torch file", where=where, remedy=SAVE)
     damaged = archive.testzip()
@@ -114,6 +120,23 @@ def _check_entries(where: str, entries: list[zipfile.ZipInfo], size: int) -> Non
             f"{size:,}",
             where=where,
         )
+
+
+def _check_headers(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that says two things: which of them a reader believes is its own choice."""
+    names = Counter(entry.filename for entry in entries)
+    twice = next((name for name, n in names.items() if n > 1), None)
+    if twice is not None:
+        raise zipfile.BadZipFile(f"entry {twice[:60]!r} is there twice")
+    assert archive.fp is not None
+    for entry in entries:
+        archive.fp.seek(entry.header_offset)
+        header = archive.fp.read(LOCAL_HEADER.size)
+        *_, flags, packed, size, n_name = LOCAL_HEADER.unpack(header)
+        sizes = {packed, size} - {0 if flags & SIZES_FOLLOW else None, ZIP64}
+        name = archive.fp.read(n_name)
+        if sizes - {entry.file_size} or name != entry.orig_filename.encode():
+            raise zipfile.BadZipFile(f"two headers of entry {entry.filename[:60]!r} disagree")
 
 
 def _refuse_code(where: str, names: list[str]) -> None:

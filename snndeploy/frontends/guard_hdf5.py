@@ -5,18 +5,21 @@ many times (hard links), load filters from shared libraries, and claim arrays fa
 file. None of that is in a NIR file; each is refused before any array is read.
 """
 
+import re
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import h5py
+import nir
 import numpy as np
 
 from snndeploy.errors import ModelError
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file, looks_like
 
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
+VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})")
 MAX_BYTES = 1 << 31
 """Largest sum of all arrays, 2 GiB."""
 FREE_BYTES = 1 << 26
@@ -33,7 +36,8 @@ def check_hdf5_file(path: Path) -> None:
 
     Raises:
         ModelError: E1001 to E1004 (missing, empty, damaged, another kind), E1030 (links and storage
-            elsewhere), E1031 (filters), E1032 (types), E1033 (sizes).
+            elsewhere), E1031 (filters), E1032 (types), E1033 (sizes),
+            E1462 (a later nir).
     """
     head = check_file(path)
     where = str(path)
@@ -45,6 +49,7 @@ def check_hdf5_file(path: Path) -> None:
     try:
         with h5py.File(path, "r") as file:
             _check_all(path, file)
+            _check_version(str(path), file)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(
             "E1003", f"the file is truncated or damaged ({_first_line(error)})", where=where,
@@ -70,6 +75,19 @@ def _check_all(path: Path, file: h5py.File) -> None:
             raise ModelError(
                 "E1033", f"arrays claim {total:,} bytes or more in a file of {size:,}", where=place
             )
+
+
+def _check_version(where: str, file: h5py.File) -> None:
+    """Refuse what a later nir wrote: a field that this one ignores could change what it means."""
+    written = file["version"][()] if "version" in file else b""
+    text = written.decode(errors="replace") if isinstance(written, bytes) else ""
+    parts = VERSION.match(text)
+    known = VERSION.match(nir.version)
+    if parts and known and (int(parts[1]), int(parts[2])) > (int(known[1]), int(known[2])):
+        raise ModelError(
+            "E1462", f"written by nir {text[:20]}, this snndeploy reads up to {nir.version}",
+            where=where, remedy="update nir, or export the graph with this version",
+        )  # fmt: skip
 
 
 def _datasets(where: str, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:

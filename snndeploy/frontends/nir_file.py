@@ -15,6 +15,7 @@ import nir
 import numpy as np
 
 from snndeploy.errors import ModelError, UnsupportedError
+from snndeploy.frontends.confined import packed
 from snndeploy.frontends.exporters import (
     Guess,
     check_default,
@@ -27,6 +28,7 @@ from snndeploy.frontends.guard_hdf5 import check_hdf5_file
 from snndeploy.frontends.nir_content import read_content
 from snndeploy.frontends.nir_repair import repair_graph
 from snndeploy.hdf5_heaps import check_heaps
+from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph import metadata
 from snndeploy.nirgraph.canonical import NEURONS
@@ -34,7 +36,7 @@ from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
 from snndeploy.nirgraph.values import check_finite
-from snndeploy.semantics import PRESETS, Chosen, Semantics
+from snndeploy.semantics import PRESETS, Chosen, Semantics, parse_choice
 
 Values = Literal["spikes", "real"]
 FIELDS = tuple(field.name for field in fields(Semantics))
@@ -85,6 +87,15 @@ def read(
     text = "the file has no port here; added"
     ports = tuple(ImportNote(kind="assumed", node=name, text=text) for name in added)
     return replace(model, notes=(*ports, *notes, *model.notes))
+
+
+def read_packed(
+    path: str, *, semantics: str | None, values: Values, input_range: tuple[float, float]
+) -> tuple[Any, list[AnyArray]]:
+    """Read a `.nir` file in the reading process; the semantics are `PRESET[,key=value…]`."""
+    chosen = None if semantics is None else parse_choice(semantics)
+    low, high = input_range
+    return packed(read(path, chosen, values=values, input_range=(low, high)))
 
 
 def write(model: Model, path: str | os.PathLike[str]) -> None:

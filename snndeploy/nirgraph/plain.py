@@ -51,16 +51,17 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
     """Return the node of a record; its shapes are checked when the graph is normalized.
 
     Raises:
-        ModelError: E1010, fields that are missing, unknown or of the wrong type.
+        ModelError: E1010, fields that are missing, unknown or of the wrong type; E1021, arrays
+            that no node of the type takes.
         UnsupportedError: E2020, a node type that is not supported.
     """
     if set(record) != {"type", "arrays", "integers", "metadata"}:
         raise ModelError("E1010", f"a node with the fields {sorted(record)}", where=name)
     if record["type"] == Microcode.__name__:
         return _microcode(name, record)
-    kind = TYPES.get(record["type"])
+    kind = TYPES.get(record["type"]) if isinstance(record["type"], str) else None
     if kind is None:
-        raise UnsupportedError("E2020", f"unknown node type {record['type']!r}", where=name)
+        raise UnsupportedError("E2020", f"unknown node type {record['type']!r:.60}", where=name)
     arrays, integers = record["arrays"], record["integers"]
     _check_fields(name, arrays, ARRAYS.get(kind, ()), np.ndarray)
     _check_fields(name, integers, INTEGERS.get(kind, ()), list)
@@ -73,7 +74,11 @@ def from_record(name: str, record: Mapping[str, Any]) -> Any:
             (fields[field],) = fields[field]
     if kind is nir.Conv1d:
         fields |= {key: fields[key][0] for key in ("input_shape", "stride", "padding", "dilation")}
-    return kind(**fields, metadata=plain_record(record["metadata"]))
+    try:
+        return kind(**fields, metadata=plain_record(record["metadata"]))
+    except (AssertionError, IndexError, TypeError, ValueError) as error:
+        text = str(error).split("\n", maxsplit=1)[0]
+        raise ModelError("E1021", f"no {kind.__name__}: {text:.120}", where=name) from error
 
 
 def _microcode_record(node: Microcode) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def grid_unit(
         if len(values):
             step = weight_step(bits, sign_mode_of(weight))
             top = (255 // step * step) << spare
-            most = min(most, top / values[-1] * (1 + GRID_TOLERANCE))
+            most = min(most, top / float(values[-1]) * (1 + GRID_TOLERANCE))
             steps.append(values / step)
     if not steps:
         return None
