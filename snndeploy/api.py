@@ -93,7 +93,7 @@ def load(
         return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
     if path.suffix == ".pt2" and not semantics:
         said = {"steps": steps or None, "values": values, "input_range": input_range}
-        return read_model("snndeploy.frontends.exported_walk:read_packed", path, said)
+        return read_model("snndeploy.frontends.exported_walk:load_packed", path, said)
     if semantics or input_range:
         raise UsageError(
             "E5023",

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ def read_model(reader: str, path: Path, options: dict[str, Any]) -> Model:
         ModelError: E1470, the file takes too much memory or time, or crashes its reader; E1471, it
             would do something else than be read; and what the reader raises.
     """
-    content, arrays = read_plain(reader, path, options)
-    return model_of(give_arrays(content, arrays))
+    content = give_arrays(*read_plain(reader, path, options))
+    said = {str(field): str(who) for field, who in content.pop("said").items()}
+    return replace(model_of(content), said=said)
 
 
 def read_plain(reader: str, path: Path, options: dict[str, Any]) -> tuple[Any, list[AnyArray]]:
@@ -58,7 +60,7 @@ def read_plain(reader: str, path: Path, options: dict[str, Any]) -> tuple[Any, l
 def packed(model: Model) -> tuple[Any, list[AnyArray]]:
     """Return a model as plain data and arrays; readers answer with it."""
     arrays: list[AnyArray] = []
-    return take_arrays(content_of(model), arrays), arrays
+    return take_arrays({**content_of(model), "said": dict(model.said)}, arrays), arrays
 
 
 class _Process:

@@ -69,12 +69,16 @@ def load_exported(path: Path, options: ImportOptions | None = None) -> Model:
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
 
 
-def read_packed(
-    path: str, *, steps: int | None, values: Values | None, input_range: tuple[float, float] | None
+def load_packed(
+    path: str,
+    *,
+    values: Values | None,
+    input_range: tuple[float, float] | None,
+    steps: int | None,
 ) -> tuple[Any, list[AnyArray]]:
     """Read a `.pt2` in the reading process."""
-    ends = None if input_range is None else (input_range[0], input_range[1])  # a list, by JSON
-    options = ImportOptions(steps=steps, values=values, input_range=ends)
+    low_high = None if input_range is None else (input_range[0], input_range[1])
+    options = ImportOptions(values=values, input_range=low_high, steps=steps)
     return packed(load_exported(Path(path), options))
 
 

@@ -92,9 +92,10 @@ def read(
 def read_packed(
     path: str, *, semantics: str | None, values: Values, input_range: tuple[float, float]
 ) -> tuple[Any, list[AnyArray]]:
-    """Read a `.nir` file in the reading process; the semantics are still text."""
+    """Read a `.nir` file in the reading process; the semantics are `PRESET[,key=value…]`."""
     chosen = None if semantics is None else parse_choice(semantics)
-    return packed(read(path, chosen, values=values, input_range=input_range))
+    low, high = input_range
+    return packed(read(path, chosen, values=values, input_range=(low, high)))
 
 
 def write(model: Model, path: str | os.PathLike[str]) -> None:
