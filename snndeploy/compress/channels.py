@@ -44,7 +44,7 @@ class Group:
         n: how many channels it has.
         index: per node, the group's channel of each of its output channels [C].
         layers: its nodes with weights of their own, whose output channels these are.
-        neurons: its spiking nodes.
+        neurons: its neurons; where there are none, thresholds without a state.
         blocks: block of each channel [n]; all blocks must keep equally many channels.
         fixed: why none of them may be removed; empty if some may.
     """
@@ -168,13 +168,15 @@ def _group(graph: nir.NIRGraph, n: int, index: dict[str, IntArray]) -> Group:
     layers = tuple(
         name for name, node in nodes.items() if isinstance(node, LAYERS) and not is_copy(node)
     )
+    neurons = tuple(name for name, node in nodes.items() if isinstance(node, SPIKING))
+    thresholds = tuple(name for name, node in nodes.items() if isinstance(node, nir.Threshold))
     blocks, conflict = _blocks(graph, n, index)
     return Group(
         name=next(iter(layers or index)),
         n=n,
         index=index,
         layers=layers,
-        neurons=tuple(name for name, node in nodes.items() if isinstance(node, SPIKING)),
+        neurons=neurons or thresholds,
         blocks=blocks,
         fixed=_port(nodes) or conflict,
     )

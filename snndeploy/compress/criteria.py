@@ -58,6 +58,11 @@ class Criterion:
     needs: Needs
     sign: int = 1
 
+    @property
+    def runs(self) -> bool:
+        """Whether samples have to be run."""
+        return self.needs in ("spikes", "potentials")
+
 
 CRITERIA: dict[str, Criterion] = {
     c.name: c

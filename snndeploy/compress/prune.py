@@ -74,12 +74,7 @@ def prune(
     """
     started = time.perf_counter()
     chosen = _criterion(criterion)
-    if (ratio is None) == (budget is None):
-        said = "neither a ratio nor" if ratio is None else "a ratio and"
-        raise UsageError(
-            "E5090", f"{said} a budget", where="--ratio",
-            remedy="say one: --ratio 0.5, or --budget weights=0.5",
-        )  # fmt: skip
+    _check_one(ratio, budget)
     n_steps = _steps(model, samples, chosen, steps)
     model = replace(model, graph=normalize_graph(model.graph))
     groups = groups_of(model.graph)
@@ -96,7 +91,6 @@ def prune(
     ratios, found = _ratios(model, free, scores, named, budget, cost, rebuild, progress)
     kept = choose_all(free, scores, ratios)
     pruned = rebuild(kept)
-    has_labels = samples is not None and samples.label is not None
     before, after = (
         accuracy_of(m, samples, steps=n_steps, progress=progress) if samples else None
         for m in (model, pruned)
@@ -104,7 +98,7 @@ def prune(
     report = PruneReport(
         criterion=criterion,
         seed=seed,
-        n_scored=0 if scored is None or chosen.needs in ("weights", "nothing") else scored.n,
+        n_scored=scored.n if scored is not None and chosen.runs else 0,
         steps=n_steps,
         groups=tuple(_pruned_group(g, scores, ratios, kept) for g in free),
         left=left,
@@ -114,7 +108,7 @@ def prune(
         paper_after=paper_parameters(pruned),
         accuracy_before=before,
         accuracy_after=after,
-        n_judged=samples.n if samples is not None and has_labels else 0,
+        n_judged=samples.n if samples is not None and before is not None else 0,
         seconds=time.perf_counter() - started,
     )
     notes = tuple(_note(group, criterion) for group in report.groups if group.after < group.before)
@@ -125,6 +119,15 @@ def n_weights(model: Model) -> float:
     """Return how many weights the layers of a model have, biases and copies left out."""
     nodes = normalize_graph(model.graph).nodes.values()
     return float(sum(n.weight.size for n in nodes if isinstance(n, LAYERS) and not is_copy(n)))
+
+
+def _check_one(ratio: Ratio | None, budget: Budget | None) -> None:
+    if (ratio is None) == (budget is None):
+        said = "neither a ratio nor" if ratio is None else "a ratio and"
+        raise UsageError(
+            "E5090", f"{said} a budget", where="--ratio",
+            remedy="say one: --ratio 0.5, or --budget weights=0.5",
+        )  # fmt: skip
 
 
 def _criterion(name: str) -> Criterion:
@@ -140,7 +143,7 @@ def _steps(model: Model, samples: Samples | None, criterion: Criterion, steps: i
     """Return the steps per sample; 0 where nothing is run."""
     if samples is not None:
         return steps_of(model, samples, steps)
-    if criterion.needs in ("weights", "nothing"):
+    if not criterion.runs:
         return 0
     raise UsageError(
         "E5095", f"criterion {criterion.name} scores what channels do on samples", where="--data",

@@ -41,9 +41,9 @@ def unmeasured(group: Group, criterion: Criterion, graph: nir.NIRGraph) -> str:
         return ""
     if not group.neurons:
         return "has no spiking neuron to be measured at"
-    own = [name for name in group.neurons if isinstance(graph.nodes[name], Microcode)]
-    if criterion.needs == "potentials" and own:
-        return f"ends in {own[0]}, a neuron of its user's own whose potential is not known"
+    unknown = [n for n in group.neurons if isinstance(graph.nodes[n], Microcode | nir.Threshold)]
+    if criterion.needs == "potentials" and unknown:
+        return f"is measured at {unknown[0]}, whose potential is not known"
     return ""
 
 

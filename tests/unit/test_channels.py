@@ -8,7 +8,9 @@ import pytest
 from chains import DT, chain_model, conv, flatten, graph_model, lif, pool
 
 from snndeploy.compress.channels import by_node, classes, groups_of, is_copy
+from snndeploy.compress.criteria import CRITERIA
 from snndeploy.compress.removal import remove_channels
+from snndeploy.compress.scores import unmeasured
 from snndeploy.ir.program import Program, State, line
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.nirgraph.microcode import Microcode, Parameter
@@ -209,6 +211,44 @@ def test_a_line_of_values_and_a_partly_flattened_image():
     )  # fmt: skip
     assert groups(model)["n0"].index["n1"].tolist() == [0, 1, 2]
     assert groups(model)["n0"].index["n3"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_lines_of_values_lose_channels_as_if_they_were_silent():
+    rng = np.random.default_rng(0)
+
+    def along(n_out, n_in, **geometry):
+        return nir.Conv1d(
+            input_shape=None, weight=rng.integers(-8, 16, (n_out, n_in, 3)) / 16,
+            bias=rng.integers(-2, 4, n_out) / 16, stride=1, padding=1, dilation=1, **geometry,
+        )  # fmt: skip
+
+    model = chain_model(
+        along(6, 2, groups=1), lif((6, 7), keep=0.5), along(4, 3, groups=2), lif((4, 7), keep=0.5),
+        flatten((4, 7)), linear(3, 28), shape=(2, 7), out_shape=(3,), steps=6,
+    )  # fmt: skip
+    model = on_grid(model)
+    kept = random_kept(groups_of(model.graph), rng, share=0.7)
+    x = {"input": (rng.random((6, 5, 2, 7)) < 0.5) * 1.0}
+    got = run_float(removed(model, kept), x, record=("n3",))
+    assert 0 < got["n3"].mean() < 1
+    for other in (silenced, muted):
+        assert np.array_equal(got["output"], run_float(other(model, kept), x)["output"])
+
+
+def test_thresholds_without_a_state_stand_for_neurons_where_there_are_none():
+    model = chain_model(
+        conv(np.ones((3, 1, 1, 1)), (4, 4)), nir.Threshold(threshold=np.full((3, 4, 4), 0.5)),
+        conv(np.ones((2, 3, 1, 1)), (4, 4)), lif((2, 4, 4), keep=0.5), pool(nir.SumPool2d, 2),
+        nir.Threshold(threshold=np.full((2, 2, 2), 0.5)), flatten((2, 2, 2)), linear(2, 8),
+        shape=(1, 4, 4), out_shape=(2,),
+    )  # fmt: skip
+    found = groups(model)
+    assert found["n0"].neurons == ("n1",)
+    assert found["n2"].neurons == ("n3",)
+    graph = normalize_graph(model.graph)
+    assert unmeasured(found["n0"], CRITERIA["svs"], graph) == ""
+    reason = "is measured at n1, whose potential is not known"
+    assert unmeasured(found["n0"], CRITERIA["sca"], graph) == reason
 
 
 def test_every_node_is_in_one_group():

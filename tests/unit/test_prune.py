@@ -14,8 +14,11 @@ from snndeploy.compress.prune_records import Budget
 from snndeploy.compress.ratios import n_kept
 from snndeploy.errors import UnsupportedError, UsageError
 from snndeploy.frontends.checkpoint import load, write_model
+from snndeploy.ir.program import Program, State, line
 from snndeploy.nirgraph.interpret import run_float
+from snndeploy.nirgraph.microcode import Microcode, Parameter
 from snndeploy.samples import Samples
+from tests.pruned import kept_of, on_grid, silenced
 
 
 @pytest.mark.parametrize(
@@ -213,3 +216,34 @@ def test_a_layer_without_a_neuron_is_left_by_what_spikes_say():
     assert [g.name for g in prune(model, None, criterion="l1", ratio=0.5).report.groups] == [
         "n0", "n1",
     ]  # fmt: skip
+
+
+def test_a_neuron_of_ones_own_is_scored_by_its_spikes_and_not_by_its_potential():
+    program = Program(
+        name="own", states=(State(name="v", bits=24),), params=("vth",),
+        body=(
+            line("x", "shift", "a", 6), line("v", "add", "v", "x"),
+            line("v", "clip", "v", -(1 << 22), 1 << 22), line("s", "gt", "v", "vth"),
+            line("v", "select", "s", 0, "v"),
+        ),
+        emits="s",
+    )  # fmt: skip
+    thresholds = np.linspace(0.5, 2, 6)
+    own = Microcode(program=program, parameters={"vth": Parameter(thresholds, "level")})
+    model = chain_model(
+        snndeploy_linear(6, 5), own, snndeploy_linear(3, 6), shape=(5,), out_shape=(3,), steps=6
+    )  # fmt: skip
+    model = on_grid(model)
+    samples = samples_of(model, 20)
+    found = prune(model, samples, ratio=0.5)
+    (group,) = found.report.groups
+    assert group.after == 3
+    assert 0 < group.highest <= 6
+    kept = list(group.kept)
+    assert found.model.graph.nodes["n1"].parameters["vth"].value.tolist() == (
+        thresholds[kept].tolist()
+    )
+    want = run_float(silenced(model, kept_of(found.report)), samples.x)["output"]
+    assert np.array_equal(run_float(found.model, samples.x)["output"], want)
+    with pytest.raises(UnsupportedError, match=r"E2321.*n1, whose potential is not known"):
+        prune(model, samples, criterion="sca", ratio=0.5)
