@@ -18,9 +18,9 @@ from snndeploy.compress.integer_graph import (
     integer_graph,
     is_quantized,
     moving_weights,
-    run_integers,
     write_weights,
 )
+from snndeploy.compress.integer_run import run_integers
 from snndeploy.compress.records import JudgedOn, TrainOptions, Tuned, TuningReport
 from snndeploy.compress.torch_graph import (
     Weight,

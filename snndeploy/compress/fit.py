@@ -38,6 +38,8 @@ COARSER = 1.002
 MOST_ENLARGED = 64.0
 """A unit that many times the wanted one leaves nothing of the weights: odd codes never vanish."""
 LARGEST_CONSTANT = 254
+ROOM = 1e-5
+"""A unit may be finer than its floor by this share: less than rounding notices."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -125,7 +127,11 @@ def fit(
     """
     wanted = wanted_units(plan, gammas)
     floor = _floor(plan, bias, len(wanted))
-    units = _snapped(plan, np.maximum(wanted, floor), below=bool(np.any(floor > wanted)))
+    first = np.maximum(wanted, floor)
+    nearest = _snapped(plan, first, below=False)
+    units = np.where(nearest < floor, _snapped(plan, first, below=True), nearest)
+    if np.any(units < floor * (1 - ROOM)):
+        raise plan.task.hopeless()
     most = MOST_ENLARGED * units
     while np.all(units <= most):
         fitted = _fitted(plan, weights, bias, units, wanted)

@@ -7,6 +7,7 @@ a path has an exponent and go as high as ranges allow where it has none.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from math import floor, log2, prod
 
 import nir
@@ -176,23 +177,25 @@ def chosen_plan(
             where=task.layer.name,
             remedy="give these layers bits that are closer to each other",
         )
-    best: tuple[Plan, Fitted] | None = None
     may_clip = (False, True) if all(task.has_exponent[index] for index in given) else (True,)
-    for margin, clips in (*((MARGIN, clips) for clips in may_clip), (1.0, True)):
-        for base in range(high, low - 1, -1):
-            feeds = tuple(
+    tries = (*((MARGIN, clips) for clips in may_clip), (1.0, True))
+    best: tuple[Plan, Fitted] | None = None
+    for (margin, clips), base in product(tries, range(high, low - 1, -1)):
+        plan = Plan(
+            task=task,
+            feeds=tuple(
                 _feed(task, index, factors[index], 1 << (base + shifts[index]), areas)
                 for index in given
-            )
-            plan = Plan(task=task, feeds=feeds)
-            try:
-                fitted = fit(plan, weights, gammas, moving_bias(task), margin=margin, clips=clips)
-            except ModelError:
-                continue
-            if fitted.enlarged <= SNAPPED:
-                return plan, fitted
-            if margin == 1.0 and (best is None or fitted.enlarged < best[1].enlarged):
-                best = plan, fitted
+            ),
+        )
+        try:
+            fitted = fit(plan, weights, gammas, moving_bias(task), margin=margin, clips=clips)
+        except ModelError:
+            continue
+        if fitted.enlarged <= SNAPPED:
+            return plan, fitted
+        if margin == 1.0 and (best is None or fitted.enlarged < best[1].enlarged):
+            best = plan, fitted
     if best is None:
         raise task.hopeless()
     return best

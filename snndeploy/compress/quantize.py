@@ -7,10 +7,10 @@ the codes as they are, `finetune` trains the integer network that they make.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 
 import numpy as np
 
+from snndeploy.compress.codes import choose_codes, real_weight
 from snndeploy.compress.fit import Fitted, Plan, is_late, moving_bias
 from snndeploy.compress.plans import Structure, chosen_plan, structure_of
 from snndeploy.compress.records import (
@@ -25,25 +25,21 @@ from snndeploy.compress.rescaw import (
     from_codes,
     gamma_of,
     n_codes_used,
-    signs_of,
     sqnr_db,
 )
 from snndeploy.compress.written import write_fitted
-from snndeploy.errors import ModelError, UnsupportedError, UsageError
+from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.inference import run_deployed, run_model
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import ImportNote, Model
-from snndeploy.nirgraph.rebuild import rebuild_graph, topological_order
+from snndeploy.nirgraph.rebuild import rebuild_graph
 from snndeploy.nirgraph.shapes import normalize_graph
-from snndeploy.nirgraph.weight_grid import WEIGHTS, WeightGrid, with_grid
+from snndeploy.nirgraph.weight_grid import WeightGrid, with_grid
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.task import Task
 from snndeploy.pipeline import CompileOptions, compile_model, steps_for
 from snndeploy.samples import Samples
-from snndeploy.target import Numerics, Target
-
-AS_IT_IS = 32
-"""Bits that mean that a layer is not quantized."""
+from snndeploy.target import Target
 
 
 def quantize(
@@ -78,13 +74,13 @@ def quantize(
     numerics = target.chip.numerics
     steps = steps_for(model, compile_options)
     plain = replace(model, graph=normalize_graph(model.graph))
-    chosen = _codes(plain, options, numerics)
+    chosen = choose_codes(plain, options, numerics)
     if not chosen:
         raise UnsupportedError(
             "E2302", "there is no layer with weights to quantize", where=model.origin,
             remedy="quantize a model with linear or convolutional layers",
         )  # fmt: skip
-    weights = {name: _weight(plain, name) for name in chosen}
+    weights = {name: real_weight(plain, name) for name in chosen}
     gridded = _with_grids(plain, weights, chosen, options, channels=())
     structure = structure_of(gridded, numerics, compile_options, steps=steps)
     channels = _with_channels(structure) if options.granularity == "channel" else ()
@@ -129,59 +125,6 @@ def _accuracies(
 
 
 # ---- what is chosen ----------------------------------------------------------------------
-
-
-def _codes(model: Model, options: QuantizeOptions, numerics: Numerics) -> dict[str, Codes]:
-    """Return the codes of every layer that is quantized, in the order of the graph."""
-    names = [n for n in topological_order(model.graph) if isinstance(model.graph.nodes[n], WEIGHTS)]
-    if isinstance(options.bits, Mapping):
-        for name in options.bits:
-            _check_name(name, names)
-    found = {}
-    for position, name in enumerate(names):
-        bits, kind = _bits(options, name), options.grid
-        ends = (options.first_bits, position == 0), (options.last_bits, position == len(names) - 1)
-        for own, is_there in ends:
-            if own is not None and is_there:
-                bits, kind = own, "chip"
-        if bits is None or bits == AS_IT_IS:
-            continue
-        _check_bits(name, bits, kind, numerics)
-        found[name] = Codes(bits=bits, kind=kind, sign_mode=signs_of(_weight(model, name), kind))
-    return found
-
-
-def _bits(options: QuantizeOptions, name: str) -> int | None:
-    return options.bits.get(name) if isinstance(options.bits, Mapping) else options.bits
-
-
-def _check_name(name: str, names: list[str]) -> None:
-    if name in names:
-        return
-    near = get_close_matches(name, names, n=1)
-    raise UsageError(
-        "E5081",
-        f"the model has no layer with weights of the name {name!r}",
-        where="--bits",
-        remedy=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(names)}",
-    )
-
-
-def _check_bits(name: str, bits: int, kind: str, numerics: Numerics) -> None:
-    most = numerics.weight_bits
-    if not 2 <= bits <= most:
-        raise UsageError(
-            "E5080", f"{bits} bits for {name}, allowed 2 to {most}", where="--bits",
-            remedy=f"use {most}, or {AS_IT_IS} to leave the first or last layer as it is",
-        )  # fmt: skip
-    if kind == "odd" and bits + 1 > most:
-        raise UnsupportedError(
-            "E2310",
-            f"odd codes of {bits} bits reach {2**bits - 1}; the chip stores even weights up to "
-            f"{2**most - 2}, so each code, doubled, has room up to {bits - 1} bits",
-            where=name,
-            remedy=f"use --bits {most - 1}, or the chip's own grid with --grid chip",
-        )
 
 
 def _with_channels(structure: Structure) -> tuple[str, ...]:
@@ -242,10 +185,6 @@ def _with_grids(
         )
         nodes[name] = with_grid(model.graph.nodes[name], grid)
     return replace(model, graph=rebuild_graph(model.graph, nodes))
-
-
-def _weight(model: Model, name: str) -> FloatArray:
-    return np.asarray(model.graph.nodes[name].weight, dtype=np.float64)
 
 
 # ---- what is fitted ----------------------------------------------------------------------

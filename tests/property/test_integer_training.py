@@ -6,19 +6,23 @@ there, node by node here) nor the neurons (statements there, torch here) with th
 
 from collections import Counter
 
+import nir
 import numpy as np
 import pytest
 import torch
+from chains import chain_model, lif
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snndeploy.compress.integer_graph import (
     integer_graph,
     moving_weights,
-    run_integers,
     write_weights,
 )
+from snndeploy.compress.integer_run import run_integers
 from snndeploy.compress.quantize import quantize
 from snndeploy.compress.records import QuantizeOptions
-from snndeploy.errors import UnsupportedError
+from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.inference import encode_samples
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.neurons import NEVER
@@ -134,3 +138,39 @@ def test_training_runs_what_compile_writes(tell):
 @pytest.mark.parametrize("part", range(4))
 def test_training_runs_what_compile_writes_at_length(part, tell):
     assert check_seeds(range(1000 + 250 * part, 1250 + 250 * part), tell) > 150
+
+
+SIZES = st.floats(-2, 2)
+
+
+@given(threshold=SIZES, bias=SIZES, readout=SIZES, kind=st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_thresholds_biases_and_resets_of_every_size(threshold, bias, readout, kind):
+    """Orders of magnitude between weights, thresholds and biases; both ways of resetting."""
+    rng = np.random.default_rng(kind)
+    bits, grid = GRIDS[kind % len(GRIDS)]
+    target = find_target("loihi1" if kind % 3 == 0 else "loihi2")
+    model = chain_model(
+        nir.Affine(weight=rng.normal(0.1, 0.4, (7, 5)), bias=rng.normal(0, 10**bias, 7)),
+        lif((7,), keep=0.75, threshold=10**threshold),
+        nir.Affine(weight=10**readout * rng.normal(0, 1, (3, 7)), bias=rng.normal(0, 1, 3)),
+        shape=(5,), out_shape=(3,), compare=str(rng.choice(["gt", "ge"])),
+        steps=int(rng.integers(1, 12)),
+    )  # fmt: skip
+    code = ""
+    try:
+        quantized = quantize(model, target, QuantizeOptions(bits=bits, grid=grid)).model
+    except ModelError as error:
+        code = error.code
+    if code:  # a bias of hundreds of thresholds has no register
+        assert (code, bias - threshold > 2.5) == ("E1053", True)
+        return
+    options, numerics = CompileOptions(), target.chip.numerics
+    graph = integer_graph(quantized, numerics, options, steps=model.steps)
+    x = (rng.random((model.steps, N_SAMPLES, 5)) < 0.4).astype(float)
+    samples, weights = Samples(x={"input": x}, label=None), moving_weights(graph)
+    compiled = compile_model(quantized, target, options)
+    assert_equal(graph, weights, compiled, samples, Counter())
+    smaller = {key: 0.5 * tensor for key, tensor in weights.items()}
+    written = compile_model(write_weights(graph, smaller), target, options)
+    assert_equal(graph, smaller, written, samples, Counter())
