@@ -14,8 +14,8 @@ from snndeploy.ablation.page import render_study
 from snndeploy.ablation.results import Results, collect, results_record
 from snndeploy.ablation.sheet import sheet
 from snndeploy.ablation.space import Point, points_of
-from snndeploy.ablation.store import locked, open_store
 from snndeploy.ablation.study import Study
+from snndeploy.ablation.study_folder import locked, open_store
 from snndeploy.bundle.publish import write_file
 from snndeploy.errors import TargetError, UsageError
 from snndeploy.report.document import document

@@ -31,7 +31,7 @@ class Dot:
         colour: name of its series by colour; `shape`: by shape.
         words: tooltip.
         is_ringed: drawn with a ring.
-        note: written beside it.
+        note: written above it.
     """
 
     x: float
@@ -194,7 +194,8 @@ def _dot(dot: Dot, across: Span, up: Span, colours: list[str], shapes: list[str]
     parts.append(_shape(kind, x, y, ink))
     if dot.note:
         parts.append(
-            f'<text x="{x + DOT + 7:.1f}" y="{y + 4:.1f}">{escape(plain(dot.note))}</text>'
+            f'<text x="{x:.1f}" y="{y - DOT - 8:.1f}" text-anchor="middle" font-weight="bold">'
+            f"{escape(plain(dot.note))}</text>"
         )
     return f"<g><title>{escape(plain(dot.words))}</title>{''.join(parts)}</g>"
 

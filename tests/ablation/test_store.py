@@ -12,7 +12,8 @@ from ablation.conftest import ROOT, measured
 from snndeploy.ablation import job as job_module
 from snndeploy.ablation.job import prepare
 from snndeploy.ablation.space import points_of
-from snndeploy.ablation.store import dump_record, open_store
+from snndeploy.ablation.store import dump_record
+from snndeploy.ablation.study_folder import open_store
 from snndeploy.errors import ModelError, UsageError
 
 IDENTITY = {"name": "a", "tool": "snndeploy 1", "space": {"bits": [8]}}
