@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # sinabs asks for an older nir, and for a driver that installs itself from elsewhere when imported;
-# its simulator and its importer need neither.
-JUDGES := sinabs nirtorch pbr
+# its simulator and its importer need neither. Brevitas asks for older build tools than it needs.
+JUDGES := sinabs nirtorch pbr brevitas dependencies unfoldNd
 
 .PHONY: demo test test-full test-netx check bench fuzz validation lava clean
 
