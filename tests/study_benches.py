@@ -12,7 +12,7 @@ from pathlib import Path
 from snndeploy.ablation.measures import Measures
 from snndeploy.errors import CapacityError, Violation
 
-PAUSE_S = 0.1
+PAUSE_S = 0.2
 TRIED = "tried.txt"
 
 
@@ -61,7 +61,7 @@ def slower(job):
     measure = slow(job)
 
     def wait(trial):
-        time.sleep(5 * PAUSE_S)
+        time.sleep(2 * PAUSE_S)
         return measure(trial)
 
     return wait

@@ -119,8 +119,8 @@ def ablate(
             observe=count,
         )
         with open_engine(options.engine, work, address=options.ray) as engine:
-            points = _run(work, engine, count, options)
-        results = collect(job, store, points)
+            points, unproposed = _run(work, engine, count, options)
+        results = collect(job, store, points, unproposed=unproposed)
         write_reports(results, folder)
     return results
 
@@ -132,8 +132,10 @@ def write_reports(results: Results, folder: Path) -> None:
     write_file(folder / PAGE, render_study(results).encode())
 
 
-def _run(work: Work, engine: Engine, count: "_Count", options: Options) -> tuple[Point, ...]:
-    """Run what is missing; return the points that were tried."""
+def _run(
+    work: Work, engine: Engine, count: "_Count", options: Options
+) -> tuple[tuple[Point, ...], int]:
+    """Run what is missing; return the points, and how many a search has still to propose."""
     study, store = work.job.study, work.store
 
     def run_points(points: tuple[Point, ...], total: int) -> None:
@@ -145,7 +147,7 @@ def _run(work: Work, engine: Engine, count: "_Count", options: Options) -> tuple
     if study.search is None:
         points = points_of(study.space)
         run_points(points, len(points))
-        return points
+        return points, 0
     from snndeploy.ablation.search import search  # optuna, only to search
 
     return search(work, run_points, storage=options.storage)

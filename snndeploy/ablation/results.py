@@ -89,6 +89,7 @@ class Results:
     Attributes:
         front: places in `summaries` of the Pareto front of the study's objectives, means over
             seeds; only points with all their seeds take part.
+        unproposed: points that a search has still to propose.
         knee: place of the knee, None without one.
     """
 
@@ -100,6 +101,7 @@ class Results:
     knee: int | None
     effects: tuple[Effect, ...]
     contrasts: tuple[Contrast, ...]
+    unproposed: int = 0
 
     def count(self, status: str) -> int:
         """Return the number of trials with a status."""
@@ -107,11 +109,11 @@ class Results:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every trial has an outcome."""
-        return all(row.outcome is not None for row in self.rows)
+        """Whether every trial has an outcome, and a search has made all its proposals."""
+        return not self.unproposed and all(row.outcome is not None for row in self.rows)
 
 
-def collect(job: Job, store: Store, points: Sequence[Point]) -> Results:
+def collect(job: Job, store: Store, points: Sequence[Point], *, unproposed: int = 0) -> Results:
     """Read the records of points from the store and sum them up."""
     study = job.study
     rows = tuple(_row(store, job.trial(p, seed)) for p in points for seed in study.space.seeds)
@@ -132,6 +134,7 @@ def collect(job: Job, store: Store, points: Sequence[Point]) -> Results:
         knee=None if knee is None else whole[knee],
         effects=effects_of(done),
         contrasts=contrasts_of(done),
+        unproposed=unproposed,
     )
 
 
@@ -141,6 +144,7 @@ def results_record(results: Results) -> dict[str, Any]:
         "study": study_record(results.study),
         "versions": dict(results.versions),
         "complete": results.is_complete,
+        "unproposed": results.unproposed,
         "counts": {s: results.count(s) for s in ("done", "refused", "failed", "missing")},
         "trials": [
             {

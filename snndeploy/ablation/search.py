@@ -29,8 +29,10 @@ JOURNAL = "search.log"
 SMALLEST_POPULATION = 4
 
 
-def search(work: Work, run_points: RunPoints, *, storage: str = "") -> tuple[Point, ...]:
-    """Let a sampler choose the points; return all that were proposed and measured, each once.
+def search(
+    work: Work, run_points: RunPoints, *, storage: str = ""
+) -> tuple[tuple[Point, ...], int]:
+    """Let a sampler choose the points; return those measured, each once, and how many are missing.
 
     Args:
         work: store, deadline and study.
@@ -51,8 +53,8 @@ def search(work: Work, run_points: RunPoints, *, storage: str = "") -> tuple[Poi
         run_points(tuple(dict.fromkeys(point for _, point in asked)), spec.points)
         for trial, point in asked:
             if not _tell(optuna, held, trial, point, work):
-                return _points(optuna, held)
-    return _points(optuna, held)
+                return _found(optuna, held, spec)
+    return _found(optuna, held, spec)
 
 
 def masked(url: str) -> str:
@@ -146,8 +148,10 @@ def _means(records: list[dict[str, Any]], work: Work) -> list[float] | None:
     return means
 
 
-def _points(optuna: Any, held: Any) -> tuple[Point, ...]:
-    return tuple(dict.fromkeys(point_of(trial.params) for trial in _told(optuna, held)))
+def _found(optuna: Any, held: Any, spec: Search) -> tuple[tuple[Point, ...], int]:
+    """Return the points that were told, each once, and how many proposals are still to be made."""
+    told = _told(optuna, held)
+    return tuple(dict.fromkeys(point_of(trial.params) for trial in told)), spec.points - len(told)
 
 
 def _import_optuna() -> Any:

@@ -80,6 +80,8 @@ def verdict_words(results: Results) -> str:
         count = results.count(status)
         if count:
             parts.append(f"{count:,} {words}")
+    if results.unproposed:
+        parts.append(f"{results.unproposed:,} points not yet proposed by the search")
     head = "COMPLETE" if results.is_complete else "INCOMPLETE"
     return f"{head}: {', '.join(parts)}"
 

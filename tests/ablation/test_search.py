@@ -6,6 +6,7 @@ from ablation.conftest import measured
 
 from snndeploy.ablation import search as search_module
 from snndeploy.ablation.search import masked
+from snndeploy.ablation.words import verdict_words
 from snndeploy.errors import TargetError
 
 SPACE = """
@@ -72,8 +73,11 @@ def test_a_search_that_was_killed_proposes_what_an_undisturbed_one_does(
 
 def test_a_budget_leaves_a_search_to_be_resumed(searched, run):
     undisturbed = run(searched(), engine="serial", name="undisturbed")
-    stopped = run(searched(), engine="serial", bench="steady", budget_s=0.3)
-    assert len(stopped.rows) <= len(undisturbed.rows)
+    stopped = run(searched(), engine="serial", bench="steady", budget_s=0.0)
+    assert not stopped.is_complete
+    assert stopped.unproposed == 14
+    assert "14 points not yet proposed" in verdict_words(stopped)
+    assert undisturbed.is_complete
     assert measured(run(searched(), engine="serial", resume=True)) == measured(undisturbed)
 
 
