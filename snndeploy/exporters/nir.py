@@ -230,35 +230,48 @@ def _connection(
     synapse = projection.synapse
     match synapse:
         case Dense() | Sparse():
-            matrix = _times_exponent(projection, _matrix(projection))
             if len(shape) > 1:
                 flat = {"input": np.array(shape)}
                 yield nir.Flatten(input_type=flat, start_dim=0, end_dim=-1)
-            if len(population.shape) > 1:
-                raise _refusal("E2418", projection.name, "a matrix that makes an image")
-            yield _affine(matrix, np.broadcast_to(bias, population.n))
+            yield _affine(projection, population, bias)
         case Conv():
+            _check_image(projection, population, synapse.out_shape)
             yield _conv(projection, synapse, shape, bias)
         case Pool():
+            _check_image(projection, population, synapse.out_shape)
             _no_bias(projection, bias)
-            if shape != synapse.in_shape:
-                raise _refusal("E2418", projection.name, f"an image of {synapse.in_shape}")
-            pairs = (synapse.kernel, synapse.stride, synapse.padding)
-            yield nir.SumPool2d(*(np.array(pair) for pair in pairs))
-            weight = _times_exponent(projection, np.array([synapse.weight]))
-            if weight[0] != 1:
-                yield nir.Scale(scale=np.full(synapse.out_shape, float(weight[0])))
+            yield from _pool(projection, synapse, shape)
         case OneToOne(weight=weight):
             _no_bias(projection, bias)
-            scale = _times_exponent(projection, weight).reshape(population.shape)
             if shape != population.shape:
                 raise _refusal("E2418", projection.name, "neurons in another order of axes")
+            scale = _times_exponent(projection, weight).reshape(shape)
             yield nir.Scale(scale=scale.astype(np.float64))
 
 
-def _affine(matrix: IntArray, bias: FloatArray) -> Any:
+def _check_image(projection: Projection, population: Population, made: tuple[int, ...]) -> None:
+    if population.shape not in (made, (made[0], made[2])):
+        raise _refusal("E2418", projection.name, f"an image for neurons {population.shape}")
+
+
+def _affine(projection: Projection, population: Population, bias: FloatArray) -> Any:
     """Return an affine map even without a bias: sinabs knows no `Linear`."""
-    return nir.Affine(weight=matrix.astype(np.float64), bias=np.array(bias, dtype=np.float64))
+    if len(population.shape) > 1:
+        raise _refusal("E2418", projection.name, "a matrix that makes an image")
+    matrix = _times_exponent(projection, _matrix(projection)).astype(np.float64)
+    every = np.broadcast_to(bias, population.n)
+    return nir.Affine(weight=matrix, bias=np.array(every, dtype=np.float64))
+
+
+def _pool(projection: Projection, pool: Pool, shape: tuple[int, ...]) -> Iterator[Any]:
+    """Yield a sum of windows, scaled where a spike counts for more than one."""
+    if shape != pool.in_shape:
+        raise _refusal("E2418", projection.name, f"an image of {pool.in_shape} from {shape}")
+    pairs = (pool.kernel, pool.stride, pool.padding)
+    yield nir.SumPool2d(*(np.array(pair) for pair in pairs))
+    (weight,) = _times_exponent(projection, np.array([pool.weight]))
+    if weight != 1:
+        yield nir.Scale(scale=np.full(pool.out_shape, float(weight)))
 
 
 def _conv(projection: Projection, conv: Conv, shape: tuple[int, ...], bias: FloatArray) -> Any:

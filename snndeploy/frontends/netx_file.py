@@ -27,6 +27,7 @@ from snndeploy.model import ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph
+from snndeploy.nirgraph.values import check_finite
 from snndeploy.semantics import Semantics
 
 DT = 1e-4
@@ -39,7 +40,11 @@ INTEGER = Semantics(dt=DT, gain="unit", integer=True)
 CUBA = ("LOIHI", "CUBA")
 MAX_LAYERS = 1000
 FACTS = "snndeploy"
-UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
+MAX_STEPS = 1 << 20
+UNREADABLE = (
+    ArithmeticError, AttributeError, IndexError, KeyError, OSError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
 Shape = tuple[int, ...]
 
 
@@ -66,13 +71,14 @@ def read(path: str | os.PathLike[str], *, steps: int | None = None) -> Model:
         steps: model steps per sample, where the file does not say.
 
     Raises:
-        ModelError: E1001 to E1004, E1030 to E1033 (file), E1411, a layer that cannot be read.
+        ModelError: E1001 to E1004, E1030 to E1033 (file), E1411, a layer that cannot be read;
+            E1012, E1020 to E1022 (values and shapes).
         UnsupportedError: E2416, a layer or neuron that is not supported, by name.
     """
     file = Path(path)
     check_hdf5_file(file)
     try:
-        with h5py.File(file, "r") as content:
+        with np.errstate(all="ignore"), h5py.File(file, "r") as content:
             chain = _chain(content["layer"])
             facts = {key: value[()] for key, value in content.get(FACTS, {}).items()}
         return _model(chain, facts, file.name, steps)
@@ -100,12 +106,14 @@ def _model(chain: _Chain, facts: dict[str, Any], origin: str, steps: int | None)
     }
     low, high = float(facts.get("low", 0)), float(facts.get("high", 1))
     known = int(facts["steps"]) if facts.get("steps") else None
+    if known is not None and not 0 < known <= MAX_STEPS:
+        raise ValueError(f"{known} steps")
     text = "the file does not say what its input carries; plain spikes"
     note = ImportNote(kind="assumed", node="input", text=text)
+    graph = normalize_graph(build_graph({**ports, **chain.nodes}, list(pairwise(names))))
+    check_finite(graph)
     return Model(
-        graph=normalize_graph(
-            build_graph({**ports, **chain.nodes}, list(pairwise(names)))
-        ),
+        graph=graph,
         semantics=INTEGER,
         inputs=(
             InputPort(

@@ -21,6 +21,7 @@ from snndeploy.passes.task import Choice, Task
 FULL_DECAY = 4096
 BIAS_EXP = 6
 """The exponent at which a bias in units of the input is its own mantissa."""
+MOST = 1 << 40
 CLOSE = 1e-6
 """Whole numbers come back from a file's floats this close."""
 
@@ -79,7 +80,7 @@ def _choice(task: Task, params: Params) -> Choice:
     most = task.numerics.weight_exp[1]
     exponents, rounded = [], []
     for real, shifts in zip(task.weights, task.has_exponent, strict=True):
-        weight = _whole(real)
+        weight = _whole(np.where(_off(real), 0, real))
         exponent = None if np.any(_off(real)) else _exponent(weight, task.bits, most * shifts)
         if exponent is None:
             even = "even, if of both signs"
@@ -117,8 +118,9 @@ def _bias(task: Task) -> tuple[IntArray, IntArray]:
 
 
 def _off(values: FloatArray | IntArray) -> FloatArray:
-    """Return where values are not whole."""
-    return np.asarray(np.abs(values - np.rint(values)) > CLOSE)
+    """Return where values are not whole, or beyond any register."""
+    far = np.abs(values) > MOST
+    return np.asarray((np.abs(values - np.rint(values)) > CLOSE) | far)
 
 
 def _whole(values: FloatArray) -> IntArray:
