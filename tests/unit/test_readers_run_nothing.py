@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from test_recordings import aedat4, events
 from torch import nn
 
-import snndeploy
-from snndeploy.frontends import nir_file
+from snndeploy.frontends import checkpoint, nir_file
+from snndeploy.frontends.examples import ImportOptions
+from snndeploy.frontends.exported_walk import load_exported
 from snndeploy.frontends.weights import read_weights
 from snndeploy.npz import dump_npz
 from snndeploy.samples import read_samples
@@ -67,7 +68,7 @@ def files(tmp_path):
     """Return what reads each kind of file."""
     net = nn.Sequential(nn.Linear(4, 4))
     model = nir_file.read(PAPER / "01_lif" / "lif_norse.nir", PRESETS["nir"])
-    snndeploy.write_model(model, tmp_path / "model.pt")
+    checkpoint.write_model(model, tmp_path / "model.pt")
     torch.save(net.state_dict(), tmp_path / "weights.pt")
     save_file(dict(net.state_dict()), tmp_path / "weights.safetensors")
     program = torch.export.export(Step(), (torch.zeros(1, 4), torch.zeros(1, 4)))
@@ -83,10 +84,10 @@ def files(tmp_path):
     return {
         "nir": lambda: nir_file.read(PAPER / "03_rnn" / "braille_noDelay_bias_zero.nir"),
         "nir repaired": lambda: nir_file.read(PAPER / "01_lif" / "lif_rockpool.nir"),
-        "model.pt": lambda: snndeploy.load(tmp_path / "model.pt"),
+        "model.pt": lambda: checkpoint.load(tmp_path / "model.pt"),
         "state_dict": lambda: read_weights(tmp_path / "weights.pt"),
         "safetensors": lambda: read_weights(tmp_path / "weights.safetensors"),
-        "pt2": lambda: snndeploy.load(tmp_path / "net.pt2", values="spikes"),
+        "pt2": lambda: load_exported(tmp_path / "net.pt2", ImportOptions(values="spikes")),
         "npz": lambda: read_samples(tmp_path / "x.npz", {"input": (3,)}),
         "npy": lambda: read_samples(tmp_path / "events.npy", camera, dt=1e-3),
         "aedat4": lambda: read_samples(tmp_path / "events.aedat4", camera, dt=1e-3),
