@@ -68,8 +68,8 @@ class Executor(Protocol):
             placement: needed for counts and timing.
             chip: needed for timing.
             timing: how closely the simulator follows the network; others ignore it.
-            progress: called with samples done and total, and then with chip steps where messages
-                are followed.
+            progress: called with work done and in all: samples or parts of them, and then chip
+                steps where messages are followed.
 
         Raises:
             TargetError: a tool is missing, timed out or failed.

@@ -12,7 +12,7 @@ import numpy as np
 from hwtargets.simulator.deliver import delivery
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.neuron import kernel
-from hwtargets.simulator.ran import Kernel, Ran, start
+from hwtargets.simulator.ran import Beat, Kernel, Ran, no_beat, start
 from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule, in_order
 from snndeploy.ir.arrays import AnyArray, IntArray
@@ -87,6 +87,7 @@ def run_chunk(
     windows: IntArray,
     record: tuple[str, ...],
     before: Mapping[str, Sent],
+    beat: Beat = no_beat,
 ) -> tuple[dict[str, Sent], dict[str, Ran]]:
     """Run some windows of every population, sources first; return what was sent and done.
 
@@ -99,7 +100,7 @@ def run_chunk(
     }
     earlier = {name: frames.as_values()[-1] for name, frames in before.items()}
     ran: dict[str, Ran] = {}
-    for group in groups:
+    for number, group in enumerate(groups):
         runs = {
             layer.population.name: start(
                 layer.kernel,
@@ -115,6 +116,7 @@ def run_chunk(
         for k in range(schedule.steps):
             for layer, a in zip(group, known, strict=True):
                 runs[layer.population.name].step(k, arriving_now(layer, a[:, k], sent, earlier, k))
+            beat((number + (k + 1) / schedule.steps) / len(groups))
         ran |= {name: run.result() for name, run in runs.items()}
     shape = (len(windows), schedule.steps)
     return {

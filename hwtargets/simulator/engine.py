@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from hwtargets.simulator import arrays
-from hwtargets.simulator.ran import Ran
+from hwtargets.simulator.ran import Beat, Ran
 from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule, schedule_of
 from hwtargets.simulator.workers import Workers
@@ -19,6 +19,7 @@ from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
+from snndeploy.target import Progress, no_progress
 
 if TYPE_CHECKING:
     from hwtargets.simulator.fused import Chunked
@@ -56,6 +57,7 @@ def simulate(
     chunk_cells: int = CHUNK_CELLS,
     kernels: bool | None = None,
     threads: int = 1,
+    progress: Progress = no_progress,
 ) -> Iterator[Chunk]:
     """Yield all windows of a run in order, pipeline fill and drain included.
 
@@ -66,6 +68,7 @@ def simulate(
         chunk_cells: neurons x steps per chunk; changes memory and speed, never the answer.
         kernels: whether compiled kernels run; None decides by the size of the run.
         threads: that the kernels run on; changes speed, never the answer.
+        progress: called with work done and in all, in thousandths of a sample.
 
     Raises:
         UnsupportedError: E3002 delays that do not match lag and waves.
@@ -84,19 +87,34 @@ def simulate(
     with workers:
         for windows in schedule.chunks(max(1, chunk_cells // per_window)):
             in_turn = schedule.hands_on and windows[-1] < 0
+            beat = _beat_of(schedule, windows, progress)
             if runner and not in_turn:
-                chunk = runner(windows, record)
+                chunk = runner(windows, record, beat)
                 sent, ran = chunk.sent, chunk.ran
             else:
-                sent, ran = arrays.run_chunk(inputs, groups, schedule, windows, record, before)
+                sent, ran = arrays.run_chunk(
+                    inputs, groups, schedule, windows, record, before, beat
+                )  # fmt: skip
             whole = Chunk(windows=windows, before=before, sent=sent, ran=ran)
             before = sent if in_turn and windows[-1] < -1 else {}
             yield whole if before else checked(schedule, whole)
 
 
+def _beat_of(schedule: Schedule, windows: IntArray, progress: Progress) -> Beat:
+    """Return what tells the progress of some windows."""
+    carries = (windows >= 0) & (windows < schedule.n_samples)
+    n, first = int(carries.sum()), max(int(windows[0]), 0)
+
+    def beat(share: float) -> None:
+        if n:
+            progress(int(1000 * (first + share * n)), 1000 * schedule.n_samples)
+
+    return beat
+
+
 def _on_kernels(
     network: Network, inputs: Mapping[str, IntArray], schedule: Schedule, workers: Workers
-) -> Callable[[IntArray, tuple[str, ...]], "Chunked"]:
+) -> Callable[[IntArray, tuple[str, ...], Beat], "Chunked"]:
     from hwtargets.simulator.fused import FusedRun
 
     return FusedRun.of(network, inputs, schedule, workers).chunk

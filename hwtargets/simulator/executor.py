@@ -70,7 +70,9 @@ class SimulatorExecutor:
             traffic = traffic_counter(
                 network, placement, schedule, counted.reach, keep=timing != "bound"
             )
-        for chunk in simulate(network, inputs, record=wanted, threads=self.threads):
+        for chunk in simulate(
+            network, inputs, record=wanted, threads=self.threads, progress=progress
+        ):
             kept.add(chunk)
             if traced:
                 traced.add(chunk)

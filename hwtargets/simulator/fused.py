@@ -26,7 +26,7 @@ from hwtargets.simulator.launch import (
 )
 from hwtargets.simulator.neuron import kernel
 from hwtargets.simulator.plan import Link, Stage, image_of, plan
-from hwtargets.simulator.ran import Ran, Run, start
+from hwtargets.simulator.ran import Beat, Ran, Run, no_beat, start
 from hwtargets.simulator.sent import Sent, packed
 from hwtargets.simulator.windows import Schedule
 from hwtargets.simulator.workers import Workers
@@ -83,7 +83,7 @@ class FusedRun:
             workers=workers, rests=rests,
         )  # fmt: skip
 
-    def chunk(self, windows: IntArray, record: tuple[str, ...]) -> "Chunked":
+    def chunk(self, windows: IntArray, record: tuple[str, ...], beat: Beat = no_beat) -> "Chunked":
         """Run some windows of every population."""
         if self.rests and not record and not self._carries(windows).any():
             return self._silent(windows)
@@ -91,8 +91,13 @@ class FusedRun:
         chunk = Chunked(
             schedule=self.schedule, windows=windows, record=record, sent=sent, workers=self.workers
         )
-        for group in self.groups:
-            chunk.run(group)
+        for number, group in enumerate(self.groups):
+
+            def in_all(share: float, number: int = number) -> None:
+                beat((number + share) / len(self.groups))
+
+            chunk.run(group, in_all)
+            in_all(1.0)
         return chunk
 
     def _carries(self, windows: IntArray) -> BoolArray:
@@ -142,12 +147,13 @@ class Chunked:
     ran: dict[str, Ran] = field(default_factory=dict)
     spans: dict[str, Frames] = field(default_factory=dict)
 
-    def run(self, group: tuple[Stage, ...]) -> None:
+    def run(self, group: tuple[Stage, ...], beat: Beat) -> None:
         """Run a group of populations: in the kernels, on arrays if a current leaves its range."""
         in_kernels = all(s.lif and all(link.laid for link in s.within) for s in group)
-        if in_kernels and self._run_in_kernels(group):
+        if in_kernels and self._run_in_kernels(group, beat):
             return
-        self._run_on_arrays(group, [self.arriving(stage, all_of_it=True) for stage in group])
+        arrived = [self.arriving(stage, all_of_it=True) for stage in group]
+        self._run_on_arrays(group, arrived, beat)
 
     def exists(self, stage: Stage) -> BoolArray:
         return self.schedule.exists(self.windows, stage.population.wave)
@@ -208,7 +214,7 @@ class Chunked:
         bits = sent.as_bits(laid.source).reshape(self._frames(), -1)
         return list_frames(bits, laid.reader, self.workers, per_window=steps, first=0)
 
-    def _run_in_kernels(self, group: tuple[Stage, ...]) -> bool:
+    def _run_in_kernels(self, group: tuple[Stage, ...], beat: Beat) -> bool:
         """Run a group of `lif` populations; return whether all currents stayed in range."""
         arrived = [self.arriving(stage, all_of_it=False) for stage in group]
         carried = any(stage.within for stage in group)
@@ -217,7 +223,7 @@ class Chunked:
         if carried:
             for fire in fires:
                 fire.sent.windows = None
-            self._run_loop(parts)
+            self._run_loop(parts, beat)
         else:
             for stage, fire, a in parts:
                 live = self._spans(stage, 0, self.schedule.steps).live
@@ -232,7 +238,7 @@ class Chunked:
             self.ran[stage.population.name] = fire.result()
         return not any(fire.escaped for fire in fires)
 
-    def _run_loop(self, parts: list[tuple[Stage, "Firing", AnyArray]]) -> None:
+    def _run_loop(self, parts: list[tuple[Stage, "Firing", AnyArray]], beat: Beat) -> None:
         """Run populations that feed back on each other, step by step."""
         for k in range(self.schedule.steps):
             for stage, fire, a in parts:
@@ -240,8 +246,9 @@ class Chunked:
                     if k >= link.lag:
                         self.deliver(link, stage, a, k, k + 1)
                 fire.run(a, k, k + 1)
+            beat((k + 1) / self.schedule.steps)
 
-    def _run_on_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray]) -> None:
+    def _run_on_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray], beat: Beat) -> None:
         """Run populations whose neurons take their steps on arrays."""
         shape = (len(self.windows), self.schedule.steps)
         runs: list[Run] = []
@@ -264,6 +271,7 @@ class Chunked:
                 image = stage.image
                 cells = a.reshape(*shape, image.pixels, image.padded)[:, k, :, : image.channels]
                 run.step(k, np.swapaxes(cells, 1, 2).reshape(shape[0], -1))
+            beat((k + 1) / self.schedule.steps)
         for stage, run in zip(group, runs, strict=True):
             self.ran[stage.population.name] = run.result()
 

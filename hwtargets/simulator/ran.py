@@ -36,6 +36,14 @@ class Kernel:
     spike_dtype: type[np.float32] | type[np.int64]
 
 
+Beat = Callable[[float], None]
+"""Told, from time to time, which share of some windows has run."""
+
+
+def no_beat(share: float) -> None:
+    """Ignore it."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Ran:
     """Spikes, states and overflows of a population.

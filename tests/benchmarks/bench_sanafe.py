@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import sanafe_nets
-from clock import peak_bytes
+from clock import cpu_seconds, peak_bytes
 
 from hwtargets.simulator.counts import counter
 from hwtargets.simulator.engine import Chunk
@@ -55,26 +55,31 @@ def ask_sanafe(pair):
     return json.loads(run.stdout[run.stdout.index('{"chip_s"') :])
 
 
-def ours(pair, level):
-    """Return the counts of a run, and CPU seconds before its first step and of the rest."""
+def prepared(pair, level):
+    """Return a function that runs, counts, times and prices a network laid out before."""
     network, placement = pair.network, pair.placement
-    start = time.process_time()
     schedule = schedule_of(network, pair.inputs)
     run = FusedRun.of(network, pair.inputs, schedule, Workers())
     counted = counter(network, placement, schedule)
-    traffic = traffic_counter(
-        network, placement, schedule, counted.reach, keep=level != "bound"
-    )  # fmt: skip
-    ready = time.process_time()
-    for windows in schedule.chunks(1):
-        chunk = run.chunk(windows, ())
-        whole = Chunk(windows=windows, before={}, sent=chunk.sent, ran=chunk.ran)
-        counted.add(whole)
-        traffic.add(whole)
-    counts = counted.result()
-    timing = time_steps(counts, traffic.result(), placement, CHIP, level)
-    price(counts, CHIP.prices[CHIP.default_prices], timing)
-    return counts, ready - start, time.process_time() - ready
+    keep = level != "bound"
+    traffic = traffic_counter(network, placement, schedule, counted.reach, keep=keep)
+
+    def once():
+        for table in (*counted.events.values(), *traffic.traffic.taken.values()):
+            table[:] = 0
+        traffic.traffic.crossed[:] = 0
+        traffic.kept.clear()
+        for windows in schedule.chunks(1):
+            chunk = run.chunk(windows, ())
+            whole = Chunk(windows=windows, before={}, sent=chunk.sent, ran=chunk.ran)
+            counted.add(whole)
+            traffic.add(whole)
+        counts = counted.result()
+        timing = time_steps(counts, traffic.result(), placement, CHIP, level)
+        price(counts, CHIP.prices[CHIP.default_prices], timing)
+        return counts
+
+    return once
 
 
 def same_work(pair, counts):
@@ -99,12 +104,14 @@ def report(name):
     print(f"\n{pair.title}: {neurons:,} neurons, {n_synapses:,} synapses, {network.steps:,} steps")
     times = {}
     for level, rounds in ROUNDS.items():
-        runs = [ours(pair, level) for _ in range(rounds + 1)][1:]
-        counts, before = runs[0][0], np.median([run[1] for run in runs])
-        times[level] = [run[2] for run in runs]
+        start = time.process_time()
+        once = prepared(pair, level)
+        counts = once()  # finds out, too, what depends on the network alone
+        first = time.process_time() - start
+        times[level] = [cpu_seconds(once) for _ in range(rounds)]
         took = np.median(times[level])
-        print(f"   ours, {level:32}{took:10.3f} s CPU, {before:.3f} s before it")
-    peak = peak_bytes(lambda: ours(pair, "bound"))
+        print(f"   ours, {level:32}{took:10.3f} s CPU, {max(first - took, 0):.3f} s before it")
+    peak = peak_bytes(lambda: prepared(pair, "bound")())
     print(f"   ours, memory{'':26}{peak / 1e6:10.0f} MB, {peak / n_synapses:.1f} bytes per synapse")
     theirs = ask_sanafe(pair)
     run = theirs["detailed"]

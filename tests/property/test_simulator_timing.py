@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_simulator_counts import CHIP as LOIHI1
@@ -55,7 +56,19 @@ def test_what_is_sent_is_taken_and_crosses_its_hops(seed):
     assert (sent[:-1] >= done[1:]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize(("level", "is_told"), [("bound", False), ("queue", True)])
+def test_progress_is_told_while_messages_are_followed(level, is_told):
+    network, inputs, placement = placed_network(0)
+    steps = network.chip_steps(next(iter(inputs.values())).shape[1])
+    seen = []
+    SIMULATOR.run(
+        network, inputs, record=(), placement=placement, chip=CHIP, timing=level,
+        progress=lambda *at: seen.append(at),
+    )  # fmt: skip
+    assert (seen[-steps:] == [(t + 1, steps) for t in range(steps)]) is is_told
+
+
+@settings(max_examples=40, deadline=None)
 @given(seeds)
 def test_kernels_count_what_arrays_count(seed):
     network, inputs, placement = placed_network(seed)

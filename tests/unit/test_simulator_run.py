@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hwtargets.simulator import SIMULATOR
+from hwtargets.simulator import SIMULATOR, engine
 from hwtargets.simulator.windows import Schedule
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.network import Network, Output, Population, Projection, Source
@@ -70,6 +70,17 @@ def test_progress_ends_with_all_samples():
         chain(depth=3), frames([1, 0], [0, 1]), record=(), progress=lambda *at: seen.append(at)
     )
     assert seen[-1] == (2, 2)
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+def test_progress_is_told_within_a_sample(kernels):
+    seen = []
+    inputs = frames([1, 0, 1, 1])
+    list(engine.simulate(chain(depth=3, steps=4), inputs, record=(), kernels=kernels,
+                         progress=lambda *at: seen.append(at)))  # fmt: skip
+    assert len(set(seen)) >= 3
+    assert seen == sorted(seen)
+    assert seen[-1] == (1000, 1000)
 
 
 def test_without_a_placement_there_are_no_counts():
