@@ -61,9 +61,14 @@ class NetworkFile:
 
 
 def is_network(path: Path) -> bool:
-    """Return whether a path is taken for a network: by its name, or a text that says so."""
+    """Return whether a path is taken for a network: by its name, or a text that says so.
+
+    A folder is a bundle, whatever its name; what is no regular file is not opened.
+    """
     if path.suffix in (ONNX, *TEXTS):
         return not path.is_dir()
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(KIND)) == KIND.encode()
