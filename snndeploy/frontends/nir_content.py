@@ -68,7 +68,10 @@ def _named(group: h5py.Group, prefix: str = "") -> list[tuple[str, h5py.Group]]:
         if "type" in child:
             found.append((f"{prefix}{key}", child))
         else:
-            found += _named(child, f"{prefix}{key}/")
+            inside = _named(child, f"{prefix}{key}/")
+            if not inside:
+                raise ModelError("E1425", "a node without a type", where=f"{prefix}{key}")
+            found += inside
     return found
 
 

@@ -24,6 +24,7 @@ from snndeploy.frontends.exporters import (
     clamp_notes,
     guess_exporter,
 )
+from snndeploy.frontends.guard import HDF5_MAGIC, check_file
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
 from snndeploy.frontends.nir_content import read_content
 from snndeploy.frontends.nir_repair import repair_graph
@@ -73,8 +74,9 @@ def read(
         UnsupportedError: E2020, a node type that is not supported, by name.
     """
     file = Path(path)
+    if check_file(file).startswith(HDF5_MAGIC):
+        check_heaps(file.read_bytes(), str(file))  # before HDF5 reads any text
     check_hdf5_file(file)
-    check_heaps(file.read_bytes(), str(file))
     try:
         complete, added, notes = _read_graph(file)
         graph = normalize_graph(complete)
