@@ -19,6 +19,10 @@ NAMES = {"t": ("t", "ts", "timestamp"), "x": ("x",), "y": ("y",), "p": ("p", "po
 """Names of the same field in Tonic's, AEDAT4's and other arrays."""
 MAX_VALUES = 1 << 29
 """Values of all frames together, 4 GiB of float64: a step that is too fine is refused."""
+LONGEST = 1 << 50
+"""Microseconds, 35 years: float64 counts steps of so long a time exactly."""
+FREE_VALUES, VALUES_PER_EVENT = 1 << 24, 100_000
+"""Beyond 128 MiB, frames as empty as that are those of a damaged time, not of a recording."""
 MICROSECONDS = 1e-6
 
 Events = Mapping[str, AnyArray]
@@ -69,12 +73,13 @@ def bin_events(
         where: for errors.
 
     Raises:
-        ModelError: E1442 events that are no integers, empty, or not of one length; E1443 events
+        ModelError: E1442 events that are no integers, empty, not of one length or of one recording; E1443 events
             outside the input; E1204 more frames than fit in memory.
     """
     binned = [_placed(events, shape, dt, where) for events in recordings]
     n_steps = max(int(step.max()) + 1 for step, _ in binned)
-    if n_steps * len(binned) * prod(shape) > MAX_VALUES:
+    n_values, n_events = n_steps * len(binned) * prod(shape), sum(len(step) for step, _ in binned)
+    if n_values > MAX_VALUES or n_values > max(FREE_VALUES, VALUES_PER_EVENT * n_events):
         raise ModelError(
             "E1204", f"{n_steps:,} steps of {len(binned)} samples of shape {shape}", where=where,
             remedy="give a larger --dt, or fewer samples",
@@ -97,6 +102,12 @@ def _placed(
         text = f"no field {missing[0]}" if missing else "no events, or fields of unequal length"
         raise ModelError("E1442", text, where=where, remedy="give fields t, x, y, p, one per event")
     whole = {field: _whole(field, events[field], where) for field in needed}
+    lasts = int(whole["t"].max()) - int(whole["t"].min())
+    if lasts > LONGEST:
+        raise ModelError(
+            "E1442", f"events {lasts:,} microseconds apart", where=where,
+            remedy="give times in microseconds, of one recording",
+        )  # fmt: skip
     step = np.floor((whole["t"] - whole["t"].min()) * (MICROSECONDS / dt) + 1e-9).astype(np.int64)
     place: tuple[IntArray, ...]
     if len(shape) == 1:

@@ -16,22 +16,31 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 import h5py
 import nir
 import numpy as np
 import torch
-from chains import chain_model, conv, flatten, lif
+from chains import DT, chain_model, conv, flatten, lif
+from safetensors.torch import save_file
+from test_recordings import aedat4, events
 
+import snndeploy
 from snndeploy.api import load
 from snndeploy.errors import SnnDeployError
+from snndeploy.exporters.export import export
 from snndeploy.frontends.checkpoint import write_model
 from snndeploy.frontends.nir_file import write
+from snndeploy.frontends.weights import read_confined
+from snndeploy.ir.text import print_network
+from snndeploy.network_file import read_network
 from snndeploy.samples import read_samples
 
 Rng = np.random.Generator
@@ -231,10 +240,93 @@ def damage_npz(rng: Rng, path: Path) -> None:
         archive.writestr(name, member + rng.bytes(int(rng.integers(200))), compress_type=kind)
 
 
+# ---- the others: their own good files, damaged byte by byte ----------------------------------
+
+
+def network_files(suffix: str, format: Any) -> Callable[[Path], list[bytes]]:
+    def seeds(folder: Path) -> list[bytes]:
+        files = []
+        for i, model in enumerate(models()):
+            path = folder / f"network{i}{suffix}"
+            export(compile_spikes(model), path, format)
+            files.append(path.read_bytes())
+        return files
+
+    return seeds
+
+
+def seeds_of_pt2(folder: Path) -> list[bytes]:
+    class Step(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = torch.nn.Linear(4, 4)
+
+        def forward(self, x: Any, v: Any) -> Any:
+            v = 0.5 * v + self.fc(x)
+            s = (v > 1).to(x)
+            return s, v * (1 - s)
+
+    program = torch.export.export(Step(), (torch.zeros(1, 4), torch.zeros(1, 4)))
+    torch.export.save(program, folder / "seed.pt2")
+    return [(folder / "seed.pt2").read_bytes()]
+
+
+def seeds_of_weights(folder: Path) -> list[bytes]:
+    save_file(dict(torch.nn.Linear(4, 3).state_dict()), folder / "seed.safetensors")
+    return [(folder / "seed.safetensors").read_bytes()]
+
+
+def seeds_of_aedat4(_: Path) -> list[bytes]:
+    return [aedat4(events(), compression) for compression in (0, 1, 3)]
+
+
+def seeds_of_text(_: Path) -> list[bytes]:
+    return [print_network(compile_spikes(model).network)[0].encode() for model in models()]
+
+
+def adder(n: int) -> Any:
+    one = np.ones(n)
+    return nir.IF(r=one / DT, v_threshold=one, v_reset=0 * one)
+
+
+def seeds_of_net(folder: Path) -> list[bytes]:
+    """What netx takes: memoryless currents, small even weights, no leak to round."""
+    rng = np.random.default_rng(0)
+    model = chain_model(
+        nir.Linear(weight=rng.integers(-7, 9, (6, 5)) / 8),
+        adder(6),
+        nir.Linear(weight=rng.integers(-7, 9, (3, 6)) / 8),
+        adder(3),
+        shape=(5,), out_shape=(3,), steps=4,
+    )  # fmt: skip
+    export(compile_spikes(model), folder / "seed.net", "netx")
+    return [(folder / "seed.net").read_bytes()]
+
+
+def compile_spikes(model: Any) -> Any:
+    ports = tuple(replace(port, low=0.0, high=1.0) for port in model.inputs)
+    return snndeploy.compile(replace(model, inputs=ports), "loihi2")
+
+
+def leave(rng: Rng, path: Path) -> None:
+    """Leave the structure alone: bytes are damaged all the same."""
+
+
 READERS = {
     "pt": Reader(".pt", written(write_model, ".pt"), damage_torch, load),
     "nir": Reader(".nir", written(write, ".nir"), damage_hdf5, load),
     "npz": Reader(".npz", seeds_of_npz, damage_npz, lambda path: read_samples(path, SHAPES)),
+    "net": Reader(".net", seeds_of_net, damage_hdf5, load),
+    "onnx": Reader(".onnx", network_files(".onnx", "onnx"), leave, read_network),
+    "text": Reader(".network", seeds_of_text, leave, read_network),
+    "pt2": Reader(".pt2", seeds_of_pt2, leave, lambda path: load(path, values="spikes")),
+    "weights": Reader(".safetensors", seeds_of_weights, leave, read_confined),
+    "aedat4": Reader(
+        ".aedat4",
+        seeds_of_aedat4,
+        leave,
+        lambda path: read_samples(path, {"input": (2, 4, 5)}, dt=1e-3),
+    ),
 }
 
 
