@@ -73,8 +73,8 @@ def bin_events(
         where: for errors.
 
     Raises:
-        ModelError: E1442 events that are no integers, empty, not of one length or of one recording; E1443 events
-            outside the input; E1204 more frames than fit in memory.
+        ModelError: E1442 events that are no integers, empty, not of one length or of one recording;
+            E1443 events outside the input; E1204 more frames than fit in memory.
     """
     binned = [_placed(events, shape, dt, where) for events in recordings]
     n_steps = max(int(step.max()) + 1 for step, _ in binned)
