@@ -17,6 +17,7 @@ import numpy as np
 
 from snndeploy.errors import ModelError
 from snndeploy.frontends.guard import HDF5_MAGIC, check_file, looks_like
+from snndeploy.hdf5_heaps import check_heaps
 
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
 VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})")
@@ -25,7 +26,7 @@ MAX_BYTES = 1 << 31
 FREE_BYTES = 1 << 26
 """Arrays of 64 MiB together may be compressed to any ratio: constants compress well."""
 MAX_RATIO = 200
-MAX_OBJECTS = 200_000
+MAX_OBJECTS = 20_000
 MAX_DEPTH = 12
 MAX_TEXT = 1 << 24
 """Bytes of all strings together, 16 MiB."""
@@ -46,6 +47,7 @@ def check_hdf5_file(path: Path) -> None:
             "E1004", f"not a NIR file, it looks like {looks_like(head)}", where=where,
             remedy="give a .nir file, or a model.pt that snndeploy.save wrote",
         )  # fmt: skip
+    check_heaps(path.read_bytes(), where)  # before HDF5 reads any text
     try:
         with h5py.File(path, "r") as file:
             _check_all(path, file)

@@ -24,11 +24,9 @@ from snndeploy.frontends.exporters import (
     clamp_notes,
     guess_exporter,
 )
-from snndeploy.frontends.guard import HDF5_MAGIC, check_file
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
 from snndeploy.frontends.nir_content import read_content
 from snndeploy.frontends.nir_repair import repair_graph
-from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import METADATA_KEY, ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph import metadata
@@ -74,8 +72,6 @@ def read(
         UnsupportedError: E2020, a node type that is not supported, by name.
     """
     file = Path(path)
-    if check_file(file).startswith(HDF5_MAGIC):
-        check_heaps(file.read_bytes(), str(file))  # before HDF5 reads any text
     check_hdf5_file(file)
     try:
         complete, added, notes = _read_graph(file)

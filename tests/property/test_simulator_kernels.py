@@ -280,3 +280,35 @@ def test_steps_in_which_nothing_arrives_are_passed_over_alike(vth):
     network = one_layer(synapse, (3, 6, 5), steps=40, vth=vth, dv=0)
     inputs = {"in": (rng.random((40, 3, 3, 6, 5)) < 0.01).astype(np.int64)}
     assert_same(network, inputs)
+
+
+def test_a_dense_projection_into_an_image_of_whole_blocks_keeps_its_places():
+    """32 channels fill a block: no row is padding, and still rows come pixel by pixel."""
+    rng = np.random.default_rng(3)
+    conv = Conv(weight=2 * rng.integers(-9, 14, (32, 2, 3, 3)), in_shape=(2, 5, 5))
+    network = Network(
+        name="image",
+        steps=6,
+        sources=(Source(name="in", shape=(2, 5, 5)), Source(name="one", shape=(1,))),
+        populations=(
+            Population(
+                name="image", shape=(32, 3, 3), program=LIF, wave=1,
+                params=lif(du=4095, dv=2048, vth=60),
+            ),
+        ),
+        projections=(
+            Projection(name="conv", source="in", target="image", synapse=conv),
+            Projection(
+                name="dense", source="one", target="image",
+                synapse=Dense(weight=2 * rng.integers(-40, 60, (288, 1))),
+            ),
+        ),
+        outputs=(),
+    )  # fmt: skip
+    inputs = {
+        "in": (rng.random((6, 4, 2, 5, 5)) < 0.3).astype(np.int64),
+        "one": np.ones((6, 4, 1), dtype=np.int64),
+    }
+    assert_same(network, inputs)
+    spikes = run_reference(network, inputs, record=("image",))["image"].spikes
+    assert 0 < spikes.mean() < 1

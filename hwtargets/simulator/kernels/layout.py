@@ -108,7 +108,7 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
     weight: AnyArray = np.zeros((1, n_out, synapse.n_in), dtype=np.int64)
     pixel_first = np.arange(source.n).reshape(source.channels, source.pixels).T.reshape(-1)
     used = None
-    if n_out == synapse.n_out and source.pixels == 1:
+    if n_out == synapse.n_out and source.pixels == target.pixels == 1:
         weight = synapse.weight[None]
     else:
         weight[0, target.places()] = synapse.weight[:, pixel_first]
