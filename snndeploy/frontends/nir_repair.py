@@ -183,7 +183,10 @@ def _shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
 
 
 def _shape(values: Any) -> Shape:
-    return tuple(int(size) for size in np.atleast_1d(values))
+    sizes = np.atleast_1d(values)
+    if sizes.dtype.kind not in "iuf" or not np.isfinite(sizes).all():
+        raise ModelError("E1425", f"a shape of {sizes.dtype} values, not of whole numbers")
+    return tuple(int(size) for size in sizes)
 
 
 def _stripped(name: str, shape: Shape, leading: int) -> ImportNote:
