@@ -11,6 +11,8 @@ from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import deliver_listed
+from hwtargets.simulator.kernels.spreading import width_of
+from hwtargets.simulator.kernels.steps import run_steps
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
@@ -230,6 +232,9 @@ class Chunked:
                 if (live[:, 0] == live[:, 1]).all():
                     continue
                 fire.sent.windows = None
+                if stage.spread and stage.population.name not in self.record:
+                    fire.run_steps()
+                    continue
                 link = stage.fused
                 steps = self.schedule.steps
                 lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
@@ -352,7 +357,31 @@ class Firing:
             mine, neurons = blocks._replace(items=items), self.neurons
             return int(advance((0,) * lanes, gather, lists, neurons, mine, arrived, sent, True))
 
-        for left in workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)):
+        self._take(workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)))
+
+    def run_steps(self) -> None:
+        """Take all steps in the stepwise kernel."""
+        chunk, spread, neurons = self.chunk, self.stage.spread, self.stage.thin
+        assert spread is not None
+        assert neurons
+        assert self.stage.fused
+        assert self.sent.bits is not None
+        laid = self.stage.fused.laid
+        assert isinstance(laid, Layout)
+        frames = chunk._spans(self.stage, 0, chunk.schedule.steps)
+        bits = np.ascontiguousarray(chunk.sent[self.stage.fused.source].as_bits(laid.source))
+        sent = self.sent.bits.reshape(*self.sent.bits.shape[:3])
+        eights = (0,) * (width_of(self.stage.image) // 8)
+
+        def task(items: tuple[int, int]) -> int:
+            mine = frames._replace(items=items)
+            return int(run_steps(eights, spread, bits, neurons, mine, sent))
+
+        self._take(chunk.workers.map(task, chunk.workers.ranges(len(chunk.windows))))
+
+    def _take(self, results: list[int]) -> None:
+        """Note what the kernels return."""
+        for left in results:
             self.escaped |= left >= ESCAPED
             self.clips += left & (ESCAPED - 1)
 

@@ -280,3 +280,34 @@ def test_steps_in_which_nothing_arrives_are_passed_over_alike(vth):
     network = one_layer(synapse, (3, 6, 5), steps=40, vth=vth, dv=0)
     inputs = {"in": (rng.random((40, 3, 3, 6, 5)) < 0.01).astype(np.int64)}
     assert_same(network, inputs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_thin_layers_step_by_step_are_the_same(seed):
+    rng = np.random.default_rng(seed)
+    c_in, c_out = int(rng.integers(1, 70)), int(rng.choice([1, 5, 8, 9, 16, 24, 32]))
+    kernel_shape, stride = rng.integers(1, 5, size=2), tuple(map(int, rng.integers(1, 4, size=2)))
+    shape = (c_in, *map(int, kernel_shape + rng.integers(0, 7, size=2)))
+    if rng.random() < 0.3:
+        synapse = Dense(weight=even(rng, (c_out, int(np.prod(shape)))) // 64)
+    else:
+        synapse = Conv(
+            weight=even(rng, (c_out, c_in, *kernel_shape)) // 64, in_shape=shape, stride=stride,
+            padding=tuple(int(rng.integers(0, k)) for k in kernel_shape),
+        )  # fmt: skip
+    network = one_layer(
+        synapse, shape, steps=6, vth=int(rng.choice([0, 3, 40])),
+        weight_exp=int(rng.integers(-2, 3)), du=int(rng.choice([4095, 900])),
+        dv=int(rng.choice([0, 300])),
+    )  # fmt: skip
+    n = int(rng.choice([1, synapse.n_out]))
+    population = network.populations[0]
+    params = {**population.params, "bias_mant": rng.integers(-9, 9, size=n) * (rng.random() < 0.5)}
+    network = replace(network, populations=(replace(population, params=params),))
+    inputs = {"in": (rng.random((6, 2, *shape)) < rng.choice([0.01, 0.3])).astype(np.int64)}
+    schedule = windows.schedule_of(network, inputs)
+    ((stage,),) = fused.FusedRun.of(network, inputs, schedule, Workers()).groups
+    assert stage.spread
+    assert_same(network, inputs)
+    assert_same(replace(network, alone=True), inputs)

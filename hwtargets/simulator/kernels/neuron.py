@@ -50,7 +50,7 @@ def update_lif(
         lanes: tuple, see the module.
         kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
             u is not kept; of 3: any.
-        sums, slot, n, scaling: what arrives; see `scale_sums`.
+        sums, slot, n, scaling: what arrives; see `scale_sums`; sums are int32 or int16.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
         threshold, bias: int32, flat, of this block from `fixed`.
@@ -67,6 +67,7 @@ def update_lif(
         )
         scale = Scale(code, scaling, n)
         slot = builder.mul(slot, ir.Constant(I64, 32 * lanes.count))
+        element = context.get_data_type(signature.args[2].dtype)
         keep_u, keep_v = (
             code.splat(
                 builder.and_(
@@ -100,7 +101,12 @@ def update_lif(
             here = ir.Constant(I64, k * CHUNK)
             mine = builder.add(state, here)
             p_u, p_v = code.at(u, I32, mine), code.at(v, I32, mine)
-            arriving = scale(code.load(code.at(sums, I32, builder.add(slot, here)), ints))
+            arriving = code.load(
+                code.at(sums, element, builder.add(slot, here)), ir.VectorType(element, CHUNK)
+            )
+            if element != I32:
+                arriving = builder.sext(arriving, ints)
+            arriving = scale(arriving)
             x = builder.shl(arriving, number(6))
             if kind.count < 3:
                 now, room = x, 1 << 17
