@@ -94,6 +94,19 @@ class Sent:
         found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
         return found
 
+    def active(self, groups: int, pixels: int) -> BoolArray:
+        """Return which classes of `per_class` send anything [windows * steps, groups * pixels]."""
+        key = (groups, pixels)
+        known = key in self.counted or self.bits is None
+        if known or groups > 1 or pixels not in (1, self.image.pixels):
+            return np.asarray(self.per_class(groups, pixels) > 0)
+        from hwtargets.simulator.kernels.counting import has_bits
+
+        n_frames = self.shape[0] * self.shape[1]
+        found = np.empty(n_frames * pixels, dtype=np.bool_)
+        has_bits(np.ascontiguousarray(self.bits).reshape(n_frames * pixels, -1), found)
+        return found.reshape(n_frames, pixels)
+
     def per_label(self, labels: Labels) -> IntArray:
         """Return spikes per frame and class [windows * steps, classes]."""
         if labels not in self.labelled:
