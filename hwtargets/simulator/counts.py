@@ -9,6 +9,7 @@ and hops to the step of the spike.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,8 +37,8 @@ class Counter:
             reach into each slice, [classes, 2 * rows].
         events: [n_rows, n_chip_steps] by kind.
         reach: what a spike of each node sets off.
-        routes: and which ways it takes, by population, the kinds of `TRAVEL` for each row of it
-            [classes, 4 * rows].
+        routes: and which ways it takes, by population, the kinds of `TRAVEL` for the classes of
+            each row of it [classes, 4].
         sizes: neurons of each class of targets in each slice, by population and shape, as they
             are needed.
     """
@@ -48,7 +49,7 @@ class Counter:
     synaptic: dict[str, Columns]
     events: dict[EventKind, IntArray]
     reach: Mapping[str, Reach]
-    routes: Mapping[str, Columns]
+    routes: Mapping[str, tuple[Columns, ...]]
     sizes: dict[str, Columns] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
@@ -127,7 +128,7 @@ class Counter:
         key = f"{name} {shape}"
         if key not in self.sizes:
             sizes = [class_sizes(row, n, shape) for row in self.rows[name]]
-            self.sizes[key] = summable(np.stack(sizes, axis=1), 1)
+            self.sizes[key] = summable(np.stack(sizes, axis=1), np.ones(1))
         return self.sizes[key]
 
     def _arriving(
@@ -150,9 +151,12 @@ class Counter:
         sent, reach = chunk.sent[name], self.reach[name]
         if sent.is_silent:
             return
-        travelled = self.routes[name].tally(sent.per_label(reach.labels))
-        for kind, columns in zip(TRAVEL, np.split(travelled, len(TRAVEL), axis=1), strict=True):
-            self._write(kind, name, chunk.windows, columns)
+        spikes = sent.per_label(reach.labels)
+        travelled = np.empty((len(spikes), len(TRAVEL), len(reach.origins)), dtype=np.int64)
+        for k, routes in enumerate(self.routes[name]):
+            travelled[:, :, k] = routes.tally(spikes[:, reach.first[k] : reach.first[k + 1]])
+        for column, kind in enumerate(TRAVEL):
+            self._write(kind, name, chunk.windows, travelled[:, column])
 
     def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
         """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
@@ -174,7 +178,7 @@ def counter(network: Network, placement: Placement, schedule: Schedule) -> Count
         synaptic={p.name: _synaptic(p, reach[p.source]) for p in network.projections},
         events={kind: np.zeros(shape, dtype=np.int64) for kind in EVENT_KINDS},
         reach=reach,
-        routes={p.name: _routes(reach[p.name], placement, p.n) for p in network.populations},
+        routes={p.name: _routes(reach[p.name], placement) for p in network.populations},
     )
 
 
@@ -226,12 +230,14 @@ def _synaptic(projection: Projection, reach: Reach) -> Columns:
     """Return stored synapses, then 64-bit words of packed weights, per class and slice."""
     fan_out = reach.fan_out[projection.name]
     words = -(-fan_out * projection.weight_bits // WORD_BITS)
-    return summable(np.concatenate([fan_out, words], axis=1), projection.synapse.n_in)
+    return summable(np.concatenate([fan_out, words], axis=1), reach.labels.sizes)
 
 
-def _routes(reach: Reach, placement: Placement, n: int) -> Columns:
-    """Return what one spike of each class of n neurons sends, kind by kind of `TRAVEL`."""
-    return summable(reach.by_origin(reach.routes(placement)), n)
+def _routes(reach: Reach, placement: Placement) -> tuple[Columns, ...]:
+    """Return what one spike of each class sends, origin by origin, [classes of it, 4]."""
+    routes, sizes = reach.routes(placement), reach.labels.sizes
+    mine = [slice(*ends) for ends in pairwise(reach.first)]
+    return tuple(summable(routes[classes], sizes[classes]) for classes in mine)
 
 
 def _phase(schedule: Schedule, wave: int) -> IntArray:

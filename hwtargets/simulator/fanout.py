@@ -174,9 +174,9 @@ class Columns:
         return product.astype(np.int64)[:, self.index]
 
 
-def summable(columns: IntArray, most: int) -> Columns:
-    """Return columns [n, columns] >= 0 for counts up to `most`."""
-    bound = float(columns.sum(axis=0).max(initial=0)) * most
+def summable(columns: IntArray, most: IntArray) -> Columns:
+    """Return columns [n, columns] >= 0 for counts up to `most` [n], or [1] for all of them."""
+    bound = float((columns.astype(np.float64) * most[:, None]).sum(axis=0).max(initial=0))
     number: dict[bytes, int] = {}
     index = [number.setdefault(column.tobytes(), len(number)) for column in columns.T]
     firsts = np.unique(index, return_index=True)[1]

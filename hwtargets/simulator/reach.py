@@ -59,13 +59,6 @@ class Reach:
     work: IntArray
     fan_out: Mapping[str, IntArray]
 
-    def by_origin(self, values: IntArray) -> IntArray:
-        """Return columns [classes, k] as [classes, k * origins], each 0 beyond its own origin."""
-        origin = np.repeat(np.arange(len(self.origins)), np.diff(self.first))
-        spread = np.zeros((*values.shape, len(self.origins)), dtype=np.int64)
-        spread[np.arange(len(values)), :, origin] = values
-        return spread.reshape(len(values), -1)
-
     def routes(self, placement: Placement) -> IntArray:
         """Return one, and the messages, their hops along x and along y of one spike [classes, 4].
 

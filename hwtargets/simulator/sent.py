@@ -100,9 +100,11 @@ class Sent:
         known = key in self.counted or self.bits is None
         if known or groups > 1 or pixels not in (1, self.image.pixels):
             return np.asarray(self.per_class(groups, pixels) > 0)
+        n_frames = self.shape[0] * self.shape[1]
+        if self.bits is not None and pixels * self.image.words == self.image.pixels:
+            return np.asarray(self.bits.reshape(n_frames, pixels) != 0)
         from hwtargets.simulator.kernels.counting import has_bits
 
-        n_frames = self.shape[0] * self.shape[1]
         found = np.empty(n_frames * pixels, dtype=np.bool_)
         has_bits(np.ascontiguousarray(self.bits).reshape(n_frames * pixels, -1), found)
         return found.reshape(n_frames, pixels)

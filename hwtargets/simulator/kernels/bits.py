@@ -107,6 +107,17 @@ def n_bits(context, word):
 
 
 @intrinsic
+def lowest_bit(context, word):
+    """Return the number of the lowest bit that is set in a uint64 other than 0."""
+    signature = types.int64(word)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return signature, generate
+
+
+@intrinsic
 def count_positions(context, bits, words, first, last, counts):
     """Add to counts[i] how many of the words have bit i set.
 

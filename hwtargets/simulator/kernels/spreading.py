@@ -3,14 +3,18 @@
 Along a row of the image, neighbouring targets see a source pixel through places of the kernel that
 are one stride apart, from right to left. So every row of a kernel is stored once per phase of the
 stride, places in descending order: what a pixel feeds in a row of targets is one run of weights.
+Zeros around it make all runs equally long, at the borders of the image too, so that the loops over
+them have nothing to guess.
 """
+
+from math import prod
 
 import numpy as np
 
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.steps import Spread
-from hwtargets.simulator.kernels.weights import common_factor
+from hwtargets.simulator.kernels.weights import aligned, common_factor
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.synapses import Conv, Dense, Synapse
 
@@ -32,27 +36,27 @@ def spread_out(synapse: Synapse, laid: Layout, target: Image, lag: int) -> Sprea
     if isinstance(synapse, Dense):
         weight = _by_source(synapse.weight, laid.source)
         largest = int(np.abs(synapse.weight).sum(axis=1).max(initial=0))
-        runs, starts, by_channel = _dense_runs(laid.source)
-    elif isinstance(synapse, Conv) and synapse.groups == 1 and synapse.dilation == (1, 1):
-        weight = synapse.weight
-        largest = int(np.abs(weight).sum(axis=(1, 2, 3)).max(initial=0))
-        order = [(i, j) for i in range(weight.shape[2]) for j in _descending(synapse)]
-        weight = np.stack([weight[:, :, i, j] for i, j in order], axis=2).transpose(1, 2, 0)
-        runs, starts = _conv_runs(synapse)
-        by_channel = len(order)
+        runs, length = _dense_runs(laid.source), 1
+        by_channel = 1
+    elif isinstance(synapse, Conv) and _is_plain(synapse):
+        largest = int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max(initial=0))
+        runs, length = _conv_runs(synapse), run_length(synapse)
+        weight = _in_runs(synapse)
+        by_channel = weight.shape[1]
     else:
         return None
     width = width_of(target)
     low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
     scale = common_factor(weight, low, high)
-    if largest // scale >= 1 << 15 or weight.size // weight.shape[-1] * width * 2 > MOST_BYTES:
+    if largest // scale >= 1 << 15 or prod(weight.shape[:2]) * width * 2 > MOST_BYTES:
         return None
-    wide = np.zeros((*weight.shape[:2], width), dtype=np.int16)
+    weights = aligned(prod(weight.shape[:2]) * width, np.int16)
+    wide = weights.reshape(*weight.shape[:2], width)
     wide[:, :, : target.channels] = weight // scale
     _, _, left, right = laid.scaling
     return Spread(
-        runs=(runs * [width, width, 1]).astype(np.int32), starts=starts.astype(np.int32),
-        weights=wide.reshape(-1), stride=by_channel * width, pixels=target.pixels,
+        runs=(runs * width).astype(np.int32), length=length,
+        weights=weights, stride=by_channel * width, pixels=target.pixels,
         scaling=(scale, 0, left, right), lag=lag,
     )  # fmt: skip
 
@@ -67,37 +71,58 @@ def _by_source(weight: IntArray, source: Image) -> IntArray:
     return weight.reshape(len(weight), source.channels, source.pixels).transpose(2, 1, 0)
 
 
-def _dense_runs(source: Image) -> tuple[IntArray, IntArray, int]:
-    """Return one run for each pixel, where those of each start, and places per channel."""
-    pixel = np.arange(source.pixels)
-    runs = np.stack([0 * pixel, pixel * source.channels, 0 * pixel + 1], axis=1)
-    return runs, np.arange(source.pixels + 1), 1
+def _dense_runs(source: Image) -> IntArray:
+    """Return the run of each pixel."""
+    place = np.arange(source.pixels) * source.channels
+    return np.stack([np.zeros_like(place), place], axis=1)[:, None]
 
 
-def _descending(conv: Conv) -> list[int]:
-    """Return the columns of a kernel, phase by phase of the stride, descending."""
-    width, stride = int(conv.weight.shape[3]), conv.stride[1]
-    return [j for phase in range(stride) for j in sorted(range(phase, width, stride))[::-1]]
+def _is_plain(conv: Conv) -> bool:
+    """Return whether all channels see all others, and a row of targets is as long as a run."""
+    return conv.groups == 1 and conv.dilation == (1, 1) and conv.out_shape[2] >= run_length(conv)
 
 
-def _conv_runs(conv: Conv) -> tuple[IntArray, IntArray]:
-    """Return the runs (target, place, pixels) of every source pixel, and where they start."""
+def run_length(conv: Conv) -> int:
+    """Return how many targets of a row see a source pixel at most."""
+    return -(-int(conv.weight.shape[3]) // conv.stride[1])
+
+
+def _in_runs(conv: Conv) -> IntArray:
+    """Return weights as [source channels, places, targets' channels].
+
+    Every row of the kernel has `stride` phases of 2 * length - 1 places, the last length - 1 of
+    them zeros, as are the first length - 1 of all places and the last length.
+    """
+    c_out, c_in, k_h, k_w = conv.weight.shape
+    stride, length = conv.stride[1], run_length(conv)
+    places = np.zeros((c_in, k_h, stride, 2 * length - 1, c_out), dtype=np.int64)
+    for phase in range(stride):
+        columns = np.arange(phase, k_w, stride)[::-1]
+        places[:, :, phase, : len(columns)] = conv.weight[:, :, :, columns].transpose(1, 2, 3, 0)
+    zeros = np.zeros((c_in, length, c_out), dtype=np.int64)
+    return np.concatenate([zeros[:, 1:], places.reshape(c_in, -1, c_out), zeros[:, :1]], axis=1)
+
+
+def _conv_runs(conv: Conv) -> IntArray:
+    """Return the runs (target, place) of every source pixel [pixels, runs, 2]."""
     height, width = conv.in_shape[1:]
     out_h, out_w = conv.out_shape[1:]
     k_h, k_w = int(conv.weight.shape[2]), int(conv.weight.shape[3])
     (s_h, s_w), (p_h, p_w) = conv.stride, conv.padding
-    place = {j: k for k, j in enumerate(_descending(conv))}
-    columns = []
-    for x in range(width):
-        first = max(-((k_w - 1 - x - p_w) // s_w), 0)  # ceil((x + p - (k - 1)) / s)
-        last = min((x + p_w) // s_w, out_w - 1)
-        if first <= last:
-            columns.append((x, first, place[x + p_w - first * s_w], last - first + 1))
-    runs, n_runs = [], np.zeros(height * width, dtype=np.int64)
-    for y in range(height):
-        rows = [(i, (y + p_h - i) // s_h) for i in range(k_h) if (y + p_h - i) % s_h == 0]
-        seen = [(i, row) for i, row in rows if 0 <= row < out_h]
-        for x, first, at, n in columns:
-            runs += [(row * out_w + first, i * k_w + at, n) for i, row in seen]
-            n_runs[y * width + x] = len(seen)
-    return np.array(runs, dtype=np.int64).reshape(-1, 3), np.concatenate([[0], np.cumsum(n_runs)])
+    length = run_length(conv)
+    x, y = np.arange(width) + p_w, np.arange(height) + p_h
+    phase = x % s_w
+    n_columns = -(-(k_w - phase) // s_w)  # of this phase; the first target sees the last of them
+    first = x // s_w - n_columns + 1
+    start = np.clip(first, 0, out_w - length)
+    column = phase * (2 * length - 1) + length - 1 + start - first
+    exists = (start - first < length) & (first - start < length)
+    n_rows = -(-k_h // s_h)
+    i = y[:, None] % s_h + s_h * np.arange(n_rows)
+    row = (y[:, None] - i) // s_h
+    seen = ((i < k_h) & (row >= 0) & (row < out_h))[:, None] & exists[:, None]
+    place = i[:, None] * s_w * (2 * length - 1) + column[:, None]
+    target = np.clip(row, 0, out_h - 1)[:, None] * out_w + start[:, None]
+    nothing = k_h * s_w * (2 * length - 1)
+    runs = np.stack([target, np.where(seen, place, nothing)], axis=3)
+    return runs.reshape(height * width, n_rows, 2)

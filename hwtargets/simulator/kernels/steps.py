@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.arguments import Frames, Neurons
-from hwtargets.simulator.kernels.bits import list_bits
+from hwtargets.simulator.kernels.bits import lowest_bit
 from hwtargets.simulator.kernels.gather import zeros
 from hwtargets.simulator.kernels.neuron import update_lif
 from hwtargets.simulator.kernels.rows import add_run
@@ -27,8 +27,9 @@ class Spread(NamedTuple):
     """A projection by source pixel.
 
     Attributes:
-        runs: int32 [n, 3]: first sum, first weight of channel 0, pixels.
-        starts: int32 [source pixels + 1]: pixel i has runs starts[i] .. starts[i + 1].
+        runs: int32 [source pixels, runs, 2]: first sum, first weight of channel 0. All pixels have
+            as many, all are as long: what is not there has weights of 0.
+        length: of a run, in target pixels.
         weights: int16, flat.
         stride: weights from one source channel to the next.
         pixels: of the target.
@@ -37,7 +38,7 @@ class Spread(NamedTuple):
     """
 
     runs: AnyArray
-    starts: AnyArray
+    length: int
     weights: AnyArray
     stride: int
     pixels: int
@@ -97,20 +98,18 @@ def add_spikes(
     eights: tuple[int, ...], spread: Spread, bits: AnyArray, sums: AnyArray
 ) -> int:  # pragma: no cover
     """Add the weights of a frame's spikes to the sums; return how many spikes there are."""
-    found = np.empty(128, dtype=np.uint32)
-    runs, starts, weights, stride = spread.runs, spread.starts, spread.weights, spread.stride
+    runs, length, weights, stride = spread.runs, spread.length, spread.weights, spread.stride
     total = 0
     for pixel in range(bits.shape[0]):
-        first, last = starts[pixel], starts[pixel + 1]
         for k in range(bits.shape[1]):
             word = bits[pixel, k]
-            if word:
-                n = list_bits(word, np.uint32(64 * k), found, 0)
-                total += n
-                for i in range(n):
-                    mine = np.int64(found[i]) * stride
-                    for r in range(first, last):
-                        add_run(eights, sums, runs[r, 0], weights, mine + runs[r, 1], runs[r, 2])
+            while word:
+                mine = (64 * k + lowest_bit(word)) * stride
+                word &= word - np.uint64(1)
+                total += 1
+                for r in range(runs.shape[1]):
+                    first = mine + runs[pixel, r, 1]
+                    add_run(eights, sums, runs[pixel, r, 0], weights, first, length)
     return total
 
 
