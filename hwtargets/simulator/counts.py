@@ -9,6 +9,7 @@ and hops to the step of the spike.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -102,7 +103,7 @@ class Counter:
             return
         for projection in arriving:
             labels = self.reach[projection.source].labels
-            spikes = self._arriving(lambda sent, of=labels: sent.per_label(of), projection, chunk)
+            spikes = self._arriving(partial(Sent.per_label, labels=labels), projection, chunk)
             work += self.synaptic[projection.name].tally(spikes)
         if len(arriving) == 1 and isinstance(arriving[0].synapse, OneToOne):
             active = work[:, : len(rows)]  # every operation is that of another neuron
@@ -128,7 +129,7 @@ class Counter:
         key = f"{name} {shape}"
         if key not in self.sizes:
             sizes = [class_sizes(row, n, shape) for row in self.rows[name]]
-            self.sizes[key] = summable(np.stack(sizes, axis=1), np.ones(1))
+            self.sizes[key] = summable(np.stack(sizes, axis=1), np.ones(1, dtype=np.int64))
         return self.sizes[key]
 
     def _arriving(

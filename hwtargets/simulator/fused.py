@@ -160,6 +160,10 @@ class Chunked:
     def exists(self, stage: Stage) -> BoolArray:
         return self.schedule.exists(self.windows, stage.population.wave)
 
+    def is_thin(self, stage: Stage) -> bool:
+        """Return whether a population runs step by step: it does not note its states."""
+        return stage.spread is not None and stage.population.name not in self.record
+
     def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
         """Return what `before` brings, and `fused` if asked for: int32, flat; empty if no need."""
         links = (*stage.before, *filter(None, [stage.fused if all_of_it else None]))
@@ -218,7 +222,10 @@ class Chunked:
 
     def _run_in_kernels(self, group: tuple[Stage, ...], beat: Beat) -> bool:
         """Run a group of `lif` populations; return whether all currents stayed in range."""
-        arrived = [self.arriving(stage, all_of_it=False) for stage in group]
+        arrived = [
+            NOTHING if self.is_thin(stage) else self.arriving(stage, all_of_it=False)
+            for stage in group
+        ]
         carried = any(stage.within for stage in group)
         fires = [Firing.of(self, stage, carried=carried) for stage in group]
         parts = list(zip(group, fires, arrived, strict=True))
@@ -232,7 +239,7 @@ class Chunked:
                 if (live[:, 0] == live[:, 1]).all():
                     continue
                 fire.sent.windows = None
-                if stage.spread and stage.population.name not in self.record:
+                if self.is_thin(stage):
                     fire.run_steps()
                     continue
                 link = stage.fused
@@ -361,15 +368,20 @@ class Firing:
 
     def run_steps(self) -> None:
         """Take all steps in the stepwise kernel."""
-        chunk, spread, neurons = self.chunk, self.stage.spread, self.stage.thin
+        chunk, stage = self.chunk, self.stage
+        link, spread, neurons = stage.alone, stage.spread, stage.thin
+        assert link is not None
+        assert link.laid is not None
         assert spread is not None
-        assert neurons
-        assert self.stage.fused
+        assert neurons is not None
         assert self.sent.bits is not None
-        laid = self.stage.fused.laid
-        assert isinstance(laid, Layout)
-        frames = chunk._spans(self.stage, 0, chunk.schedule.steps)
-        bits = np.ascontiguousarray(chunk.sent[self.stage.fused.source].as_bits(laid.source))
+        frames = chunk._spans(stage, 0, chunk.schedule.steps)
+        source, wanted = chunk.sent[link.source], link.laid.source
+        if source.bits is not None and source.image.pixels == 1:
+            bits, spread = source.bits, spread._replace(flat=wanted.pixels)
+        else:
+            bits = source.as_bits(wanted)
+        bits = np.ascontiguousarray(bits)
         sent = self.sent.bits.reshape(*self.sent.bits.shape[:3])
         eights = (0,) * (width_of(self.stage.image) // 8)
 

@@ -53,7 +53,8 @@ class Stage:
         image: how its neurons are arranged.
         lif: its parameters, if it runs in the kernel; `neurons`: as the kernel takes them.
         before: projections from what has run before; `fused`, if any, is not among them.
-        spread, thin: `fused` and the neurons for the stepwise kernel, None if it is not for them.
+        alone, spread, thin: the only projection, also as the stepwise kernel takes it, and the
+            neurons; None if it is not for them.
         within: projections from its own group.
     """
 
@@ -64,6 +65,7 @@ class Stage:
     before: tuple[Link, ...]
     fused: Link | None
     within: tuple[Link, ...]
+    alone: Link | None = None
     spread: Spread | None = None
     thin: Neurons | None = None
 
@@ -138,13 +140,15 @@ def _stage(
     lif = lif_of(population) if arriving < 1 << 31 else None
     fits = [link for link in before if lif and not within and _covers(link.laid, image)]
     fused = fits[-1] if fits else None
-    spread = _spread(fused, image) if fused and len(links) == 1 else None
+    alone = links[0][1] if lif and len(links) == len(before) == 1 else None
+    spread = _spread(alone, image) if alone and isinstance(alone.laid, Layout) else None
     return Stage(
         population=population, image=image, lif=lif,
         neurons=neurons_of(lif, image) if lif else None,
         fused=fused, within=within,
         before=tuple(link for link in before if link is not fused),
-        spread=spread, thin=thin_neurons(lif, image) if spread and lif else None,
+        alone=alone if spread else None, spread=spread,
+        thin=thin_neurons(lif, image) if spread and lif else None,
     )  # fmt: skip
 
 

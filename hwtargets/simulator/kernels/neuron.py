@@ -18,7 +18,7 @@ from hwtargets.simulator.kernels.vector import (
 
 
 @intrinsic
-def update_lif(
+def update_lif(  # noqa: C901 - one step of a neuron, whose kinds share most of it
     context,
     lanes,
     kind,
@@ -49,7 +49,7 @@ def update_lif(
     Args:
         lanes: tuple, see the module.
         kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
-            u is not kept; of 3: any.
+            u is not kept; of 3: any; of 4: as 1, a << 6 is sum * scale and needs no watching.
         sums, slot, n, scaling: what arrives; see `scale_sums`; sums are int32 or int16.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
@@ -106,20 +106,23 @@ def update_lif(
             )
             if element != I32:
                 arriving = builder.sext(arriving, ints)
-            arriving = scale(arriving)
-            x = builder.shl(arriving, number(6))
-            if kind.count < 3:
-                now, room = x, 1 << 17
+            if kind.count == 4:
+                now = builder.mul(arriving, scale.numbers[0])
             else:
-                now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
-                escaped = builder.or_(
-                    escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
-                )
-                code.store(now, p_u)
-            over = builder.add(arriving, number(room - 1))
-            escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
+                arriving = scale(arriving)
+                x = builder.shl(arriving, number(6))
+                if kind.count < 3:
+                    now, room = x, 1 << 17
+                else:
+                    now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
+                    escaped = builder.or_(
+                        escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
+                    )
+                    code.store(now, p_u)
+                over = builder.add(arriving, number(room - 1))
+                escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
             y = code.load(p_v, ints)
-            if kind.count > 1:
+            if kind.count in (2, 3):
                 y = decay(y, keep_v)
             y = builder.add(y, now)
             at = builder.add(fixed, here)

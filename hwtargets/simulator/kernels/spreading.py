@@ -53,11 +53,13 @@ def spread_out(synapse: Synapse, laid: Layout, target: Image, lag: int) -> Sprea
     weights = aligned(prod(weight.shape[:2]) * width, np.int16)
     wide = weights.reshape(*weight.shape[:2], width)
     wide[:, :, : target.channels] = weight // scale
-    _, _, left, right = laid.scaling
+    left, right = laid.scaling[-2:]
+    calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
         runs=(runs * width).astype(np.int32), length=length,
         weights=weights, stride=by_channel * width, pixels=target.pixels,
-        scaling=(scale, 0, left, right), lag=lag,
+        scaling=(scale, 0, left, right),
+        flat=0, factor=scale << left if calm else 0, lag=lag,
     )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.arguments import Frames, Neurons
-from hwtargets.simulator.kernels.bits import lowest_bit
+from hwtargets.simulator.kernels.bits import list_words, lowest_bit
 from hwtargets.simulator.kernels.gather import zeros
 from hwtargets.simulator.kernels.neuron import update_lif
 from hwtargets.simulator.kernels.rows import add_run
-from hwtargets.simulator.kernels.vector import ESCAPED
+from hwtargets.simulator.kernels.vector import CHUNK, ESCAPED
 from snndeploy.ir.arrays import AnyArray
 
 AT_ONCE = 64
@@ -34,6 +34,8 @@ class Spread(NamedTuple):
         stride: weights from one source channel to the next.
         pixels: of the target.
         scaling: (scale, 0, left, right): a sum s becomes ((s * scale) << left) >> right.
+        flat: the pixels of a source whose spikes come neuron by neuron, as of one pixel; else 0.
+        factor: what a sum << 6 is multiplied with instead, if no current can reach 2^17; else 0.
         lag: steps between a spike and its arrival.
     """
 
@@ -43,6 +45,8 @@ class Spread(NamedTuple):
     stride: int
     pixels: int
     scaling: tuple[int, int, int, int]
+    flat: int
+    factor: int
     lag: int
 
 
@@ -65,9 +69,10 @@ def run_steps(
     n = (spread.pixels * width + AT_ONCE - 1) // AT_ONCE * AT_ONCE
     sums, masks = zeros(n // 2).view(np.int16), np.zeros(n // 16, dtype=np.uint16)
     v = zeros(n)
+    found = np.empty(bits.shape[2] * bits.shape[3] + CHUNK, dtype=np.uint32)
     u = zeros(n if neurons.keep[0] else 0)
     left = 0
-    kind = 3 if neurons.keep[0] else 2 if neurons.keep[1] < 4096 else 1
+    kind = 3 if neurons.keep[0] else 2 if neurons.keep[1] < 4096 else 4 if spread.factor else 1
     clips = escaped = 0
     for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
@@ -78,10 +83,13 @@ def run_steps(
                 v[:] = 0
             n_spikes = 0
             if k >= spread.lag:
-                n_spikes = add_spikes(eights, spread, bits[window, k - spread.lag], sums)
+                now = bits[window, k - spread.lag].reshape(-1)
+                n_spikes = add_spikes(eights, spread, now, found, bits.shape[3], sums)
             if n_spikes == 0 and neurons.idles == 1 and not starts_over:
                 continue
-            if kind == 3:
+            if kind == 4:
+                left = update_all((0, 0, 0, 0), spread, neurons, sums, u, v, masks)
+            elif kind == 3:
                 left = update_all((0, 0, 0), spread, neurons, sums, u, v, masks)
             elif kind == 2:
                 left = update_all((0, 0), spread, neurons, sums, u, v, masks)
@@ -95,21 +103,36 @@ def run_steps(
 
 @njit(nogil=True, cache=True)
 def add_spikes(
-    eights: tuple[int, ...], spread: Spread, bits: AnyArray, sums: AnyArray
-) -> int:  # pragma: no cover
-    """Add the weights of a frame's spikes to the sums; return how many spikes there are."""
+    eights: tuple[int, ...], spread: Spread, bits: AnyArray, found: AnyArray, n_words: int,
+    sums: AnyArray,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Add the weights of a frame's spikes to the sums; return how many spikes there are.
+
+    Args:
+        bits: uint64 [source pixels * n_words].
+        found: scratch, uint32, CHUNK longer.
+    """
     runs, length, weights, stride = spread.runs, spread.length, spread.weights, spread.stride
-    total = 0
-    for pixel in range(bits.shape[0]):
-        for k in range(bits.shape[1]):
-            word = bits[pixel, k]
-            while word:
-                mine = (64 * k + lowest_bit(word)) * stride
-                word &= word - np.uint64(1)
-                total += 1
-                for r in range(runs.shape[1]):
-                    first = mine + runs[pixel, r, 1]
-                    add_run(eights, sums, runs[pixel, r, 0], weights, first, length)
+    n, total, flat = 0, 0, spread.flat
+    whole = len(bits) // CHUNK * CHUNK
+    for first in range(0, whole, CHUNK):
+        n += list_words(bits, first, found, n)
+    for k in range(whole, len(bits)):
+        found[n] = k
+        n += bits[k] != 0
+    for i in range(n):
+        pixel, part = divmod(np.int64(found[i]), n_words)
+        word = bits[found[i]]
+        while word:
+            channel = 64 * part + lowest_bit(word)
+            if flat:
+                channel, pixel = divmod(channel, flat)
+            mine = channel * stride
+            word &= word - np.uint64(1)
+            total += 1
+            for r in range(runs.shape[1]):
+                start = mine + runs[pixel, r, 1]
+                add_run(eights, sums, runs[pixel, r, 0], weights, start, length)
     return total
 
 
@@ -120,15 +143,16 @@ def update_all(
 ) -> int:  # pragma: no cover  # fmt: skip
     """Take a step of all neurons and clear the sums; return as `gather.advance` does."""
     clips = escaped = 0
+    scaling = (spread.factor << 6, 0, 0, 0) if len(kind) == 4 else spread.scaling
     for block in range(len(sums) // AT_ONCE):
         at = block * AT_ONCE
         left = update_lif(
-            (0, 0), kind, sums, block, 0, spread.scaling, neurons.keep, u, v, at,
+            (0, 0), kind, sums, block, 0, scaling, neurons.keep, u, v, at,
             neurons.threshold, neurons.bias, at * neurons.per_pixel, masks, at // 16,
         )  # fmt: skip
+        sums[at : at + AT_ONCE] = 0
         clips += left & (ESCAPED - 1)
         escaped |= left & ESCAPED
-    sums[:] = 0
     return clips | escaped
 
 
