@@ -57,7 +57,7 @@ class Counter:
         """Count the windows of a chunk."""
         for source in self.network.sources:
             injected = chunk.sent[source.name].per_class(1, 1)
-            self._write("host_in", source.name, chunk.windows, injected)
+            self._write("host_in", source.name, self._span(source.name, chunk), injected)
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)
@@ -88,6 +88,7 @@ class Counter:
     def _add_input(self, name: str, chunk: Chunk) -> None:
         """Count synaptic operations and words, and the neurons that took part."""
         rows, n = self.rows[name], self.network.population[name].n
+        span = self._span(name, chunk)
         n_frames = len(chunk.windows) * self.schedule.steps
         sizes = np.array([row.stop - row.start for row in rows])
         reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
@@ -99,7 +100,7 @@ class Counter:
         ]
         if not arriving:
             idle = np.broadcast_to(sizes, (n_frames, len(rows)))
-            self._write("neuron_idle", name, chunk.windows, idle)
+            self._write("neuron_idle", name, span, idle)
             return
         for projection in arriving:
             labels = self.reach[projection.source].labels
@@ -111,10 +112,10 @@ class Counter:
             for projection in arriving:
                 reached = either(reached, self._touched(projection, chunk), n)
             active = self._sizes(name, reached).tally(reached.reshape(n_frames, -1))
-        self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
-        self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])
-        self._write("neuron_active", name, chunk.windows, active)
-        self._write("neuron_idle", name, chunk.windows, sizes - active)
+        self._write("synaptic_op", name, span, work[:, : len(rows)])
+        self._write("synaptic_word", name, span, work[:, len(rows) :])
+        self._write("neuron_active", name, span, active)
+        self._write("neuron_idle", name, span, sizes - active)
 
     def _touched(self, projection: Projection, chunk: Chunk) -> BoolArray:
         """Return which targets a projection reaches; see `fanout.touched`."""
@@ -152,17 +153,23 @@ class Counter:
         sent, reach = chunk.sent[name], self.reach[name]
         if sent.is_silent:
             return
+        span = self._span(name, chunk)
         spikes = sent.per_label(reach.labels)
         travelled = np.empty((len(spikes), len(TRAVEL), len(reach.origins)), dtype=np.int64)
         for k, routes in enumerate(self.routes[name]):
             travelled[:, :, k] = routes.tally(spikes[:, reach.first[k] : reach.first[k + 1]])
         for column, kind in enumerate(TRAVEL):
-            self._write(kind, name, chunk.windows, travelled[:, column])
+            self._write(kind, name, span, travelled[:, column])
 
-    def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
+    def _span(self, name: str, chunk: Chunk) -> tuple[slice, slice]:
+        """Return which frames of a node's windows exist, and their chip steps."""
+        return self.schedule.span(chunk.windows, self.network.nodes[name].wave)
+
+    def _write(
+        self, kind: EventKind, name: str, span: tuple[slice, slice], values: IntArray
+    ) -> None:
         """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
-        wave, first = self.network.nodes[name].wave, self.rows[name][0].row
-        frames, steps = self.schedule.span(windows, wave)
+        first, (frames, steps) = self.rows[name][0].row, span
         self.events[kind][first : first + len(self.rows[name]), steps] = values[frames].T
 
 

@@ -11,7 +11,6 @@ from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import deliver_listed
-from hwtargets.simulator.kernels.spreading import width_of
 from hwtargets.simulator.kernels.steps import run_steps
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
@@ -378,12 +377,12 @@ class Firing:
         frames = chunk._spans(stage, 0, chunk.schedule.steps)
         source, wanted = chunk.sent[link.source], link.laid.source
         if source.bits is not None and source.image.pixels == 1:
-            bits, spread = source.bits, spread._replace(flat=wanted.pixels)
+            bits, spread = source.bits, spread._replace(flat=spread.flat or wanted.pixels)
         else:
             bits = source.as_bits(wanted)
         bits = np.ascontiguousarray(bits)
-        sent = self.sent.bits.reshape(*self.sent.bits.shape[:3])
-        eights = (0,) * (width_of(self.stage.image) // 8)
+        sent = self.sent.bits.reshape(*self.sent.bits.shape[:2], -1)
+        eights = (0,) * (spread.width // 8)
 
         def task(items: tuple[int, int]) -> int:
             mine = frames._replace(items=items)

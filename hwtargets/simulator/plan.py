@@ -15,7 +15,7 @@ from hwtargets.simulator.kernels.arguments import Neurons
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
-from hwtargets.simulator.kernels.spreading import spread_out, width_of
+from hwtargets.simulator.kernels.spreading import spread_out
 from hwtargets.simulator.kernels.steps import AT_ONCE, Spread
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.lif import INT32_MAX, Constants, constants
@@ -141,20 +141,20 @@ def _stage(
     fits = [link for link in before if lif and not within and _covers(link.laid, image)]
     fused = fits[-1] if fits else None
     alone = links[0][1] if lif and len(links) == len(before) == 1 else None
-    spread = _spread(alone, image) if alone and isinstance(alone.laid, Layout) else None
+    spread = _spread(alone, image) if alone and alone.laid else None
     return Stage(
         population=population, image=image, lif=lif,
         neurons=neurons_of(lif, image) if lif else None,
         fused=fused, within=within,
         before=tuple(link for link in before if link is not fused),
         alone=alone if spread else None, spread=spread,
-        thin=thin_neurons(lif, image) if spread and lif else None,
+        thin=thin_neurons(lif, image, spread) if spread and lif else None,
     )  # fmt: skip
 
 
 def _spread(link: Link, target: Image) -> Spread | None:
     """Return a projection laid out for the stepwise kernel, if it is a thin one."""
-    assert isinstance(link.laid, Layout)
+    assert link.laid is not None
     return spread_out(link.projection.synapse, link.laid, target, link.lag)
 
 
@@ -241,25 +241,24 @@ def neurons_of(fixed: Constants, image: Image) -> Neurons:
     )  # fmt: skip
 
 
-def thin_neurons(fixed: Constants, image: Image) -> Neurons:
-    """Return parameters as the stepwise kernel takes them: of 64 neurons if all pixels are alike.
+def thin_neurons(fixed: Constants, image: Image, spread: Spread) -> Neurons:
+    """Return parameters as the stepwise kernel takes them: of 64 neurons if all are alike.
 
     What is beyond the last neuron never spikes nor clips.
     """
-    width = width_of(image)
-    n = -(-image.pixels * width // AT_ONCE) * AT_ONCE
-    per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1 or n != image.pixels * width
+    n = -(-spread.pixels * spread.width // AT_ONCE) * AT_ONCE
+    places = np.arange(image.pixels)[None] * spread.width + np.arange(image.channels)[:, None]
+    ends = n in (image.n, image.pixels * spread.width)
+    per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1 or not ends
 
-    def spread(values: AnyArray, beyond: int) -> AnyArray:
+    def laid(values: AnyArray, beyond: int) -> AnyArray:
         flat = aligned(n, np.int32)
         flat[:] = beyond
-        full = np.broadcast_to(values, (image.n,)).reshape(image.channels, image.pixels)
-        wide = flat[: image.pixels * width].reshape(image.pixels, width)
-        wide[:, : image.channels] = full.T
+        flat[places.reshape(-1)] = np.broadcast_to(values, (image.n,))
         return flat if per_pixel else flat[:AT_ONCE]
 
     return neurons_of(fixed, image)._replace(
-        threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
+        threshold=laid(fixed.threshold, INT32_MAX), bias=laid(fixed.bias, 0),
         per_pixel=int(per_pixel),
     )  # fmt: skip
 

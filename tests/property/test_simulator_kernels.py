@@ -23,7 +23,7 @@ from snndeploy.errors import SnnDeployError
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
-from snndeploy.ir.synapses import Conv, Dense, Pool, sparse_from_dense
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, sparse_from_dense
 from snndeploy.target import load_chip
 from tests.generator import networks
 from tests.generator.loops import random_loops
@@ -289,7 +289,10 @@ def test_thin_layers_step_by_step_are_the_same(seed):
     c_in, c_out = int(rng.integers(1, 70)), int(rng.choice([1, 5, 8, 9, 16, 24, 32]))
     kernel_shape, stride = rng.integers(1, 5, size=2), tuple(map(int, rng.integers(1, 4, size=2)))
     shape = (c_in, *map(int, 4 * kernel_shape + rng.integers(0, 7, size=2)))
-    if rng.random() < 0.3:
+    kind = rng.choice(["one", "dense", "conv", "conv"])
+    if kind == "one":
+        synapse = OneToOne(weight=rng.integers(-256, 255, size=int(np.prod(shape))))
+    elif kind == "dense":
         shape = (c_in, 3, int(rng.integers(1, 5)))
         synapse = Dense(weight=even(rng, (c_out, int(np.prod(shape)))) // 64)
     else:

@@ -11,26 +11,31 @@ from math import prod
 
 import numpy as np
 
-from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.kernels.layout import Layout
+from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.steps import Spread
 from hwtargets.simulator.kernels.weights import aligned, common_factor
 from snndeploy.ir.arrays import IntArray
-from snndeploy.ir.synapses import Conv, Dense, Synapse
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Synapse
 
 WIDEST = 32
 """Channels of a target beyond which `gather` is faster."""
+MOST_ALONE = 1 << 16
+"""Neurons that are fed one to one."""
 MOST_BYTES = 1 << 18
 """Weights and sums that a second cache holds beside the states."""
 
 
-def spread_out(synapse: Synapse, laid: Layout, target: Image, lag: int) -> Spread | None:
+def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int) -> Spread | None:
     """Return a projection for the stepwise kernel, None if it is not one of the thin ones.
 
     Args:
-        laid: the same for `gather`, in which all that is scaled fits 32 bits.
+        laid: the same for `gather` or `scatter`, in which all that is scaled fits 32 bits.
         target: how the target's neurons are arranged.
     """
+    if isinstance(laid, Listing):
+        return _one_by_one(synapse, laid, target, lag)
     if target.channels > WIDEST or laid.pixels != target.pixels:
         return None
     if isinstance(synapse, Dense):
@@ -53,13 +58,35 @@ def spread_out(synapse: Synapse, laid: Layout, target: Image, lag: int) -> Sprea
     weights = aligned(prod(weight.shape[:2]) * width, np.int16)
     wide = weights.reshape(*weight.shape[:2], width)
     wide[:, :, : target.channels] = weight // scale
-    left, right = laid.scaling[-2:]
+    _, _, left, right = laid.scaling
     calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
         runs=(runs * width).astype(np.int32), length=length,
-        weights=weights, stride=by_channel * width, pixels=target.pixels,
+        weights=weights, stride=by_channel * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
         flat=0, factor=scale << left if calm else 0, lag=lag,
+    )  # fmt: skip
+
+
+def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spread | None:
+    """Return one-to-one synapses between neurons of a single pixel, None if these are others.
+
+    A source neuron is a pixel that feeds the eight targets around its own, all but one with 0.
+    """
+    if not isinstance(synapse, OneToOne) or (laid.source.pixels, target.pixels) != (1, 1):
+        return None
+    scale, left, right = laid.scaling
+    neuron, n = np.arange(target.n), -(-target.n // WORD) * WORD
+    if n > MOST_ALONE:
+        return None
+    weights = aligned(n * 8, np.int16)
+    weights[neuron * 8 + neuron % 8] = synapse.weight // scale
+    largest = int(np.abs(synapse.weight).max(initial=0))
+    calm = right == 0 and (largest << left) < 1 << 17
+    return Spread(
+        runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None], length=1,
+        weights=weights, stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
+        flat=target.n, factor=scale << left if calm else 0, lag=lag,
     )  # fmt: skip
 
 

@@ -32,7 +32,8 @@ class Spread(NamedTuple):
         length: of a run, in target pixels.
         weights: int16, flat.
         stride: weights from one source channel to the next.
-        pixels: of the target.
+        pixels: of the target; width: its channels, padded to 8, 16 or 32. One-to-one synapses of a
+            single pixel see its neurons eight by eight.
         scaling: (scale, 0, left, right): a sum s becomes ((s * scale) << left) >> right.
         flat: the pixels of a source whose spikes come neuron by neuron, as of one pixel; else 0.
         factor: what a sum << 6 is multiplied with instead, if no current can reach 2^17; else 0.
@@ -44,6 +45,7 @@ class Spread(NamedTuple):
     weights: AnyArray
     stride: int
     pixels: int
+    width: int
     scaling: tuple[int, int, int, int]
     flat: int
     factor: int
@@ -63,7 +65,7 @@ def run_steps(
     Args:
         eights: a tuple as long as the channels of a target pixel in units of 8: 1, 2 or 4.
         bits: uint64 [windows, steps, source pixels, words].
-        sent: uint64 [windows, steps, pixels], filled.
+        sent: uint64 [windows, steps, words of a frame], filled.
     """
     width = 8 * len(eights)
     n = (spread.pixels * width + AT_ONCE - 1) // AT_ONCE * AT_ONCE
@@ -158,8 +160,10 @@ def update_all(
 
 @njit(nogil=True, cache=True)
 def note(eights: tuple[int, ...], masks: AnyArray, words: AnyArray) -> None:  # pragma: no cover
-    """Set the words of a frame [pixels], uint64, to its masks, uint16, flat."""
-    if len(eights) == 1:
+    """Set the words of a frame, uint64, to its masks, uint16, flat."""
+    if len(masks) == 4 * len(words):
+        words[:] = masks.view(np.uint64)
+    elif len(eights) == 1:
         widen(masks.view(np.uint8), words)
     elif len(eights) == 2:
         widen(masks, words)
