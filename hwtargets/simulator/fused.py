@@ -34,6 +34,10 @@ from hwtargets.simulator.workers import Workers
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Source
 
+CROWDED = 64
+"""Weights per target pixel and step above which a layer of 32 channels is gathered, not stepped."""
+SAMPLED = 16
+"""Every how many steps spikes are counted to see that."""
 NO_SPIKES = np.empty(0, dtype=np.uint16)
 
 
@@ -160,8 +164,27 @@ class Chunked:
         return self.schedule.exists(self.windows, stage.population.wave)
 
     def is_thin(self, stage: Stage) -> bool:
-        """Return whether a population runs step by step: it does not note its states."""
-        return stage.spread is not None and stage.population.name not in self.record
+        """Return whether a population runs step by step: few spikes come, no states are noted."""
+        if stage.spread is None or stage.population.name in self.record:
+            return False
+        return stage.spread.width < 32 or not self._is_crowded(stage)
+
+    def _is_crowded(self, stage: Stage) -> bool:
+        """Return whether, in some of the frames, so many spikes come that listing them pays."""
+        link, spread = stage.alone, stage.spread
+        assert link is not None
+        assert spread is not None
+        assert link.laid is not None
+        source = self.sent[link.source]
+        bits = source.as_bits(link.laid.source) if source.bits is None else source.bits
+        some = bits[:, ::SAMPLED]
+        spikes, frames = (
+            int(np.bitwise_count(some).sum()),
+            source.in_windows().sum() * some.shape[1],
+        )
+        return bool(
+            spikes * spread.runs.shape[1] * spread.length > CROWDED * spread.pixels * frames
+        )
 
     def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
         """Return what `before` brings, and `fused` if asked for: int32, flat; empty if no need."""

@@ -17,7 +17,7 @@ from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.steps import Spread
 from hwtargets.simulator.kernels.weights import aligned, common_factor
 from snndeploy.ir.arrays import IntArray
-from snndeploy.ir.synapses import Conv, Dense, OneToOne, Synapse
+from snndeploy.ir.synapses import Conv, OneToOne, Synapse
 
 WIDEST = 32
 """Channels of a target beyond which `gather` is faster."""
@@ -36,20 +36,10 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     """
     if isinstance(laid, Listing):
         return _one_by_one(synapse, laid, target, lag)
-    if target.channels > WIDEST or laid.pixels != target.pixels:
+    if not isinstance(synapse, Conv) or not _is_plain(synapse) or target.channels > WIDEST:
         return None
-    if isinstance(synapse, Dense):
-        weight = _by_source(synapse.weight, laid.source)
-        largest = int(np.abs(synapse.weight).sum(axis=1).max(initial=0))
-        runs, length = _dense_runs(laid.source), 1
-        by_channel = 1
-    elif isinstance(synapse, Conv) and _is_plain(synapse):
-        largest = int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max(initial=0))
-        runs, length = _conv_runs(synapse), run_length(synapse)
-        weight = _in_runs(synapse)
-        by_channel = weight.shape[1]
-    else:
-        return None
+    largest = int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max(initial=0))
+    weight = _in_runs(synapse)
     width = width_of(target)
     low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
     scale = common_factor(weight, low, high)
@@ -61,8 +51,8 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     _, _, left, right = laid.scaling
     calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
-        runs=(runs * width).astype(np.int32), length=length,
-        weights=weights, stride=by_channel * width, pixels=target.pixels, width=width,
+        runs=(_conv_runs(synapse) * width).astype(np.int32), length=run_length(synapse),
+        weights=weights, stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
         flat=0, factor=scale << left if calm else 0, lag=lag,
     )  # fmt: skip
@@ -93,17 +83,6 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
 def width_of(target: Image) -> int:
     """Return how many channels of a target lie side by side: 8, 16 or 32."""
     return next(width for width in (8, 16, 32) if target.channels <= width)
-
-
-def _by_source(weight: IntArray, source: Image) -> IntArray:
-    """Return weights [n_out, n_in] as [pixels, channels, n_out] of the source."""
-    return weight.reshape(len(weight), source.channels, source.pixels).transpose(2, 1, 0)
-
-
-def _dense_runs(source: Image) -> IntArray:
-    """Return the run of each pixel."""
-    place = np.arange(source.pixels) * source.channels
-    return np.stack([np.zeros_like(place), place], axis=1)[:, None]
 
 
 def _is_plain(conv: Conv) -> bool:
