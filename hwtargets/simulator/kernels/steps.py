@@ -123,7 +123,9 @@ def add_spikes(
         found[n] = k
         n += bits[k] != 0
     for i in range(n):
-        pixel, part = divmod(np.int64(found[i]), n_words)
+        pixel, part = np.int64(found[i]), np.int64(0)
+        if n_words > 1:
+            pixel, part = pixel // n_words, pixel % n_words
         word = bits[found[i]]
         while word:
             channel = 64 * part + lowest_bit(word)
