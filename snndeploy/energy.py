@@ -222,12 +222,15 @@ def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]
     names = np.array(counts.populations)
     for population in dict.fromkeys(counts.populations):
         rows = names == population
+        phases = [counts.phase[rows] == index for index in range(len(PHASES))]
         for kind in (
             kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events
         ):
             events = counts.events[kind][rows]
-            for index, phase in enumerate(PHASES):
-                count = int(events[counts.phase[rows] == index].sum())
+            if not events.any():
+                continue
+            for inside, phase in zip(phases, PHASES, strict=True):
+                count = int(events[inside].sum())
                 if count:
                     yield _row(kind, phase, population, count, table.prices[kind])
 

@@ -7,19 +7,23 @@ and updates belong to the chip step in which the target neuron takes the input, 
 and hops to the step of the spike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
-from hwtargets.simulator.fanout import Columns, class_fan_out, classes, summable, touched
+from hwtargets.simulator.fanout import Columns, classes, summable, touched
 from hwtargets.simulator.reach import WORD_BITS, CoreRow, Reach, Rows, reach_of
+from hwtargets.simulator.sent import Sent
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
-from snndeploy.ir.arrays import BoolArray, IntArray
+from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Projection
 from snndeploy.ir.placement import Placement
+from snndeploy.ir.synapses import OneToOne
 
 TRAVEL: tuple[EventKind, ...] = ("spike", "message", "hop_x", "hop_y")
 
@@ -30,11 +34,12 @@ class Counter:
 
     Attributes:
         rows: by node, in neuron order.
-        synaptic: per projection the operations, then the words, of each class of source neurons
-            into each slice, [classes, 2 * rows].
+        synaptic: per projection the operations, then the words, of each class of its source's
+            reach into each slice, [classes, 2 * rows].
         events: [n_rows, n_chip_steps] by kind.
         reach: what a spike of each node sets off.
-        routes: and which ways it takes, by population; see `Reach.routes`.
+        routes: and which ways it takes, by population, the kinds of `TRAVEL` for the classes of
+            each row of it [classes, 4].
         sizes: neurons of each class of targets in each slice, by population and shape, as they
             are needed.
     """
@@ -45,14 +50,14 @@ class Counter:
     synaptic: dict[str, Columns]
     events: dict[EventKind, IntArray]
     reach: Mapping[str, Reach]
-    routes: Mapping[str, IntArray]
+    routes: Mapping[str, tuple[Columns, ...]]
     sizes: dict[str, Columns] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
         for source in self.network.sources:
             injected = chunk.sent[source.name].per_class(1, 1)
-            self._write("host_in", source.name, chunk.windows, injected)
+            self._write("host_in", source.name, self._span(source.name, chunk), injected)
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)
@@ -66,9 +71,12 @@ class Counter:
         if self.network.alone:
             host = next(row for row in rows if row.core == HOST)
             self.events["reset"][host.row, :: self.network.period] = 1
-        phase = np.stack([_phase(self.schedule, self.network.nodes[r.node].wave) for r in rows])
+        waves = {node: self.network.nodes[node].wave for node in self.rows}
+        phases = {wave: _phase(self.schedule, wave) for wave in set(waves.values())}
+        phase = np.stack([phases[waves[row.node]] for row in rows])
         for row in rows:
-            self.events["host_out"][row.row] = row.reads * (phase[row.row] == 0)
+            if row.reads:
+                self.events["host_out"][row.row] = row.reads * (phase[row.row] == 0)
         return EventCounts(
             cores=tuple(row.core for row in rows),
             populations=tuple(row.node for row in rows),
@@ -80,6 +88,7 @@ class Counter:
     def _add_input(self, name: str, chunk: Chunk) -> None:
         """Count synaptic operations and words, and the neurons that took part."""
         rows, n = self.rows[name], self.network.population[name].n
+        span = self._span(name, chunk)
         n_frames = len(chunk.windows) * self.schedule.steps
         sizes = np.array([row.stop - row.start for row in rows])
         reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
@@ -91,20 +100,29 @@ class Counter:
         ]
         if not arriving:
             idle = np.broadcast_to(sizes, (n_frames, len(rows)))
-            self._write("neuron_idle", name, chunk.windows, idle)
+            self._write("neuron_idle", name, span, idle)
             return
         for projection in arriving:
-            spikes = chunk.sent[projection.source].per_class(*classes(projection.synapse))
-            spikes = self._arriving(spikes, projection, chunk)
+            labels = self.reach[projection.source].labels
+            spikes = self._arriving(partial(Sent.per_label, labels=labels), projection, chunk)
             work += self.synaptic[projection.name].tally(spikes)
-            kernels = chunk.sent[projection.source].bits is not None
-            here = touched(projection.synapse, spikes > 0, kernels=kernels)
-            reached = either(reached, here, n)
-        active = self._sizes(name, reached).tally(reached.reshape(n_frames, -1))
-        self._write("synaptic_op", name, chunk.windows, work[:, : len(rows)])
-        self._write("synaptic_word", name, chunk.windows, work[:, len(rows) :])
-        self._write("neuron_active", name, chunk.windows, active)
-        self._write("neuron_idle", name, chunk.windows, sizes - active)
+        if len(arriving) == 1 and isinstance(arriving[0].synapse, OneToOne):
+            active = work[:, : len(rows)]  # every operation is that of another neuron
+        else:
+            for projection in arriving:
+                reached = either(reached, self._touched(projection, chunk), n)
+            active = self._sizes(name, reached).tally(reached.reshape(n_frames, -1))
+        self._write("synaptic_op", name, span, work[:, : len(rows)])
+        self._write("synaptic_word", name, span, work[:, len(rows) :])
+        self._write("neuron_active", name, span, active)
+        self._write("neuron_idle", name, span, sizes - active)
+
+    def _touched(self, projection: Projection, chunk: Chunk) -> BoolArray:
+        """Return which targets a projection reaches; see `fanout.touched`."""
+        kind = classes(projection.synapse)
+        active = self._arriving(lambda sent: sent.active(*kind), projection, chunk)
+        kernels = chunk.sent[projection.source].bits is not None
+        return touched(projection.synapse, active, kernels=kernels)
 
     def _sizes(self, name: str, reached: BoolArray) -> Columns:
         """Return the neurons of each class of `reached` in each slice [classes, rows]."""
@@ -112,20 +130,22 @@ class Counter:
         key = f"{name} {shape}"
         if key not in self.sizes:
             sizes = [class_sizes(row, n, shape) for row in self.rows[name]]
-            self.sizes[key] = summable(np.stack(sizes, axis=1), 1)
+            self.sizes[key] = summable(np.stack(sizes, axis=1), np.ones(1, dtype=np.int64))
         return self.sizes[key]
 
-    def _arriving(self, spikes: IntArray, projection: Projection, chunk: Chunk) -> IntArray:
-        """Return which spikes [F, classes] arrive in each step: those sent `lag` steps before."""
+    def _arriving(
+        self, count: Callable[[Sent], AnyArray], projection: Projection, chunk: Chunk
+    ) -> AnyArray:
+        """Return what is counted [F, classes] of what arrives: what was sent `lag` steps before."""
         lag, steps = self.schedule.lag(projection), self.schedule.steps
+        spikes = count(chunk.sent[projection.source])
         if not lag:
             return spikes
         frames = spikes.reshape(-1, steps, spikes.shape[1])
         late = np.zeros_like(frames)
         late[:, lag:] = frames[:, : max(steps - lag, 0)]
         if chunk.before:
-            last = chunk.before[projection.source].per_class(*classes(projection.synapse))
-            late[0, :lag] = last[-lag:]
+            late[0, :lag] = count(chunk.before[projection.source])[-lag:]
         return late.reshape(spikes.shape)
 
     def _add_output(self, name: str, chunk: Chunk) -> None:
@@ -133,15 +153,23 @@ class Counter:
         sent, reach = chunk.sent[name], self.reach[name]
         if sent.is_silent:
             return
+        span = self._span(name, chunk)
         spikes = sent.per_label(reach.labels)
+        travelled = np.empty((len(spikes), len(TRAVEL), len(reach.origins)), dtype=np.int64)
+        for k, routes in enumerate(self.routes[name]):
+            travelled[:, :, k] = routes.tally(spikes[:, reach.first[k] : reach.first[k + 1]])
         for column, kind in enumerate(TRAVEL):
-            travelled = reach.of_origins(spikes * self.routes[name][:, column])
-            self._write(kind, name, chunk.windows, travelled)
+            self._write(kind, name, span, travelled[:, column])
 
-    def _write(self, kind: EventKind, name: str, windows: IntArray, values: IntArray) -> None:
+    def _span(self, name: str, chunk: Chunk) -> tuple[slice, slice]:
+        """Return which frames of a node's windows exist, and their chip steps."""
+        return self.schedule.span(chunk.windows, self.network.nodes[name].wave)
+
+    def _write(
+        self, kind: EventKind, name: str, span: tuple[slice, slice], values: IntArray
+    ) -> None:
         """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
-        wave, first = self.network.nodes[name].wave, self.rows[name][0].row
-        frames, steps = self.schedule.span(windows, wave)
+        first, (frames, steps) = self.rows[name][0].row, span
         self.events[kind][first : first + len(self.rows[name]), steps] = values[frames].T
 
 
@@ -155,10 +183,10 @@ def counter(network: Network, placement: Placement, schedule: Schedule) -> Count
         network=network,
         schedule=schedule,
         rows=rows,
-        synaptic={p.name: _synaptic(p, rows[p.target]) for p in network.projections},
+        synaptic={p.name: _synaptic(p, reach[p.source]) for p in network.projections},
         events={kind: np.zeros(shape, dtype=np.int64) for kind in EVENT_KINDS},
         reach=reach,
-        routes={name: reach[name].routes(placement) for name in network.population},
+        routes={p.name: _routes(reach[p.name], placement) for p in network.populations},
     )
 
 
@@ -206,12 +234,18 @@ def class_sizes(row: CoreRow, n: int, shape: tuple[int, ...]) -> IntArray:
     return sizes
 
 
-def _synaptic(projection: Projection, rows: tuple[CoreRow, ...]) -> Columns:
+def _synaptic(projection: Projection, reach: Reach) -> Columns:
     """Return stored synapses, then 64-bit words of packed weights, per class and slice."""
-    synapse = projection.synapse
-    reach = np.stack([class_fan_out(synapse, row.start, row.stop) for row in rows], axis=1)
-    words = -(-reach * projection.weight_bits // WORD_BITS)
-    return summable(np.concatenate([reach, words], axis=1), synapse.n_in)
+    fan_out = reach.fan_out[projection.name]
+    words = -(-fan_out * projection.weight_bits // WORD_BITS)
+    return summable(np.concatenate([fan_out, words], axis=1), reach.labels.sizes)
+
+
+def _routes(reach: Reach, placement: Placement) -> tuple[Columns, ...]:
+    """Return what one spike of each class sends, origin by origin, [classes of it, 4]."""
+    routes, sizes = reach.routes(placement), reach.labels.sizes
+    mine = [slice(*ends) for ends in pairwise(reach.first)]
+    return tuple(summable(routes[classes], sizes[classes]) for classes in mine)
 
 
 def _phase(schedule: Schedule, wave: int) -> IntArray:

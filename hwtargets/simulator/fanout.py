@@ -119,14 +119,22 @@ def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
     _, out_h, out_w = synapse.out_shape
     images = active.reshape(len(active), groups, height, width)
     (p_h, p_w), (s_h, s_w), (d_h, d_w) = synapse.padding, synapse.stride, dilation
-    padded = np.pad(images, ((0, 0), (0, 0), (p_h, p_h), (p_w, p_w)))
-    rows = np.zeros((*images.shape[:2], out_h, padded.shape[3]), dtype=np.bool_)
-    for i in range(kernel[0]):
-        rows |= padded[:, :, i * d_h : i * d_h + s_h * (out_h - 1) + 1 : s_h]
-    places = np.zeros((*images.shape[:2], out_h, out_w), dtype=np.bool_)
-    for j in range(kernel[1]):
-        places |= rows[:, :, :, j * d_w : j * d_w + s_w * (out_w - 1) + 1 : s_w]
+    # frames end to end: a shift of all is one long operation, what it mixes up is not looked at
+    padded = np.zeros((*images.shape[:2], height + 2 * p_h, width + 2 * p_w), dtype=np.bool_)
+    padded[:, :, p_h : p_h + height, p_w : p_w + width] = images
+    rows = _shifted(padded.reshape(-1), kernel[0], d_h * padded.shape[3])
+    places = _shifted(rows, kernel[1], d_w).reshape(padded.shape)[
+        :, :, : s_h * (out_h - 1) + 1 : s_h, : s_w * (out_w - 1) + 1 : s_w
+    ]
     return places.reshape(len(active), groups, out_h * out_w)
+
+
+def _shifted(flags: BoolArray, taps: int, step: int) -> BoolArray:
+    """Return which of flags i, i + step, … of so many taps is set, for every i."""
+    found = flags.copy()
+    for k in range(1, taps):
+        found[: len(flags) - k * step] |= flags[k * step :]
+    return found
 
 
 def _listed_touched(synapse: Sparse, active: BoolArray, *, kernels: bool) -> BoolArray:
@@ -174,9 +182,9 @@ class Columns:
         return product.astype(np.int64)[:, self.index]
 
 
-def summable(columns: IntArray, most: int) -> Columns:
-    """Return columns [n, columns] >= 0 for counts up to `most`."""
-    bound = float(columns.sum(axis=0).max(initial=0)) * most
+def summable(columns: IntArray, most: IntArray) -> Columns:
+    """Return columns [n, columns] >= 0 for counts up to `most` [n], or [1] for all of them."""
+    bound = float((columns.astype(np.float64) * most[:, None]).sum(axis=0).max(initial=0))
     number: dict[bytes, int] = {}
     index = [number.setdefault(column.tobytes(), len(number)) for column in columns.T]
     firsts = np.unique(index, return_index=True)[1]

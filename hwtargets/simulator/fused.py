@@ -11,6 +11,7 @@ from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import deliver_listed
+from hwtargets.simulator.kernels.steps import run_steps
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
@@ -33,6 +34,10 @@ from hwtargets.simulator.workers import Workers
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Source
 
+CROWDED = 64
+"""Weights per target pixel and step above which a layer of 32 channels is gathered, not stepped."""
+SAMPLED = 16
+"""Every how many steps spikes are counted to see that."""
 NO_SPIKES = np.empty(0, dtype=np.uint16)
 
 
@@ -158,6 +163,29 @@ class Chunked:
     def exists(self, stage: Stage) -> BoolArray:
         return self.schedule.exists(self.windows, stage.population.wave)
 
+    def is_thin(self, stage: Stage) -> bool:
+        """Return whether a population runs step by step: few spikes come, no states are noted."""
+        if stage.spread is None or stage.population.name in self.record:
+            return False
+        return stage.spread.width < 32 or not self._is_crowded(stage)
+
+    def _is_crowded(self, stage: Stage) -> bool:
+        """Return whether, in some of the frames, so many spikes come that listing them pays."""
+        link, spread = stage.alone, stage.spread
+        assert link is not None
+        assert spread is not None
+        assert link.laid is not None
+        source = self.sent[link.source]
+        bits = source.as_bits(link.laid.source) if source.bits is None else source.bits
+        some = bits[:, ::SAMPLED]
+        spikes, frames = (
+            int(np.bitwise_count(some).sum()),
+            source.in_windows().sum() * some.shape[1],
+        )
+        return bool(
+            spikes * spread.runs.shape[1] * spread.length > CROWDED * spread.pixels * frames
+        )
+
     def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
         """Return what `before` brings, and `fused` if asked for: int32, flat; empty if no need."""
         links = (*stage.before, *filter(None, [stage.fused if all_of_it else None]))
@@ -216,7 +244,10 @@ class Chunked:
 
     def _run_in_kernels(self, group: tuple[Stage, ...], beat: Beat) -> bool:
         """Run a group of `lif` populations; return whether all currents stayed in range."""
-        arrived = [self.arriving(stage, all_of_it=False) for stage in group]
+        arrived = [
+            NOTHING if self.is_thin(stage) else self.arriving(stage, all_of_it=False)
+            for stage in group
+        ]
         carried = any(stage.within for stage in group)
         fires = [Firing.of(self, stage, carried=carried) for stage in group]
         parts = list(zip(group, fires, arrived, strict=True))
@@ -230,6 +261,9 @@ class Chunked:
                 if (live[:, 0] == live[:, 1]).all():
                     continue
                 fire.sent.windows = None
+                if self.is_thin(stage):
+                    fire.run_steps()
+                    continue
                 link = stage.fused
                 steps = self.schedule.steps
                 lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
@@ -352,7 +386,36 @@ class Firing:
             mine, neurons = blocks._replace(items=items), self.neurons
             return int(advance((0,) * lanes, gather, lists, neurons, mine, arrived, sent, True))
 
-        for left in workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)):
+        self._take(workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)))
+
+    def run_steps(self) -> None:
+        """Take all steps in the stepwise kernel."""
+        chunk, stage = self.chunk, self.stage
+        link, spread, neurons = stage.alone, stage.spread, stage.thin
+        assert link is not None
+        assert link.laid is not None
+        assert spread is not None
+        assert neurons is not None
+        assert self.sent.bits is not None
+        frames = chunk._spans(stage, 0, chunk.schedule.steps)
+        source, wanted = chunk.sent[link.source], link.laid.source
+        if source.bits is not None and source.image.pixels == 1:
+            bits, spread = source.bits, spread._replace(flat=spread.flat or wanted.pixels)
+        else:
+            bits = source.as_bits(wanted)
+        bits = np.ascontiguousarray(bits)
+        sent = self.sent.bits.reshape(*self.sent.bits.shape[:2], -1)
+        eights = (0,) * (spread.width // 8)
+
+        def task(items: tuple[int, int]) -> int:
+            mine = frames._replace(items=items)
+            return int(run_steps(eights, spread, bits, neurons, mine, sent))
+
+        self._take(chunk.workers.map(task, chunk.workers.ranges(len(chunk.windows))))
+
+    def _take(self, results: list[int]) -> None:
+        """Note what the kernels return."""
+        for left in results:
             self.escaped |= left >= ESCAPED
             self.clips += left & (ESCAPED - 1)
 

@@ -43,6 +43,11 @@ class Labels:
     n_classes: int
     groups: dict[Image, Groups] = field(default_factory=dict)
 
+    @property
+    def sizes(self) -> IntArray:
+        """Neurons of each class."""
+        return np.bincount(self.of, minlength=self.n_classes)
+
     def in_image(self, image: Image) -> Groups:
         """Return where the bits of the classes are in an image of these neurons."""
         if image not in self.groups:

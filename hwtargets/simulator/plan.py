@@ -15,6 +15,8 @@ from hwtargets.simulator.kernels.arguments import Neurons
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
+from hwtargets.simulator.kernels.spreading import spread_out
+from hwtargets.simulator.kernels.steps import AT_ONCE, Spread
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.lif import INT32_MAX, Constants, constants
 from hwtargets.simulator.windows import Schedule, in_order
@@ -51,6 +53,8 @@ class Stage:
         image: how its neurons are arranged.
         lif: its parameters, if it runs in the kernel; `neurons`: as the kernel takes them.
         before: projections from what has run before; `fused`, if any, is not among them.
+        alone, spread, thin: the only projection, also as the stepwise kernel takes it, and the
+            neurons; None if it is not for them.
         within: projections from its own group.
     """
 
@@ -61,6 +65,9 @@ class Stage:
     before: tuple[Link, ...]
     fused: Link | None
     within: tuple[Link, ...]
+    alone: Link | None = None
+    spread: Spread | None = None
+    thin: Neurons | None = None
 
     @property
     def is_quiet(self) -> bool:
@@ -133,12 +140,22 @@ def _stage(
     lif = lif_of(population) if arriving < 1 << 31 else None
     fits = [link for link in before if lif and not within and _covers(link.laid, image)]
     fused = fits[-1] if fits else None
+    alone = links[0][1] if lif and len(links) == len(before) == 1 else None
+    spread = _spread(alone, image) if alone and alone.laid else None
     return Stage(
         population=population, image=image, lif=lif,
         neurons=neurons_of(lif, image) if lif else None,
         fused=fused, within=within,
         before=tuple(link for link in before if link is not fused),
+        alone=alone if spread else None, spread=spread,
+        thin=thin_neurons(lif, image, spread) if spread and lif else None,
     )  # fmt: skip
+
+
+def _spread(link: Link, target: Image) -> Spread | None:
+    """Return a projection laid out for the stepwise kernel, if it is a thin one."""
+    assert link.laid is not None
+    return spread_out(link.projection.synapse, link.laid, target, link.lag)
 
 
 def _link(
@@ -221,6 +238,28 @@ def neurons_of(fixed: Constants, image: Image) -> Neurons:
         keep=keep, threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
         per_pixel=int(per_pixel), idles=int(keep == (0, 4096) and is_quiet(fixed)),
         u=nothing, v=nothing, carried=0, log_u=nothing, log_v=nothing,
+    )  # fmt: skip
+
+
+def thin_neurons(fixed: Constants, image: Image, spread: Spread) -> Neurons:
+    """Return parameters as the stepwise kernel takes them: of 64 neurons if all are alike.
+
+    What is beyond the last neuron never spikes nor clips.
+    """
+    n = -(-spread.pixels * spread.width // AT_ONCE) * AT_ONCE
+    places = np.arange(image.pixels)[None] * spread.width + np.arange(image.channels)[:, None]
+    ends = n in (image.n, image.pixels * spread.width)
+    per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1 or not ends
+
+    def laid(values: AnyArray, beyond: int) -> AnyArray:
+        flat = aligned(n, np.int32)
+        flat[:] = beyond
+        flat[places.reshape(-1)] = np.broadcast_to(values, (image.n,))
+        return flat if per_pixel else flat[:AT_ONCE]
+
+    return neurons_of(fixed, image)._replace(
+        threshold=laid(fixed.threshold, INT32_MAX), bias=laid(fixed.bias, 0),
+        per_pixel=int(per_pixel),
     )  # fmt: skip
 
 

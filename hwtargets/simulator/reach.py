@@ -49,6 +49,7 @@ class Reach:
         first: first class of each origin [origins + 1].
         goals: a row of each core that is reached.
         work: messages, synaptic operations, words for each goal [classes, 3, goals].
+        fan_out: stored synapses into each slice of its target [classes, slices], by projection.
     """
 
     origins: tuple[CoreRow, ...]
@@ -56,11 +57,7 @@ class Reach:
     first: IntArray
     goals: tuple[CoreRow, ...]
     work: IntArray
-
-    def of_origins(self, counts: IntArray) -> IntArray:
-        """Return the sums of columns [F, classes] for each origin [F, origins]."""
-        sums: IntArray = np.add.reduceat(counts, self.first[:-1], axis=1)
-        return sums
+    fan_out: Mapping[str, IntArray]
 
     def routes(self, placement: Placement) -> IntArray:
         """Return one, and the messages, their hops along x and along y of one spike [classes, 4].
@@ -94,8 +91,9 @@ def reach_of(network: Network, rows: Rows, name: str) -> Reach:
     goals = sorted(targets.values(), key=lambda row: row.row)
     index = {row.core: k for k, row in enumerate(goals)}
     work = np.zeros((len(example), 3, len(goals)), dtype=np.int64)
-    for projection, kinds, kind in found:
-        reach = kinds[kind[example]]
+    fan_out = {projection.name: kinds[kind[example]] for projection, kinds, kind in found}
+    for projection, _, _ in found:
+        reach = fan_out[projection.name]
         words = -(-reach * projection.weight_bits // WORD_BITS)
         for k, row in enumerate(rows[projection.target]):
             work[:, 1, index[row.core]] += reach[:, k]
@@ -107,6 +105,7 @@ def reach_of(network: Network, rows: Rows, name: str) -> Reach:
         first=np.searchsorted(origin[example], np.arange(len(origins) + 1)),
         goals=tuple(goals),
         work=work,
+        fan_out=fan_out,
     )
 
 

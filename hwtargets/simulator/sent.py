@@ -94,6 +94,31 @@ class Sent:
         found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
         return found
 
+    def active(self, groups: int, pixels: int) -> BoolArray:
+        """Return which classes of `per_class` send anything [windows * steps, groups * pixels]."""
+        key = (groups, pixels)
+        if self.bits is not None and self.image.pixels == 1 and groups == 1 and pixels % 64 == 0:
+            return self._active_pixels(pixels)
+        known = key in self.counted or self.bits is None
+        if known or groups > 1 or pixels not in (1, self.image.pixels):
+            return np.asarray(self.per_class(groups, pixels) > 0)
+        n_frames = self.shape[0] * self.shape[1]
+        if self.bits is not None and pixels * self.image.words == self.image.pixels:
+            return np.asarray(self.bits.reshape(n_frames, pixels) != 0)
+        from hwtargets.simulator.kernels.counting import has_bits
+
+        found = np.empty(n_frames * pixels, dtype=np.bool_)
+        has_bits(np.ascontiguousarray(self.bits).reshape(n_frames * pixels, -1), found)
+        return found.reshape(n_frames, pixels)
+
+    def _active_pixels(self, pixels: int) -> BoolArray:
+        """Return which pixels send anything, of bits that come neuron by neuron."""
+        assert self.bits is not None
+        n_frames = self.shape[0] * self.shape[1]
+        words = self.bits.reshape(n_frames, -1, pixels // 64)
+        by_byte = np.bitwise_or.reduce(words, axis=1).view(np.uint8)
+        return np.unpackbits(by_byte, axis=1, bitorder="little").view(np.bool_)
+
     def per_label(self, labels: Labels) -> IntArray:
         """Return spikes per frame and class [windows * steps, classes]."""
         if labels not in self.labelled:

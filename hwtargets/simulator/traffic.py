@@ -131,18 +131,14 @@ def traffic_counter(
         reach=reach,
         spikes={},
     )
-    loads = {
-        name: _load(placement, mesh, one, network.nodes[name].n)
-        for name, one in reach.items()
-        if one.goals
-    }
+    loads = {name: _load(placement, mesh, one) for name, one in reach.items() if one.goals}
     return TrafficCounter(
         network=network, schedule=schedule, traffic=traffic, loads=loads, keep=keep
     )
 
 
-def _load(placement: Placement, mesh: Mesh, reach: Reach, n: int) -> Load:
-    """Return what one spike of each class brings where; a frame has at most n spikes."""
+def _load(placement: Placement, mesh: Mesh, reach: Reach) -> Load:
+    """Return what one spike of each class brings where."""
     crossed = np.zeros((reach.labels.n_classes, len(mesh.links)), dtype=np.int64)
     for k, origin in enumerate(reach.origins):
         mine = slice(reach.first[k], reach.first[k + 1])
@@ -151,4 +147,5 @@ def _load(placement: Placement, mesh: Mesh, reach: Reach, n: int) -> Load:
             crossed[mine, list(way)] += reach.work[mine, 0, number, None]
     links = np.flatnonzero(crossed.any(axis=0))
     work = reach.work.reshape(len(crossed), -1)
-    return Load(links=links, columns=summable(np.concatenate([work, crossed[:, links]], axis=1), n))
+    columns = np.concatenate([work, crossed[:, links]], axis=1)
+    return Load(links=links, columns=summable(columns, reach.labels.sizes))

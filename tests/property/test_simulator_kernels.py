@@ -23,7 +23,7 @@ from snndeploy.errors import SnnDeployError
 from snndeploy.ir.interpret import run_reference
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import LIF, lif
-from snndeploy.ir.synapses import Conv, Dense, Pool, sparse_from_dense
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, sparse_from_dense
 from snndeploy.target import load_chip
 from tests.generator import networks
 from tests.generator.loops import random_loops
@@ -312,3 +312,34 @@ def test_a_dense_projection_into_an_image_of_whole_blocks_keeps_its_places():
     assert_same(network, inputs)
     spikes = run_reference(network, inputs, record=("image",))["image"].spikes
     assert 0 < spikes.mean() < 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_thin_layers_step_by_step_are_the_same(seed):
+    rng = np.random.default_rng(seed)
+    c_in, c_out = int(rng.integers(1, 70)), int(rng.choice([1, 5, 8, 9, 16, 24, 32]))
+    kernel_shape, stride = rng.integers(1, 5, size=2), tuple(map(int, rng.integers(1, 4, size=2)))
+    shape = (c_in, *map(int, 4 * kernel_shape + rng.integers(0, 7, size=2)))
+    if rng.random() < 0.2:
+        synapse = OneToOne(weight=rng.integers(-256, 255, size=int(np.prod(shape))))
+    else:
+        synapse = Conv(
+            weight=even(rng, (c_out, c_in, *kernel_shape)) // 64, in_shape=shape, stride=stride,
+            padding=tuple(int(rng.integers(0, k)) for k in kernel_shape),
+        )  # fmt: skip
+    network = one_layer(
+        synapse, shape, steps=6, vth=int(rng.choice([0, 3, 40])),
+        weight_exp=int(rng.integers(-2, 3)), du=int(rng.choice([4095, 900])),
+        dv=int(rng.choice([0, 300])),
+    )  # fmt: skip
+    n = int(rng.choice([1, synapse.n_out]))
+    population = network.populations[0]
+    params = {**population.params, "bias_mant": rng.integers(-9, 9, size=n) * (rng.random() < 0.5)}
+    network = replace(network, populations=(replace(population, params=params),))
+    inputs = {"in": (rng.random((6, 2, *shape)) < rng.choice([0.01, 0.3])).astype(np.int64)}
+    schedule = windows.schedule_of(network, inputs)
+    ((stage,),) = fused.FusedRun.of(network, inputs, schedule, Workers()).groups
+    assert stage.spread
+    assert_same(network, inputs)
+    assert_same(replace(network, alone=True), inputs)

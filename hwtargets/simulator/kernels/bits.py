@@ -36,6 +36,16 @@ def _one_by_one(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any:
     return n
 
 
+def _compressed(builder: Any, values: Any, flags: Any) -> Any:
+    """Emit the chosen lanes of a vector, side by side."""
+    compress = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(values.type, [values.type, flags.type, values.type]),
+        f"llvm.experimental.vector.compress.v{CHUNK}i32",
+    )
+    return builder.call(compress, [values, flags, ir.Constant(values.type, ir.Undefined)])
+
+
 @intrinsic
 def list_bits(context, word, base, events, at):
     """Write base + i for every bit i set in a word to events[at:]; return how many there are.
@@ -53,18 +63,11 @@ def list_bits(context, word, base, events, at):
             return _one_by_one(code, word, base, events, at)
         ints, flags = ir.VectorType(I32, CHUNK), ir.VectorType(ir.IntType(1), CHUNK)
         numbers = builder.add(code.splat(base, CHUNK), ir.Constant(ints, list(range(CHUNK))))
-        compress = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ints, [ints, flags, ints]),
-            f"llvm.experimental.vector.compress.v{CHUNK}i32",
-        )
         stop = at
         for k in range(64 // CHUNK):
             part = builder.trunc(builder.lshr(word, ir.Constant(I64, k * CHUNK)), I16)
             shifted = builder.add(numbers, constant(k * CHUNK, I32, CHUNK))
-            packed = builder.call(
-                compress, [shifted, builder.bitcast(part, flags), ir.Constant(ints, ir.Undefined)]
-            )
+            packed = _compressed(builder, shifted, builder.bitcast(part, flags))
             code.store(packed, code.at(events, I32, stop))
             stop = builder.add(stop, builder.zext(builder.ctpop(part), I64))
         return builder.sub(stop, at)
@@ -102,6 +105,50 @@ def n_bits(context, word):
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
+
+    return signature, generate
+
+
+@intrinsic
+def list_words(context, words, first, found, at):
+    """Write i to found[at:] for those CHUNK words [first:] that are not 0; return how many.
+
+    Args:
+        words: uint64, flat.
+        found: uint32, CHUNK longer than what is listed.
+    """
+    signature = types.int64(words, types.int64, found, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        words, first, found, at = code.args
+        loaded = code.load(code.at(words, I64, first), ir.VectorType(I64, CHUNK))
+        flags = builder.icmp_signed("!=", loaded, constant(0, I64, CHUNK))
+        ints = ir.VectorType(I32, CHUNK)
+        base = code.splat(builder.trunc(first, I32), CHUNK)
+        numbers = builder.add(base, ir.Constant(ints, list(range(CHUNK))))
+        if COMPRESSES:
+            packed = _compressed(builder, numbers, flags)
+            code.store(packed, code.at(found, I32, at))
+            return builder.zext(builder.ctpop(builder.bitcast(flags, I16)), I64)
+        stop = at
+        for k in range(CHUNK):
+            lane = ir.Constant(I32, k)
+            place = code.at(found, I32, stop)
+            builder.store(builder.extract_element(numbers, lane), place)
+            stop = builder.add(stop, builder.zext(builder.extract_element(flags, lane), I64))
+        return builder.sub(stop, at)
+
+    return signature, generate
+
+
+@intrinsic
+def lowest_bit(context, word):
+    """Return the number of the lowest bit that is set in a uint64 other than 0."""
+    signature = types.int64(word)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return signature, generate
 

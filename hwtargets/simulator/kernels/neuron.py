@@ -18,7 +18,7 @@ from hwtargets.simulator.kernels.vector import (
 
 
 @intrinsic
-def update_lif(
+def update_lif(  # noqa: C901 - one step of a neuron, whose kinds share most of it
     context,
     lanes,
     kind,
@@ -49,8 +49,8 @@ def update_lif(
     Args:
         lanes: tuple, see the module.
         kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
-            u is not kept; of 3: any.
-        sums, slot, n, scaling: what arrives; see `scale_sums`.
+            u is not kept; of 3: any; of 4: as 1, a << 6 is sum * scale and needs no watching.
+        sums, slot, n, scaling: what arrives; see `scale_sums`; sums are int32 or int16.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
         threshold, bias: int32, flat, of this block from `fixed`.
@@ -67,6 +67,7 @@ def update_lif(
         )
         scale = Scale(code, scaling, n)
         slot = builder.mul(slot, ir.Constant(I64, 32 * lanes.count))
+        element = context.get_data_type(signature.args[2].dtype)
         keep_u, keep_v = (
             code.splat(
                 builder.and_(
@@ -100,20 +101,28 @@ def update_lif(
             here = ir.Constant(I64, k * CHUNK)
             mine = builder.add(state, here)
             p_u, p_v = code.at(u, I32, mine), code.at(v, I32, mine)
-            arriving = scale(code.load(code.at(sums, I32, builder.add(slot, here)), ints))
-            x = builder.shl(arriving, number(6))
-            if kind.count < 3:
-                now, room = x, 1 << 17
+            arriving = code.load(
+                code.at(sums, element, builder.add(slot, here)), ir.VectorType(element, CHUNK)
+            )
+            if element != I32:
+                arriving = builder.sext(arriving, ints)
+            if kind.count == 4:
+                now = builder.mul(arriving, scale.numbers[0])
             else:
-                now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
-                escaped = builder.or_(
-                    escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
-                )
-                code.store(now, p_u)
-            over = builder.add(arriving, number(room - 1))
-            escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
+                arriving = scale(arriving)
+                x = builder.shl(arriving, number(6))
+                if kind.count < 3:
+                    now, room = x, 1 << 17
+                else:
+                    now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
+                    escaped = builder.or_(
+                        escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
+                    )
+                    code.store(now, p_u)
+                over = builder.add(arriving, number(room - 1))
+                escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
             y = code.load(p_v, ints)
-            if kind.count > 1:
+            if kind.count in (2, 3):
                 y = decay(y, keep_v)
             y = builder.add(y, now)
             at = builder.add(fixed, here)

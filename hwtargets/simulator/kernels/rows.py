@@ -1,4 +1,4 @@
-"""Adding rows of weights: the instructions of `gather` and `scatter`."""
+"""Adding rows of weights: the instructions of `gather`, `steps` and `scatter`."""
 
 from typing import Any
 
@@ -141,6 +141,36 @@ def copy_run(context, events, start, stop, base, rows, at):
         chunks = builder.lshr(builder.add(n, ir.Constant(I64, CHUNK - 1)), ir.Constant(I64, 4))
         code.loop(ir.Constant(I64, 2), chunks, [], more)
         return n
+
+    return signature, generate
+
+
+@intrinsic
+def add_run(context, eights, sums, at, weights, first, n):
+    """Add n * width weights from weights[first] on to the sums from sums[at] on.
+
+    Args:
+        eights: tuple as long as the width in units of 8 channels.
+        sums, weights: int16, flat.
+    """
+    width = 8 * eights.count
+    signature = types.void(eights, sums, at, weights, first, n)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        _, sums, at, weights, first, n = code.args
+        words = ir.VectorType(I16, width)
+        goal, origin = code.at(sums, I16, code.wide(at)), code.at(weights, I16, code.wide(first))
+
+        def add(i: Any, _: list[Any]) -> list[Any]:
+            here = builder.mul(i, ir.Constant(I64, width))
+            place = code.at(goal, I16, here)
+            weight = code.load(code.at(origin, I16, here), words)
+            code.store(builder.add(code.load(place, words), weight), place)
+            return []
+
+        code.loop(ir.Constant(I64, 0), code.wide(n), [], add)
+        return context.get_dummy_value()
 
     return signature, generate
 

@@ -1,0 +1,136 @@
+"""Projections laid out for `kernels.steps`: which targets a source pixel feeds, weights in order.
+
+Along a row of the image, neighbouring targets see a source pixel through places of the kernel that
+are one stride apart, from right to left. So every row of a kernel is stored once per phase of the
+stride, places in descending order: what a pixel feeds in a row of targets is one run of weights.
+Zeros around it make all runs equally long, at the borders of the image too, so that the loops over
+them have nothing to guess.
+"""
+
+from math import prod
+
+import numpy as np
+
+from hwtargets.simulator.kernels.images import WORD, Image
+from hwtargets.simulator.kernels.layout import Layout
+from hwtargets.simulator.kernels.listing import Listing
+from hwtargets.simulator.kernels.steps import Spread
+from hwtargets.simulator.kernels.weights import aligned, common_factor
+from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.synapses import Conv, OneToOne, Synapse
+
+WIDEST = 32
+"""Channels of a target beyond which `gather` is faster."""
+MOST_ALONE = 1 << 16
+"""Neurons that are fed one to one."""
+MOST_BYTES = 1 << 18
+"""Weights and sums that a second cache holds beside the states."""
+
+
+def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int) -> Spread | None:
+    """Return a projection for the stepwise kernel, None if it is not one of the thin ones.
+
+    Args:
+        laid: the same for `gather` or `scatter`, in which all that is scaled fits 32 bits.
+        target: how the target's neurons are arranged.
+    """
+    if isinstance(laid, Listing):
+        return _one_by_one(synapse, laid, target, lag)
+    if not isinstance(synapse, Conv) or not _is_plain(synapse) or target.channels > WIDEST:
+        return None
+    largest = int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max(initial=0))
+    weight = _in_runs(synapse)
+    width = width_of(target)
+    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+    scale = common_factor(weight, low, high)
+    if largest // scale >= 1 << 15 or prod(weight.shape[:2]) * width * 2 > MOST_BYTES:
+        return None
+    weights = aligned(prod(weight.shape[:2]) * width, np.int16)
+    wide = weights.reshape(*weight.shape[:2], width)
+    wide[:, :, : target.channels] = weight // scale
+    _, _, left, right = laid.scaling
+    calm = right == 0 and (largest << left) < 1 << 17
+    return Spread(
+        runs=(_conv_runs(synapse) * width).astype(np.int32), length=run_length(synapse),
+        weights=weights, stride=weight.shape[1] * width, pixels=target.pixels, width=width,
+        scaling=(scale, 0, left, right),
+        flat=0, factor=scale << left if calm else 0, lag=lag,
+    )  # fmt: skip
+
+
+def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spread | None:
+    """Return one-to-one synapses between neurons of a single pixel, None if these are others.
+
+    A source neuron is a pixel that feeds the eight targets around its own, all but one with 0.
+    """
+    if not isinstance(synapse, OneToOne) or (laid.source.pixels, target.pixels) != (1, 1):
+        return None
+    scale, left, right = laid.scaling
+    neuron, n = np.arange(target.n), -(-target.n // WORD) * WORD
+    if n > MOST_ALONE:
+        return None
+    weights = aligned(n * 8, np.int16)
+    weights[neuron * 8 + neuron % 8] = synapse.weight // scale
+    largest = int(np.abs(synapse.weight).max(initial=0))
+    calm = right == 0 and (largest << left) < 1 << 17
+    return Spread(
+        runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None], length=1,
+        weights=weights, stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
+        flat=target.n, factor=scale << left if calm else 0, lag=lag,
+    )  # fmt: skip
+
+
+def width_of(target: Image) -> int:
+    """Return how many channels of a target lie side by side: 8, 16 or 32."""
+    return next(width for width in (8, 16, 32) if target.channels <= width)
+
+
+def _is_plain(conv: Conv) -> bool:
+    """Return whether all channels see all others, and a row of targets is as long as a run."""
+    return conv.groups == 1 and conv.dilation == (1, 1) and conv.out_shape[2] >= run_length(conv)
+
+
+def run_length(conv: Conv) -> int:
+    """Return how many targets of a row see a source pixel at most."""
+    return -(-int(conv.weight.shape[3]) // conv.stride[1])
+
+
+def _in_runs(conv: Conv) -> IntArray:
+    """Return weights as [source channels, places, targets' channels].
+
+    Every row of the kernel has `stride` phases of 2 * length - 1 places, the last length - 1 of
+    them zeros, as are the first length - 1 of all places and the last length.
+    """
+    c_out, c_in, k_h, k_w = conv.weight.shape
+    stride, length = conv.stride[1], run_length(conv)
+    places = np.zeros((c_in, k_h, stride, 2 * length - 1, c_out), dtype=np.int64)
+    for phase in range(stride):
+        columns = np.arange(phase, k_w, stride)[::-1]
+        places[:, :, phase, : len(columns)] = conv.weight[:, :, :, columns].transpose(1, 2, 3, 0)
+    zeros = np.zeros((c_in, length, c_out), dtype=np.int64)
+    return np.concatenate([zeros[:, 1:], places.reshape(c_in, -1, c_out), zeros[:, :1]], axis=1)
+
+
+def _conv_runs(conv: Conv) -> IntArray:
+    """Return the runs (target, place) of every source pixel [pixels, runs, 2]."""
+    height, width = conv.in_shape[1:]
+    out_h, out_w = conv.out_shape[1:]
+    k_h, k_w = int(conv.weight.shape[2]), int(conv.weight.shape[3])
+    (s_h, s_w), (p_h, p_w) = conv.stride, conv.padding
+    length = run_length(conv)
+    x, y = np.arange(width) + p_w, np.arange(height) + p_h
+    phase = x % s_w
+    n_columns = -(-(k_w - phase) // s_w)  # of this phase; the first target sees the last of them
+    first = x // s_w - n_columns + 1
+    start = np.clip(first, 0, out_w - length)
+    column = phase * (2 * length - 1) + length - 1 + start - first
+    exists = (start - first < length) & (first - start < length)
+    n_rows = -(-k_h // s_h)
+    i = y[:, None] % s_h + s_h * np.arange(n_rows)
+    row = (y[:, None] - i) // s_h
+    seen = ((i < k_h) & (row >= 0) & (row < out_h))[:, None] & exists[:, None]
+    place = i[:, None] * s_w * (2 * length - 1) + column[:, None]
+    target = np.clip(row, 0, out_h - 1)[:, None] * out_w + start[:, None]
+    nothing = k_h * s_w * (2 * length - 1)
+    runs = np.stack([target, np.where(seen, place, nothing)], axis=3)
+    return runs.reshape(height * width, n_rows, 2)
