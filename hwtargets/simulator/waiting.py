@@ -75,7 +75,7 @@ def runner(level: Level, data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Ru
     `queue` counts picoseconds, `flit` the cycles in which a link moves a flit, begun ones whole.
     """
     if level == "queue":
-        from hwtargets.simulator.queue import run_queue as run_level
+        from hwtargets.simulator.queue_wheel import run_fast as run_level
     else:
         from hwtargets.simulator.flit import run_flit as run_level
     unit = PICOSECOND if level == "queue" else data.flit_time
