@@ -1,4 +1,4 @@
-"""The network of `queue`, run fast: the same events in the same order, those without effect left out.
+"""The network of `queue`, run fast: the same events in the same order, without the idle ones.
 
 `queue.py` says what happens; this module gives the same answer and is compared with it. Events of
 later times lie on a wheel of slots in which they are sorted; what happens at once waits in a line.
@@ -17,7 +17,7 @@ from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from hwtargets.simulator.flows import Fabric, Flows
-from hwtargets.simulator.queue import run_queue
+from hwtargets.simulator.messages_table import Tables, flows_of
 from snndeploy.ir.arrays import IntArray
 
 SHIFT, SLOTS = 9, 4096
@@ -77,12 +77,6 @@ class State(NamedTuple):
     service: int
 
 
-def run_fast(flows: Flows, fabric: Fabric) -> IntArray:
-    """Return what `run_queue` returns."""
-    found: IntArray = (run_wheel if suits(flows, fabric) else run_queue)(flows, fabric)
-    return found
-
-
 @njit(nogil=True, cache=True)
 def suits(flows: Flows, fabric: Fabric) -> bool:  # pragma: no cover
     """Return whether no time is zero, as must be here."""
@@ -107,6 +101,22 @@ def run_wheel(flows: Flows, fabric: Fabric) -> Any:  # pragma: no cover
     if (s.fifo[:, FILL] == 0).all() and (s.core[:, NEXT] == s.core[:, STOP]).all():
         answer[0], answer[1] = s.core[:, SENT], s.core[:, TAKEN]
     return answer
+
+
+@njit(nogil=True, cache=True)
+def run_steps(table: Tables, fabric: Fabric, start: int, stop: int, done: IntArray) -> Any:
+    """Write when each core is done in chip steps start .. stop to done [n, stop - start] ps.
+
+    Returns:
+        The first step that was not run, as times of it are zero; `stop` if there is none.
+    """
+    for t in range(start, stop):
+        flows = flows_of(table, t)
+        if not suits(flows, fabric):
+            return t
+        answer = run_wheel(flows, fabric)
+        done[:, t - start] = np.maximum(answer[0], answer[1])
+    return stop
 
 
 @njit(nogil=True, cache=True, _nrt=False)  # tables are made before: counting references is slow
@@ -174,7 +184,7 @@ def _start(flows: Any, fabric: Any) -> Any:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _note(s: Any) -> int:  # pragma: no cover
+def _note(s: Any) -> Any:  # pragma: no cover
     """Return the number of a new note."""
     s.counter[ORDER] += 1
     return s.counter[ORDER]
@@ -209,7 +219,7 @@ def _at_once(s: Any, event: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _next(s: Any) -> int:  # pragma: no cover
+def _next(s: Any) -> Any:  # pragma: no cover
     """Take out the next event, -1 if there is none; set the time."""
     counter, table, slot = s.counter, s.event, s.slot
     k = counter[SLOT] & (SLOTS - 1)
@@ -247,7 +257,7 @@ def _remove(s: Any, k: Any, event: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _filled_from(s: Any, k: Any) -> int:  # pragma: no cover
+def _filled_from(s: Any, k: Any) -> Any:  # pragma: no cover
     """Return the first slot from k on, around the wheel, that holds an event."""
     word = k >> 6
     bits = s.filled[word] & (np.int64(-1) << (k & 63))
@@ -284,7 +294,7 @@ def _put(s: Any, q: Any, i: Any, at: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _arriving(s: Any, q: Any, at: Any) -> int:  # pragma: no cover
+def _arriving(s: Any, q: Any, at: Any) -> Any:  # pragma: no cover
     """Return the note of the message of a FIFO that arrives at a time, -1 if none does."""
     fifo, ring = s.fifo, s.ring
     if fifo[q, ARRIVED] < at:
@@ -317,7 +327,7 @@ def _make(s: Any, now: Any, r: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _ask(s: Any, now: Any, q: Any) -> int:  # pragma: no cover
+def _ask(s: Any, now: Any, q: Any) -> Any:  # pragma: no cover
     """Put a FIFO, if its first message has arrived, into a line; return whose, -1 if none."""
     fifo, ring = s.fifo, s.ring
     first = fifo[q, BASE] + fifo[q, HEAD]
