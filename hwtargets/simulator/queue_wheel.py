@@ -20,7 +20,7 @@ from hwtargets.simulator.flows import Fabric, Flows
 from hwtargets.simulator.messages_table import Tables, flows_of
 from snndeploy.ir.arrays import IntArray
 
-SHIFT, SLOTS = 9, 4096
+SHIFT, SLOTS = 7, 4096
 """A slot is 2**SHIFT ps; what is further off than all of them waits in the last one."""
 LATER = np.int64(1) << 62
 NONE = -1
@@ -30,8 +30,9 @@ HEAD, FILL, SIZE, ASKED, FREE, WOKEN, FIRST, LAST, BEHIND = range(9)
 BASE, ARRIVED, LANE, BUFFER, WAY, TURN = range(9, 15)
 """And: its first place, when its last message arrives, its lane and buffer, time to get into it,
 which of its two events of a free link is next."""
-MESSAGE, ARRIVES, NOTE = range(3)
-"""Of a place in a FIFO: its message, when it arrives, and the note of that."""
+MESSAGE, ARRIVES, NOTE, GOES = range(4)
+"""Of a place in a FIFO: its message, when it arrives, the note of that, and where it goes next:
+what is looked up when a message comes in is at hand when it asks."""
 NEXT, STOP, PORT, BLOCKED, TAIL, BUSY, SENT, TAKEN, TURNS = range(9)
 """Of a core: its next and last + 1 message, the lane of the next, whether its port is full, work
 after the last one, until when it works on what it took, when it is done with sending and with
@@ -49,7 +50,7 @@ class State(NamedTuple):
     """Where everything is; tables of integers.
 
     Attributes:
-        fifo: [FIFOs, 15]; `ring`: their places [places, 3]; `core`: [n, 9].
+        fifo: [FIFOs, 15]; `ring`: their places [places, 4]; `core`: [n, 9].
         message: [m, 4]; `made`: time between the one before it and this one [m].
         event: [events, 3]: of each FIFO the arrival of its first message; of each core what it
             makes, then what it takes; of each FIFO two for its link.
@@ -167,7 +168,7 @@ def _start(flows: Any, fabric: Any) -> Any:  # pragma: no cover
     while size < 2 * n_events:
         size *= 2
     s = State(
-        fifo, np.zeros((base, 3), dtype=np.int64), np.zeros((n, 9), dtype=np.int64), message,
+        fifo, np.zeros((base, 4), dtype=np.int64), np.zeros((n, 9), dtype=np.int64), message,
         flows.made, np.zeros((n_events, 3), dtype=np.int64), np.full(SLOTS, NONE, dtype=np.int64),
         np.zeros(SLOTS // 64, dtype=np.int64), np.zeros(1, dtype=np.int64),
         np.zeros(size, dtype=np.int64), np.zeros(6, dtype=np.int64), fabric.route,
@@ -281,10 +282,17 @@ def _put(s: Any, q: Any, i: Any, at: Any) -> None:  # pragma: no cover
     place += fifo[q, BASE]
     ring[place, MESSAGE], ring[place, ARRIVES], ring[place, NOTE] = i, at, note
     fifo[q, ARRIVED] = at
+    r = fifo[q, BUFFER] - s.n - s.n_links
+    if r < 0:
+        step = s.message[i, STEP]
+        s.message[i, STEP] = step + 1
+        if step == s.message[i, END]:
+            ring[place, GOES] = (s.n + s.n_links + s.message[i, GOAL]) * s.lanes
+        else:
+            ring[place, GOES] = (s.n + s.route[step]) * s.lanes + fifo[q, LANE]
     fifo[q, FILL] += 1
     if fifo[q, FILL] > 1:
         return
-    r = fifo[q, BUFFER] - s.n - s.n_links
     if r < 0:
         _later(s, q, at, note)
     elif s.core[r, BUSY] >= at:
@@ -333,12 +341,7 @@ def _ask(s: Any, now: Any, q: Any) -> Any:  # pragma: no cover
     first = fifo[q, BASE] + fifo[q, HEAD]
     if fifo[q, FILL] == 0 or fifo[q, ASKED] or ring[first, ARRIVES] > now:
         return -1
-    i = ring[first, MESSAGE]
-    step = s.message[i, STEP]
-    if step == s.message[i, END]:
-        target = (s.n + s.n_links + s.message[i, GOAL]) * s.lanes
-    else:
-        target = (s.n + s.route[step]) * s.lanes + fifo[q, LANE]
+    target = ring[first, GOES]
     fifo[q, ASKED], fifo[q, BEHIND] = 1, NONE
     if fifo[target, FIRST] < 0:
         fifo[target, FIRST] = q
@@ -365,7 +368,6 @@ def _let_in(s: Any, now: Any, target: Any) -> None:  # pragma: no cover
         q = fifo[target, FIRST]
         fifo[target, FIRST] = fifo[q, BEHIND]
         i = ring[fifo[q, BASE] + fifo[q, HEAD], MESSAGE]
-        s.message[i, STEP] += 1
         fifo[target, FREE] = now + s.service
         _put(s, target, i, now + fifo[target, WAY])
         fifo[q, ASKED] = 0
@@ -407,7 +409,8 @@ def _take(s: Any, now: Any, r: Any) -> None:  # pragma: no cover
     """Let a core work on the first message before it and note when it takes the next."""
     fifo, core, ring = s.fifo, s.core, s.ring
     q = (s.n + s.n_links + r) * s.lanes
-    busy = now + s.message[ring[fifo[q, BASE] + fifo[q, HEAD], MESSAGE], WORK]
+    i = ring[fifo[q, BASE] + fifo[q, HEAD], MESSAGE]
+    busy = now + s.message[i, WORK]
     _drop(s, q)
     if fifo[q, FIRST] >= 0:
         _at_once(s, len(fifo) + 2 * s.n + 2 * q)
