@@ -129,17 +129,17 @@ def _run(s: Any) -> None:  # pragma: no cover
         event = _next(s)
         if event < 0:
             break
-        now = s.counter[NOW]
+        now, target = s.counter[NOW], NONE
         if event < makes:
             target = _ask(s, now, event)
-            if target >= 0:
-                _let_in(s, now, target)
         elif event >= links:
-            _let_in(s, now, (event - links) >> 1)
+            target = (event - links) >> 1
         elif event < takes:
             _make(s, now, event - makes)
         else:
             _take(s, now, event - takes)
+        if target >= 0:
+            _let_in(s, now, target)
 
 
 @njit(nogil=True, cache=True)
