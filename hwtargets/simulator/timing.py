@@ -12,7 +12,7 @@ from hwtargets.simulator.bound import bound_core_s, bound_step_s
 from hwtargets.simulator.costs import Costs, costs_of
 from hwtargets.simulator.messages import message_maker
 from hwtargets.simulator.traffic import Traffic
-from hwtargets.simulator.waiting import network_data, runner
+from hwtargets.simulator.waiting import AT_ONCE, network_data, runner
 from snndeploy.chip import ChipSpec
 from snndeploy.energy import BOTTLENECKS, HOST, EventCounts, Level, Timing
 from snndeploy.ir.arrays import FloatArray, IntArray
@@ -65,12 +65,15 @@ def time_steps(
         data = network_data(chip, level)
         grades.append(data.grade)
         tiles = [placement.tile(core) for core in counts.cores if core != HOST]
-        run = runner(level, data, traffic.mesh, tiles)
         maker = message_maker(counts, traffic, costs, chip)
+        run = runner(level, data, traffic.mesh, tiles, maker)
         core_s = np.zeros(counts.phase.shape)
-        for t in range(counts.phase.shape[1]):
-            core_s[: len(tiles), t] = run(maker.step(t)).max(axis=0)
-            progress(t + 1, counts.phase.shape[1])
+        n_steps = counts.phase.shape[1]
+        for start in range(0, n_steps, AT_ONCE[level]):
+            stop = min(start + AT_ONCE[level], n_steps)
+            core_s[: len(tiles), start:stop] = run(start, stop)
+            for t in range(start, stop):
+                progress(t + 1, n_steps)
         steps = Steps(core_s=core_s, step_s=core_s.max(axis=0))
     critical = np.argmax(steps.core_s, axis=0)
     crossed = traffic.crossed

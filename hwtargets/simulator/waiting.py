@@ -4,14 +4,14 @@ A table of messages in seconds becomes whole picoseconds or cycles, one of the t
 it, and what comes back is when every core is done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwtargets.simulator.flows import Fabric, Flows
 from hwtargets.simulator.mesh import Mesh, Tile, routes
-from hwtargets.simulator.messages import StepMessages
+from hwtargets.simulator.messages import MessageMaker, StepMessages
 from snndeploy.chip import NETWORK_UNITS, ChipSpec
 from snndeploy.energy import Level
 from snndeploy.errors import ModelError
@@ -20,8 +20,12 @@ from snndeploy.quantity import Grade, weakest
 
 PICOSECOND = 1e-12
 HOPS = ("hop_x", "hop_y")
-Runner = Callable[[StepMessages], FloatArray]
-"""Messages of a chip step -> when each core has sent, and taken, everything [2, n_cores] s."""
+AT_ONCE: Mapping[Level, int] = {"queue": 16, "flit": 1}
+"""Chip steps between two words about progress."""
+Runner = Callable[[int, int], FloatArray]
+"""Chip steps start .. stop -> when each core has sent and taken everything [n_cores, steps] s."""
+UnitRunner = Callable[[int, int], IntArray]
+"""The same in whole units of time; -1 if messages block each other."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -69,21 +73,34 @@ def network_data(chip: ChipSpec, level: Level) -> NetworkData:
     )
 
 
-def runner(level: Level, data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Runner:
+def runner(
+    level: Level, data: NetworkData, mesh: Mesh, tiles: list[Tile], maker: MessageMaker
+) -> Runner:
     """Return what runs chip steps at a level beyond `bound`; `tiles` are those of the cores.
 
     `queue` counts picoseconds, `flit` the cycles in which a link moves a flit, begun ones whole.
     """
-    if level == "queue":
-        from hwtargets.simulator.queue import run_queue as run_level
-    else:
-        from hwtargets.simulator.flit import run_flit as run_level
     unit = PICOSECOND if level == "queue" else data.flit_time
+    fabric = fabric_of(data, mesh, tiles, unit)
+    run = _queue_runner(fabric, maker) if level == "queue" else _flit_runner(fabric, maker, unit)
+
+    def seconds(start: int, stop: int) -> FloatArray:
+        done = run(start, stop)
+        if (done < 0).any():
+            raise AssertionError("messages block each other, which XY routes rule out")
+        found: FloatArray = done.astype(np.float64) * unit
+        return found
+
+    return seconds
+
+
+def fabric_of(data: NetworkData, mesh: Mesh, tiles: list[Tile], unit: float) -> Fabric:
+    """Return a network in whole units of time."""
     pointer, route = routes(mesh, tiles)
     hop_x, hop_y, interface = (
         max(1, _ceil(seconds / unit)) for seconds in (data.hop_x, data.hop_y, data.interface)
     )
-    fabric = Fabric(
+    return Fabric(
         pointer=pointer,
         route=route,
         hop=np.where(mesh.along_x == 1, hop_x, hop_y).astype(np.int64),
@@ -96,12 +113,36 @@ def runner(level: Level, data: NetworkData, mesh: Mesh, tiles: list[Tile]) -> Ru
         service=_ceil(data.flit_time * data.flits / unit),
     )
 
-    def run(step: StepMessages) -> FloatArray:
-        done: IntArray = run_level(_flows(step, unit), fabric)
-        if (done < 0).any():
-            raise AssertionError("messages block each other, which XY routes rule out")
-        seconds: FloatArray = done.astype(np.float64) * unit
-        return seconds
+
+def _queue_runner(fabric: Fabric, maker: MessageMaker) -> UnitRunner:
+    """Return what runs chip steps in picoseconds, message by message."""
+    from hwtargets.simulator.messages_table import tables
+    from hwtargets.simulator.queue_wheel import run_steps
+
+    table = tables(maker, PICOSECOND)
+
+    def run(start: int, stop: int) -> IntArray:
+        done = np.empty((maker.n_rows, stop - start), dtype=np.int64)
+        at = start
+        while (at := run_steps(table, fabric, at, stop, done[:, at - start :])) < stop:
+            from hwtargets.simulator.queue import run_queue
+
+            done[:, at - start] = run_queue(flows(maker.step(at), PICOSECOND), fabric).max(axis=0)
+            at += 1
+        return done
+
+    return run
+
+
+def _flit_runner(fabric: Fabric, maker: MessageMaker, unit: float) -> UnitRunner:
+    """Return what runs chip steps in cycles, flit by flit."""
+    from hwtargets.simulator.flit import run_flit
+
+    def run(start: int, stop: int) -> IntArray:
+        done = [
+            run_flit(flows(maker.step(t), unit), fabric).max(axis=0) for t in range(start, stop)
+        ]
+        return np.stack(done, axis=1)
 
     return run
 
@@ -110,7 +151,7 @@ def _ceil(value: float) -> int:
     return int(np.ceil(value - 1e-9))
 
 
-def _flows(step: StepMessages, unit: float) -> Flows:
+def flows(step: StepMessages, unit: float) -> Flows:
     """Return messages in whole units of time.
 
     Times between messages are rounded so that their sums stay right, all others to the nearest.

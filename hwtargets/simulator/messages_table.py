@@ -1,0 +1,189 @@
+"""The messages of all chip steps, compiled: those of `messages.py`, in whole picoseconds.
+
+`messages.py` and `waiting.in_units` say what a message is; this module does the same additions in
+the same order, so that every number is the same, without an array per slice and step.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hwtargets.simulator.flows import Flows
+from hwtargets.simulator.messages import MessageMaker
+from snndeploy.energy import HOST
+from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
+
+BLOCK, LANES = 128, 8
+"""How numpy adds up: blocks of so many numbers, so many sums side by side."""
+
+
+class Tables(NamedTuple):
+    """What the messages of any chip step are made from; numba passes it as it is.
+
+    Attributes:
+        node: number of the node of each core, -1 if it sends nothing [n].
+        start: its first neuron; `stop`: last + 1 [n].
+        steps: spikes of node k in chip step t are steps[k, t] .. steps[k, t + 1].
+        neuron: of each spike; `kind`: its class [spikes].
+        first: goals of class c are first[c] .. first[c + 1].
+        goal: row of each, `work_s` and `work`: what a message brings it, in seconds and units.
+        making: seconds of each side of each core [n, T]; `taking`.
+        spike_s: seconds of a spike; `message_s`: of a message; `unit`.
+    """
+
+    node: IntArray
+    start: IntArray
+    stop: IntArray
+    steps: IntArray
+    neuron: AnyArray
+    kind: AnyArray
+    first: IntArray
+    goal: IntArray
+    work_s: FloatArray
+    work: IntArray
+    making: FloatArray
+    taking: FloatArray
+    spike_s: float
+    message_s: float
+    unit: float
+
+
+def tables(maker: MessageMaker, unit: float) -> Tables:
+    """Return the tables of a run; `unit` is that of its times in seconds."""
+    n, n_steps = maker.n_rows, maker.costs.making.shape[1]
+    place = np.zeros((3, n), dtype=np.int64)
+    place[0] = -1
+    steps: list[IntArray] = []
+    neurons: list[IntArray] = []
+    kinds: list[IntArray] = []
+    degree: list[IntArray] = []
+    goals: list[IntArray] = []
+    work: list[FloatArray] = []
+    n_spikes = n_classes = 0
+    for name, reach in maker.traffic.reach.items():
+        origins = [origin for origin in reach.origins if origin.core != HOST]
+        if not (reach.goals and origins):
+            continue
+        for origin in origins:
+            place[:, origin.row] = len(steps), origin.start, origin.stop
+        at, fired = maker.traffic.spikes.get(name, (np.zeros(0, np.int64), np.zeros(0, np.int64)))
+        steps.append(np.searchsorted(at, np.arange(n_steps + 1)) + n_spikes)
+        neurons.append(fired)
+        kinds.append(reach.labels.of[fired] + n_classes)
+        cls, goal = np.nonzero(reach.work[:, 0])
+        degree.append(np.bincount(cls, minlength=len(reach.work)))
+        goals.append(np.array([row.row for row in reach.goals], dtype=np.int64)[goal])
+        work.append(reach.work[cls, :, goal] @ maker.taken_s)
+        n_spikes, n_classes = n_spikes + len(fired), n_classes + len(reach.work)
+    work_s = _joined(work, np.float64)
+    return Tables(
+        node=place[0].copy(), start=place[1].copy(), stop=place[2].copy(),
+        steps=np.array(steps, dtype=np.int64).reshape(-1, n_steps + 1),
+        neuron=_joined(neurons, np.int64), kind=_joined(kinds, np.int64),
+        first=np.concatenate([[0], np.cumsum(_joined(degree, np.int64))]),
+        goal=_joined(goals, np.int64), work_s=work_s,
+        work=np.rint(work_s / unit).astype(np.int64),
+        making=np.ascontiguousarray(maker.costs.making[:n]),
+        taking=np.ascontiguousarray(maker.costs.taking[:n]),
+        spike_s=maker.spike_s, message_s=maker.message_s, unit=unit,
+    )  # fmt: skip
+
+
+def _joined(parts: list[AnyArray], dtype: Any) -> AnyArray:
+    joined: AnyArray = np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype)
+    return joined
+
+
+@njit(nogil=True, cache=True)
+def flows_of(table: Tables, t: int) -> Any:  # pragma: no cover
+    """Return the messages of chip step t."""
+    node, steps, neuron, kind, degree = (
+        table.node,
+        table.steps,
+        table.neuron,
+        table.kind,
+        table.first,
+    )
+    n = len(node)
+    spikes = np.zeros((n, 2), dtype=np.int64)
+    first = np.zeros(n + 1, dtype=np.int64)
+    for r in range(n):
+        if node[r] >= 0:
+            a, b = steps[node[r], t], steps[node[r], t + 1]
+            spikes[r, 0] = a + np.searchsorted(neuron[a:b], table.start[r])
+            spikes[r, 1] = a + np.searchsorted(neuron[a:b], table.stop[r])
+        for k in range(spikes[r, 0], spikes[r, 1]):
+            first[r + 1] += degree[kind[k] + 1] - degree[kind[k]]
+        first[r + 1] += first[r]
+    m = first[n]
+    goal, sender = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
+    made, work = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
+    gap = np.empty(m)
+    tail, backlog = np.empty(n, dtype=np.int64), table.taking[:, t].copy()
+    for r in range(n):
+        _fill(table, t, r, spikes, first, goal, sender, gap, made, work, backlog)
+        left = table.making[r, t] - total(gap[first[r] : first[r + 1]])
+        tail[r] = np.rint(max(left, 0.0) / table.unit)
+    late = np.empty(n, dtype=np.int64)
+    for r in range(n):
+        late[r] = np.rint((backlog[r] if backlog[r] > 1e-15 else 0.0) / table.unit)
+    return Flows(first, goal, sender, made, work, tail, late)
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def _fill(
+    table: Any, t: Any, r: Any, spikes: Any, first: Any, goal: Any, sender: Any, gap: Any,
+    made: Any, work: Any, backlog: Any,
+) -> None:  # pragma: no cover  # fmt: skip
+    """Write the messages of a core, in the order of its neurons."""
+    n_spikes, n_messages = spikes[r, 1] - spikes[r, 0], first[r + 1] - first[r]
+    if n_spikes == 0:
+        return
+    own = table.making[r, t] - n_spikes * table.spike_s - n_messages * table.message_s
+    each = max(own, 0.0) / (table.stop[r] - table.start[r])
+    i, before, total, whole = first[r], 0.0, 0.0, 0.0
+    for number in range(n_spikes):
+        k = spikes[r, 0] + number
+        done = (table.neuron[k] - table.start[r] + 1) * each + (number + 1) * table.spike_s
+        for c in range(table.first[table.kind[k]], table.first[table.kind[k] + 1]):
+            at = done + (i - first[r] + 1) * table.message_s
+            gap[i] = at - before
+            before = at
+            total += gap[i]
+            ended = np.ceil(total / table.unit - 1e-6)
+            made[i] = np.int64(ended) - np.int64(whole)
+            whole = ended
+            goal[i], sender[i], work[i] = table.goal[c], r, table.work[c]
+            backlog[table.goal[c]] -= table.work_s[c]
+            i += 1
+
+
+@njit(nogil=True, cache=True)
+def total(a: Any) -> Any:  # pragma: no cover
+    """Return the sum as numpy adds it up, bit for bit."""
+    n = len(a)
+    if n > BLOCK:
+        half = n // 2
+        half -= half % LANES
+        return total(a[:half]) + total(a[half:])
+    if n < LANES:
+        added = 0.0
+        for i in range(n):
+            added += a[i]
+        return added
+    r0, r1, r2, r3, r4, r5, r6, r7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+    whole = n - n % LANES
+    for i in range(LANES, whole, LANES):
+        r0 += a[i]
+        r1 += a[i + 1]
+        r2 += a[i + 2]
+        r3 += a[i + 3]
+        r4 += a[i + 4]
+        r5 += a[i + 5]
+        r6 += a[i + 6]
+        r7 += a[i + 7]
+    added = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    for i in range(whole, n):
+        added += a[i]
+    return added
