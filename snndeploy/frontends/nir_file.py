@@ -82,6 +82,12 @@ def read(
     except (ModelError, UnsupportedError) as error:
         place = f"{file}: {error.where}" if error.where else str(file)
         raise type(error)(error.code, error.message, where=place, remedy=error.remedy) from error
+    except UNREADABLE as error:  # content of a kind that no check foresaw
+        text = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        raise ModelError(
+            "E1034", f"its content makes no graph: {text:.160}", where=str(file),
+            remedy="export the graph again with a current nir",
+        ) from error  # fmt: skip
     text = "the file has no port here; added"
     ports = tuple(ImportNote(kind="assumed", node=name, text=text) for name in added)
     return replace(model, notes=(*ports, *notes, *model.notes))
