@@ -102,7 +102,12 @@ def tasks_of(
         layers = tuple(map(with_bias_as_spikes, layers))
     if any(path.source == BIAS for layer in layers for path in layer.paths):
         sources = (*sources, Source(name=BIAS, shape=(1,), encoding="bias"))
-    nodes = {node.name: node for node in (*sources, *map(to_come, layers))}
+    nodes: dict[str, Source | Population] = {
+        node.name: node for node in (*sources, *map(to_come, layers))
+    }
+    for layer in layers:
+        if layer.is_sum:  # its payloads follow from what it adds
+            nodes[layer.name], _ = write_sum(layer, tuple(nodes[p.source] for p in layer.paths))
     lagging = {path.source for layer in layers for path in layer.paths if path.lag}
     read = {path.source for layer in layers for path in layer.paths}
     return sources, tuple(
