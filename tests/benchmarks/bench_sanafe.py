@@ -38,6 +38,7 @@ from snndeploy.energy import price
 from snndeploy.target import load_chip
 
 HERE = Path(__file__).parent
+DRIVER = HERE.parent / "sanafe_driver.py"
 LOIHI1 = load_chip(HERE.parents[1] / "hwtargets" / "chips" / "loihi1.toml")
 CHIP = replace(LOIHI1, latencies=LOIHI1.other_latencies["sanafe"])
 NETS = {"dvs": sanafe_nets.dvs_like, "large": sanafe_nets.conv_100k}
@@ -48,11 +49,12 @@ GOALS = {"bound": 1000, "queue": 50}
 def ask_sanafe(pair):
     """Return what SANA-FE says of a network, and how long it took."""
     with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder) / "job.npz"
+        job, answer = Path(folder) / "job.npz", Path(folder) / "answer.npz"
         np.savez(job, **sanafe_nets.job(pair))
-        command = [sys.executable, str(HERE / "sanafe_timed.py"), str(job), "detailed"]
-        run = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(run.stdout[run.stdout.index('{"chip_s"') :])
+        command = [sys.executable, str(DRIVER), "--untraced", str(job), str(answer), "detailed"]
+        subprocess.run(command, check=True, capture_output=True)
+        found = dict(np.load(answer))
+    return json.loads(str(found["process"])), json.loads(str(found["detailed.total"]))
 
 
 def prepared(pair, level):
@@ -113,11 +115,10 @@ def report(name):
         print(f"   ours, {level:32}{took:10.3f} s CPU, {max(first - took, 0):.3f} s before it")
     peak = peak_bytes(lambda: prepared(pair, "bound")())
     print(f"   ours, memory{'':26}{peak / 1e6:10.0f} MB, {peak / n_synapses:.1f} bytes per synapse")
-    theirs = ask_sanafe(pair)
-    run = theirs["detailed"]
-    before = theirs["chip_s"] + theirs["build_s"] + run["load_s"]
+    process, run = ask_sanafe(pair)
+    before = process["chip_s"] + process["build_s"] + run["load_s"]
     print(f"   SANA-FE, detailed{'':21}{run['sim_s']:10.3f} s CPU, {before:.1f} s before it")
-    peak = theirs["peak_bytes"]
+    peak = process["peak_bytes"]
     print(f"   SANA-FE, memory{'':23}{peak / 1e6:10.0f} MB, {peak / n_synapses:.0f} per synapse")
     for level, goal in GOALS.items():
         ratio = run["sim_s"] / np.median(times[level])

@@ -82,7 +82,7 @@ def pair(title, layers, shape, steps, rate, rng, chip):
 
 
 def job(pair):
-    """Return what `sanafe_timed.py` reads: everything in lists."""
+    """Return what `sanafe_driver.py` reads: everything in lists."""
     network = pair.network
     number = {p.name: k for k, p in enumerate(network.populations)}
     arrays = {

@@ -28,7 +28,7 @@ from snndeploy.target import load_chip
 FILES = Path(__file__).parents[2] / "hwtargets" / "chips"
 LOIHI1 = load_chip(FILES / "loihi1.toml")
 CHIP = replace(LOIHI1, latencies=LOIHI1.other_latencies["sanafe"])
-DRIVER = Path(__file__).parent / "sanafe_driver.py"
+DRIVER = Path(__file__).parents[1] / "sanafe_driver.py"
 FREE = ("synaptic_op", "synaptic_word", "neuron_idle", "neuron_active", "spike")
 
 
@@ -104,7 +104,10 @@ def _fire(a, vth):
 
 def ask_sanafe(case, models, folder, timeout=600):
     """Return SANA-FE's answers to a case, by name."""
-    arrays = {f"weight{k}": weight for k, (_, _, weight) in enumerate(case.edges)}
+    arrays = {}
+    for k, (_, _, weight) in enumerate(case.edges):
+        pairs = np.argwhere(weight)
+        arrays |= {f"pairs{k}": pairs, f"values{k}": weight[tuple(pairs.T)]}
     job, answer = folder / "job.npz", folder / "answer.npz"
     np.savez(
         job, sizes=case.sizes, threshold=np.array(case.vth) + 0.5, place=case.place,
@@ -114,7 +117,7 @@ def ask_sanafe(case, models, folder, timeout=600):
     command = [sys.executable, str(DRIVER), str(job), str(answer), *models]
     subprocess.run(command, check=True, timeout=timeout, capture_output=True)
     found = dict(np.load(answer))
-    return {k: json.loads(str(v)) if k.endswith("total") else v for k, v in found.items()}
+    return {k: v if v.ndim else json.loads(str(v)) for k, v in found.items()}
 
 
 def our_network(case):
