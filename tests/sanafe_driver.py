@@ -6,7 +6,7 @@ with timing models simple, detailed, cycle; untraced, to be timed, it answers wi
 
 JOB: `sizes` [groups], the first one input neurons; `threshold` [groups]; `source`, `target`
 [connections] group numbers; `pairs<k>` [n, 2] of (source neuron, target neuron) and `values<k>`
-[n]; `place` [slices, 4] of (group, core, start, stop); `spikes` [T, n] of the input neurons, 0 or 1.
+[n]; `place` [slices, 4] of (group, core, start, stop); `spikes` [T, n] of the input neurons.
 ANSWER: `process` (JSON): CPU seconds of making the chip and the network, peak memory in bytes. Per
 model `<model>.total` (JSON), with CPU seconds of loading and of `sim` alone; `<model>.<column>` [T]
 of its table of steps, and `<model>.fired` [k, 3] of (step, group, neuron).

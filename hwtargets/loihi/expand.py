@@ -20,24 +20,12 @@ def as_sparse(synapse: Conv | Pool | OneToOne | Sparse) -> Sparse:
             neurons = np.arange(len(weight))
             return _from_triples(neurons, neurons, weight, n_in=len(weight), n_out=len(weight))
         case Pool():
-            return as_sparse(pool_as_conv(synapse))
+            return as_sparse(synapse.as_conv)
         case Conv():
             targets, sources, weights = _conv_taps(synapse)
             return _from_triples(targets, sources, weights, n_in=synapse.n_in, n_out=synapse.n_out)
         case _:
             assert_never(synapse)
-
-
-def pool_as_conv(pool: Pool) -> Conv:
-    """Return a sum pool as the depthwise convolution it is."""
-    channels = pool.in_shape[0]
-    return Conv(
-        weight=np.full((channels, 1, *pool.kernel), pool.weight, dtype=np.int64),
-        in_shape=pool.in_shape,
-        stride=pool.stride,
-        padding=pool.padding,
-        groups=channels,
-    )
 
 
 def _conv_taps(conv: Conv) -> tuple[IntArray, IntArray, IntArray]:

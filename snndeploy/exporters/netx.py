@@ -22,7 +22,7 @@ from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Network, Population, Projection, Source
 from snndeploy.ir.neurons import ACT_SHIFT, LIF
 from snndeploy.ir.ranges import arriving_bounds
-from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
+from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
 
 BIAS_EXP = 6
 """netx adds biases with this exponent."""
@@ -201,7 +201,9 @@ def _matrix(projection: Projection) -> IntArray:
 
 def _conv(projection: Projection, shape: tuple[int, ...], low: int, high: int) -> dict[str, Any]:
     """Return a convolution or a pool, which is a convolution channel by channel."""
-    conv = as_conv(projection.synapse)
+    synapse = projection.synapse
+    conv = synapse.as_conv if isinstance(synapse, Pool) else synapse
+    assert isinstance(conv, Conv)
     small = (*conv.weight.shape[2:], *conv.stride, *conv.padding, *conv.dilation, conv.groups)
     if shape != conv.in_shape or max(small) > MOST_GROUPS:
         what = (
@@ -230,21 +232,6 @@ def _conv(projection: Projection, shape: tuple[int, ...], low: int, high: int) -
         "dilation": np.array(conv.dilation),
         "groups": conv.groups,
     }
-
-
-def as_conv(synapse: Synapse) -> Conv:
-    """Return a convolution as it is, a pool as the convolution that does the same."""
-    if isinstance(synapse, Conv):
-        return synapse
-    assert isinstance(synapse, Pool)
-    channels = synapse.in_shape[0]
-    return Conv(
-        weight=np.full((channels, 1, *synapse.kernel), synapse.weight),
-        in_shape=synapse.in_shape,
-        stride=synapse.stride,
-        padding=synapse.padding,
-        groups=channels,
-    )
 
 
 def _effective(projection: Projection, weight: IntArray) -> IntArray:

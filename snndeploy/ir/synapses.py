@@ -101,6 +101,18 @@ class Pool:
         return self.in_shape[0], height, width
 
     @property
+    def as_conv(self) -> Conv:
+        """The depthwise convolution that it is."""
+        channels = self.in_shape[0]
+        return Conv(
+            weight=np.full((channels, 1, *self.kernel), self.weight, dtype=np.int64),
+            in_shape=self.in_shape,
+            stride=self.stride,
+            padding=self.padding,
+            groups=channels,
+        )
+
+    @property
     def n_in(self) -> int:
         return prod(self.in_shape)
 

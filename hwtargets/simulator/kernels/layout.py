@@ -79,7 +79,7 @@ def lay_out(
     """
     if isinstance(synapse, Dense):
         return _lay_out_dense(synapse, source, target, exponent)
-    conv = as_conv(synapse)
+    conv = synapse.as_conv if isinstance(synapse, Pool) else synapse
     merged = merged_groups(conv, target)
     if conv.weight.size * merged > MOST_WEIGHTS:
         return None
@@ -128,20 +128,6 @@ def _lay_out_dense(synapse: Dense, source: Image, target: Image, exponent: int) 
         starts=np.arange(parts + 1), parts=parts, each=at_once, cells=parts,
         padded=n_out, repeats=1, exponent=exponent,
     )  # fmt: skip
-
-
-def as_conv(synapse: Conv | Pool) -> Conv:
-    """Return a pool as the convolution that it is."""
-    if isinstance(synapse, Conv):
-        return synapse
-    channels = synapse.in_shape[0]
-    return Conv(
-        weight=np.full((channels, 1, *synapse.kernel), synapse.weight),
-        in_shape=synapse.in_shape,
-        stride=synapse.stride,
-        padding=synapse.padding,
-        groups=channels,
-    )
 
 
 def merged_groups(conv: Conv, target: Image) -> int:
