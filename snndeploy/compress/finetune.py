@@ -155,7 +155,7 @@ def _integer_answers(
     ports = tuple((port, choose_source(port, options, numerics)) for port in model.inputs)
     rng = np.random.default_rng(0)  # encodings that draw are refused
 
-    def answers(weights: Weights, samples: Samples, dtype: torch.dtype) -> Tensor:  # noqa: ARG001
+    def answers(weights: Weights, samples: Samples, dtype: torch.dtype) -> Tensor:
         inputs: dict[str, Any] = {}
         for port, source in ports:
             frames = samples.x[port.name]
@@ -163,7 +163,7 @@ def _integer_answers(
             still_image = port.repeat and len(frames) == 1
             shown = np.broadcast_to(values[:1], values.shape) if still_image else values
             inputs[port.name] = tensor_of(shown, torch.float32)
-        y, _ = run_integers(graph, {**still, **weights}, inputs)
+        y, _ = run_integers(graph, {**still, **weights}, inputs, dtype=dtype)
         return y[model.outputs[0].name]
 
     return answers

@@ -50,6 +50,15 @@ class Reference:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Fixed:
+    """A population without weights that move: integers by path, and what one unit is worth."""
+
+    weights: tuple[IntArray, ...]
+    params: Params
+    unit: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class IntegerGraph:
     """A quantized model that is ready to run.
 
@@ -57,7 +66,7 @@ class IntegerGraph:
         model: its weight nodes carry grids.
         structure: its layers.
         plans: of the populations whose weights move.
-        fixed: the other populations in integers, weights by path.
+        fixed: the other populations.
         references: per layer.
         ste: slope of quantized weights.
     """
@@ -65,7 +74,7 @@ class IntegerGraph:
     model: Model
     structure: Structure
     plans: Mapping[str, Plan]
-    fixed: Mapping[str, tuple[tuple[IntArray, ...], Params]]
+    fixed: Mapping[str, Fixed]
     references: Mapping[str, Reference]
     ste: Ste = "one"
 
@@ -93,7 +102,7 @@ def integer_graph(
         )  # fmt: skip
     structure = structure_of(model, numerics, options, steps=steps)
     plans: dict[str, Plan] = {}
-    fixed: dict[str, tuple[tuple[IntArray, ...], Params]] = {}
+    fixed: dict[str, Fixed] = {}
     for task in structure.tasks:
         _check(model, task, drive=structure.drives[task.layer.name])
         name = task.layer.name
@@ -101,13 +110,13 @@ def integer_graph(
             plans[name] = given_plan(task, structure.areas[name])
         elif task.layer.is_sum:
             whole = tuple(np.rint(p.weight).astype(np.int64) for p in task.layer.paths)
-            fixed[name] = (whole, {})
+            fixed[name] = Fixed(weights=whole, params={}, unit=1.0)
         else:
             choice = choose(task)
             whole = tuple(
                 r.weight << e for r, e in zip(choice.rounded, choice.exponents, strict=True)
             )
-            fixed[name] = (whole, choice.params)
+            fixed[name] = Fixed(weights=whole, params=choice.params, unit=float(choice.units[0]))
     grids = {name: grid_of_node(name, node) for name, node in model.graph.nodes.items()}
     return IntegerGraph(
         model=model,

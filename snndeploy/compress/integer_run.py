@@ -36,6 +36,7 @@ def run_integers(
     inputs: Mapping[str, Tensor],
     *,
     record: tuple[str, ...] = (),
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[dict[str, Tensor], dict[str, Trace]]:
     """Run samples, every one from its initial state.
 
@@ -44,6 +45,7 @@ def run_integers(
         weights: what moves, as `moving_weights` names it; gradients flow to them.
         inputs: integers [T, B, *shape] per source, as the host injects them, float32.
         record: populations whose traces are wanted.
+        dtype: of the outputs; in float64 they are those that the host reads, to the bit.
 
     Returns:
         [T, B, *shape] per output port in the model's units, and the traces.
@@ -59,8 +61,9 @@ def run_integers(
             params, scales[name] = fitted.params, float(fitted.units[0])
             theta = _theta(task, fitted.units)
         else:
-            whole, params = graph.fixed[name]
-            arriving = _summed(graph, task, whole, sent)
+            fixed = graph.fixed[name]
+            params, scales[name] = fixed.params, fixed.unit
+            arriving = _summed(graph, task, fixed.weights, sent)
             if task.layer.is_sum:
                 sent[name] = arriving
                 continue
@@ -72,11 +75,14 @@ def run_integers(
         sent[name] = torch.stack(trace.sent if task.layer.neuron else trace.v)
         if name in record:
             traces[name] = trace
-    return _outputs(graph, sent, scales), traces
+    return _outputs(graph, sent, scales, dtype), traces
 
 
 def _outputs(
-    graph: IntegerGraph, sent: Mapping[str, Tensor], scales: Mapping[str, float]
+    graph: IntegerGraph,
+    sent: Mapping[str, Tensor],
+    scales: Mapping[str, float],
+    dtype: torch.dtype,
 ) -> dict[str, Tensor]:
     found = {}
     layers = {task.layer.name: task.layer for task in graph.structure.tasks}
@@ -84,8 +90,8 @@ def _outputs(
         y = sent[name]
         if layers[name].neuron is None:
             y = torch.diff(y, dim=0, prepend=torch.zeros_like(y[:1]))
-            y = y * (scales[name] / (1 << ACT_SHIFT))
-        found[port] = y
+            y = y.to(dtype) * scales[name] / (1 << ACT_SHIFT)
+        found[port] = y.to(dtype)
     return found
 
 

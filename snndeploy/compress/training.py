@@ -1,8 +1,8 @@
 """The training loop: weights in, better weights out; what runs forward is a function of weights.
 
-A float model's steps are taken in float32, for speed; every epoch is judged in float64, where the
-spikes are those of the float interpreter, so that the accuracies are those `run` gives. An integer
-network is the same in both.
+Steps are taken in float32, for speed; every epoch is judged in float64, where the spikes are those
+of the float interpreter and the answers of an integer network those that the host reads, and with
+the host's own reduction, so that the accuracies are those `run` gives, ties included.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +21,7 @@ from snndeploy.errors import UsageError
 from snndeploy.frames import frames_of
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.network import Decode
+from snndeploy.ir.readout import reduce_steps
 from snndeploy.samples import Samples
 from snndeploy.target import Progress, no_progress
 
@@ -102,7 +103,8 @@ def _step(
     optimizer: torch.optim.Optimizer,
 ) -> Score:
     """Move the weights once; return the score of the batch before that."""
-    logits, label = _decided(answers, moving, batch, decode, torch.float32)
+    logits = _decode(decode, answers(moving, batch, torch.float32)).flatten(1)
+    label = _labels(batch)
     loss = cross_entropy(logits, label)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call] # torch has no stub
@@ -122,22 +124,20 @@ def _mean(scores: list[tuple[int, Score]]) -> Score:
 
 @torch.no_grad()
 def judge(answers: Answers, weights: Weights, samples: Samples, decode: Decode) -> Score:
-    """Return loss and accuracy of weights on samples, in float64."""
+    """Return loss and accuracy of weights on samples, in float64, decoded by the host's code."""
     loss, right = 0.0, 0
     for rows in _batches(np.arange(samples.n), JUDGE_BATCH):
-        logits, label = _decided(answers, weights, samples.rows(rows), decode, torch.float64)
+        part = samples.rows(rows)
+        y = np.ascontiguousarray(answers(weights, part, torch.float64).numpy())
+        logits, label = torch.from_numpy(reduce_steps(decode, y)).flatten(1), _labels(part)
         loss += float(cross_entropy(logits, label, reduction="sum"))
         right += int((logits.argmax(1) == label).sum())
     return Score(loss=loss / samples.n, accuracy=right / samples.n)
 
 
-def _decided(
-    answers: Answers, weights: Weights, samples: Samples, decode: Decode, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Return the first output, decoded [B, n], and the labels [B]."""
-    decoded = _decode(decode, answers(weights, samples, dtype))
+def _labels(samples: Samples) -> Tensor:
     assert samples.label is not None
-    return decoded.flatten(1), torch.from_numpy(np.array(samples.label))
+    return torch.from_numpy(np.array(samples.label))
 
 
 def float_answers(graph: TorchGraph, steps: int) -> Answers:
@@ -152,7 +152,7 @@ def float_answers(graph: TorchGraph, steps: int) -> Answers:
 
 
 def _decode(decode: Decode, y: Tensor) -> Tensor:
-    """Reduce [T, B, …] over the steps, as the host does after the chip."""
+    """Reduce [T, B, …] over the steps, with gradients; `reduce_steps` is the host's."""
     match decode:
         case "sum":
             return y.sum(0)

@@ -191,3 +191,56 @@ def test_sums_of_spikes_and_pools_in_front_of_weights_are_covered():
         graph, moving_weights(graph), {"input": torch.ones(model.steps, 2, 1, 6, 6)}
     )
     assert y["output"].shape == (model.steps, 2, 2, 1, 1)
+
+
+def host_and_torch(model, x):
+    """Return a quantized model's answers as the host reads them, and as training judges them."""
+    quantized = snndeploy.quantize(model, 2).model
+    graph = graph_of(quantized)
+    y, _ = run_integers(
+        graph, moving_weights(graph), {"input": torch.from_numpy(x.astype(np.float32))},
+        dtype=torch.float64,
+    )  # fmt: skip
+    return snndeploy.run(snndeploy.compile(quantized), x).y["output"], y["output"].numpy()
+
+
+def test_answers_are_those_that_the_host_reads_to_the_bit():
+    rng = np.random.default_rng(6)
+    weights = nir.Affine(weight=rng.normal(0.1, 0.5, (12, 10)), bias=rng.normal(0, 0.1, 12))
+    weighted = (weights, lif((12,), keep=0.5), nir.Linear(weight=rng.normal(0, 0.3, (4, 12))))
+    x = rng.integers(0, 2, (7, 50, 10))
+    model = chain_model(*weighted, shape=(10,), out_shape=(4,), steps=7, compare="gt")
+    want, got = host_and_torch(model, x)
+    assert np.array_equal(want, got)
+    assert len(np.unique(want)) > 5
+
+
+def test_a_readout_without_weights_is_run():
+    rng = np.random.default_rng(7)
+    model = chain_model(
+        conv(rng.normal(0.1, 0.4, (3, 1, 3, 3)), (6, 6)), lif((3, 4, 4), keep=0.5),
+        pool(nir.AvgPool2d, 2), shape=(1, 6, 6), out_shape=(3, 2, 2), compare="gt",
+    )  # fmt: skip
+    x = rng.integers(0, 2, (model.steps, 20, 1, 6, 6))
+    want, got = host_and_torch(model, x)
+    assert np.array_equal(want, got)
+    assert len(np.unique(want)) > 3
+
+
+def test_epochs_are_judged_as_the_host_decides_ties_included():
+    rng = np.random.default_rng(8)
+    model = chain_model(
+        nir.Affine(weight=rng.normal(0.1, 0.5, (12, 10)), bias=rng.normal(0, 0.1, 12)),
+        lif((12,), keep=0.5), nir.Linear(weight=rng.normal(0, 0.3, (4, 12))),
+        shape=(10,), out_shape=(4,), steps=7, compare="gt",
+    )  # fmt: skip
+    quantized = snndeploy.quantize(model, 2).model
+    x = rng.integers(0, 2, (7, 2000, 10))
+    answer = snndeploy.run(snndeploy.compile(quantized), x)
+    decided = answer.decision["output"]
+    summed = np.sort(np.rint(answer.y["output"].sum(axis=0) * 1e6), axis=1)
+    assert np.count_nonzero(summed[:, -1] == summed[:, -2]) > 20, "no ties"
+    tuned = snndeploy.finetune(
+        quantized, x[:, :8], label=decided[:8], validation=x, validation_label=decided, epochs=1
+    )
+    assert tuned.report.before == 1.0
