@@ -1396,8 +1396,8 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E5090": Entry(
         "How much to prune",
-        "Pruning takes a criterion that exists and either ratios, shares from 0 up to 1 of the "
-        "channels to remove, or a budget.",
+        "Pruning takes a criterion that exists, samples to score on and a seed of 0 or more, and "
+        "either ratios, shares from 0 up to 1 of the channels to remove, or a budget.",
         "Use --ratio 0.5, --ratio conv1=0.3,conv2=0.5 or --budget weights=0.5.",
     ),
     "E5091": Entry(

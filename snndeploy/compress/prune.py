@@ -75,6 +75,8 @@ def prune(
     started = time.perf_counter()
     chosen = _criterion(criterion)
     _check_one(ratio, budget)
+    _check_least("--seed", seed, 0, f"a seed of {seed}")
+    _check_least("--n-scored", n_scored, 1, f"{n_scored} samples to score on")
     n_steps = _steps(model, samples, chosen, steps)
     model = replace(model, graph=normalize_graph(model.graph))
     groups = groups_of(model.graph)
@@ -128,6 +130,11 @@ def _check_one(ratio: Ratio | None, budget: Budget | None) -> None:
             "E5090", f"{said} a budget", where="--ratio",
             remedy="say one: --ratio 0.5, or --budget weights=0.5",
         )  # fmt: skip
+
+
+def _check_least(where: str, value: int, least: int, message: str) -> None:
+    if value < least:
+        raise UsageError("E5090", message, where=where, remedy=f"use {least} or more")
 
 
 def _criterion(name: str) -> Criterion:

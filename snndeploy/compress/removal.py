@@ -7,6 +7,7 @@ pruning is proven against.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -18,6 +19,7 @@ from snndeploy.nirgraph.canonical import PARAMETERS
 from snndeploy.nirgraph.microcode import Microcode, Parameter
 from snndeploy.nirgraph.rebuild import build_graph, copy_node, rebuild_graph, sources_of
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
+from snndeploy.nirgraph.weight_grid import grid_of_node, with_grid
 
 Kept = Mapping[str, IntArray]
 """Channels that stay, by the name of their group; groups that are not in it stay whole."""
@@ -34,7 +36,9 @@ def remove_channels(graph: nir.NIRGraph, groups: tuple[Group, ...], kept: Kept) 
     for name, node in graph.nodes.items():
         sources = sources_of(graph, name)
         inputs = outputs[sources[0]] if sources else None
-        nodes[name] = _smaller(node, inputs, outputs[name])
+        nodes[name] = _with_own_grid(
+            name, node, _smaller(node, inputs, outputs[name]), outputs[name]
+        )
     return normalize_graph(build_graph(nodes, graph.edges, graph.metadata))
 
 
@@ -81,6 +85,14 @@ def _smaller(node: Any, inputs: BoolArray | None, outputs: BoolArray) -> Any:
     return copy_node(
         node, metadata=metadata, **{field: getattr(node, field)[outputs] for field in fields}
     )
+
+
+def _with_own_grid(name: str, node: Any, smaller: Any, outputs: BoolArray) -> Any:
+    """Return the smaller node with the clip points and units of the channels that stay."""
+    grid = grid_of_node(name, node)
+    if grid is None or len(grid.gamma) == 1:
+        return smaller
+    return with_grid(smaller, replace(grid, gamma=grid.gamma[outputs], unit=grid.unit[outputs]))
 
 
 def _kernel(node: Any, inputs: BoolArray, outputs: BoolArray) -> tuple[AnyArray, int]:

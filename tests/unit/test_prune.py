@@ -66,6 +66,20 @@ def test_the_best_channels_stay_and_a_pruned_model_is_saved_and_loaded(tmp_path)
     assert again.notes[-1].text == "5 -> 3 channels of n0, the best by l1"
 
 
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+def test_channels_that_stay_keep_their_integers_in_a_quantized_model(granularity):
+    quantized = snndeploy.quantize(small_model(), 4, granularity=granularity).model
+    found = prune(quantized, None, criterion="l1", ratio=0.5)
+    first, second = (list(group.kept) for group in found.report.groups)
+    before, after = (snndeploy.compile(m).network.projections for m in (quantized, found.model))
+    pixels = np.arange(5 * 36).reshape(5, 36)[first].ravel()
+    chosen = (np.ix_(first), np.ix_(second, pixels), np.ix_(range(3), second))
+    for whole, part, rows in zip(before, after, chosen, strict=True):
+        want, got = (p.synapse.weight * 2.0**p.weight_exp for p in (whole, part))
+        assert np.array_equal(got, want[rows])
+        assert got.any()
+
+
 def test_the_same_samples_keep_the_same_channels_and_ties_are_counted():
     weight = np.zeros((6, 1, 1, 1))
     weight[:3] = 2.0  # three channels that do the same, three that do nothing
@@ -164,6 +178,8 @@ REFUSALS = {
     "E5090] --ratio: a ratio of 1;": {"ratio": 1.0},
     "E5090] n0: a ratio of -0.1": {"ratio": {"n0": -0.1}},
     "E5090] --criterion: unknown criterion 'size'": {"ratio": 0.5, "criterion": "size"},
+    "E5090] --n-scored: 0 samples to score": {"ratio": 0.5, "n_scored": 0},
+    "E5090] --seed: a seed of -1": {"ratio": 0.5, "criterion": "random", "seed": -1},
     "E5091] --ratio: there is no layer 'n00'; help: did you mean 'n0'": {"ratio": {"n00": 0.5}},
     "E5092] n1: 0.4, but 0.3 of n0": {"ratio": {"n0": 0.3, "n1": 0.4}},
     "E5093] --budget: 10 weights cannot be reached": {
