@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from numbers import Integral
 
 import numpy as np
 
@@ -63,9 +64,9 @@ def _check_name(name: str, names: list[str]) -> None:
 
 def _check_bits(name: str, bits: int, kind: str, numerics: Numerics) -> None:
     most = numerics.weight_bits
-    if not 2 <= bits <= most:
+    if not isinstance(bits, Integral) or not 2 <= bits <= most:
         raise UsageError(
-            "E5080", f"{bits} bits for {name}, allowed 2 to {most}", where="--bits",
+            "E5080", f"{bits!r:.20} bits for {name}, allowed 2 to {most}", where="--bits",
             remedy=f"use {most}, or {AS_IT_IS} to leave the first or last layer as it is",
         )  # fmt: skip
     if kind == "odd" and bits + 1 > most:

@@ -247,6 +247,8 @@ def test_odd_codes_of_eight_bits_are_refused_with_both_ways_out():
     [
         (1, {}, r"E5080\] --bits: 1 bits for n0, allowed 2 to 8"),
         (9, {}, r"E5080\]"),
+        (4.5, {}, r"E5080\] --bits: 4\.5 bits for n0"),
+        ({"n0": "4"}, {}, r"E5080\] --bits: '4' bits for n0"),
         (4, {"last_bits": 1}, r"E5080\] --bits: 1 bits for n6"),
         ({"n00": 4}, {}, r"E5081\] --bits: .* name 'n00'; help: did you mean 'n0'"),
         ({"n1": 4}, {}, r"E5081\]"),
