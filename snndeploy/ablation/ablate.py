@@ -97,7 +97,7 @@ def ablate(
         bench: `module:function` that, given a job, returns what measures a trial.
 
     Raises:
-        UsageError: E5001 unknown target, E5100 to E5105.
+        UsageError: E5001 unknown target, E5100 to E5106.
         ModelError: E1201 to E1212 data, E1310 to E1315 the store.
         TargetError: E4030 to E4034, an engine or a search that cannot run.
     """

@@ -14,9 +14,10 @@ from typing import Any
 from snndeploy.ablation.space import Point, Trial
 from snndeploy.ablation.store import digest_of
 from snndeploy.ablation.study import Study, study_of, study_record
-from snndeploy.errors import ModelError
+from snndeploy.errors import ModelError, UsageError
 from snndeploy.npz import load_npz, read_bytes
 from snndeploy.registry import find_target
+from snndeploy.target import ChipSpec
 
 BENCH = "snndeploy.ablation.trial:bench"
 """What runs a trial, as `module:function`: given a job, it returns what measures a trial."""
@@ -102,7 +103,7 @@ def prepare(study: Study, folder: Path, *, bench: str = BENCH) -> Job:
 
     Raises:
         ModelError: E1201 to E1212, a file that cannot be read.
-        UsageError: E5001, an unknown target.
+        UsageError: E5001, an unknown target; E5106, one without the price of any event.
     """
     space, data = study.space, study.data
     models = dict.fromkeys(study.model_of(seed) for seed in space.seeds)
@@ -114,10 +115,21 @@ def prepare(study: Study, folder: Path, *, bench: str = BENCH) -> Job:
             **{path: file_digest(Path(path)) for path in models},
             **{path: arrays_digest(Path(path)) for path in arrays},
         },
-        chips={target: find_target(target).chip.digest for target in space.target},
+        chips={target: _priced_chip(target).digest for target in space.target},
         versions={package: _version(package) for package in PACKAGES},
         bench=bench,
     )
+
+
+def _priced_chip(target: str) -> ChipSpec:
+    """Return the chip of a target; without prices every trial would cost nothing."""
+    chip = find_target(target).chip
+    if not chip.prices[chip.default_prices].prices:
+        raise UsageError(
+            "E5106", f"no price of an event of {target} is public, so no trial has an energy",
+            where="[space] target", remedy="choose another, see `snndeploy targets`",
+        )  # fmt: skip
+    return chip
 
 
 def file_digest(path: Path) -> str:

@@ -136,7 +136,7 @@ def read_record(path: Path, data: bytes) -> dict[str, Any]:
     try:
         frame = json.loads(data)
         version, digest, content = frame["format"], frame["digest"], frame["content"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from None
     if isinstance(version, int) and version > FORMAT:
         raise ModelError(

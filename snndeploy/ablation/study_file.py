@@ -55,7 +55,7 @@ def read_study(path: Path, *, quick: bool = False) -> Study:
     """
     try:
         values = tomllib.loads(read_bytes(path, limit=MAX_FILE).decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise ModelError(
             "E1300", str(error), where=str(path), remedy="write it as TOML 1.0"
         ) from None

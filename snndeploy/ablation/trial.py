@@ -247,7 +247,7 @@ def _measures(compiled: Compiled, estimate: Estimate, control: float) -> Measure
         accuracy=estimate.accuracy,
         control_accuracy=control,
         energy_j=estimate.dynamic_j,
-        energy_grade=estimate.grade,
+        energy_grade=estimate.dynamic_grade,
         cores=estimate.verdict.cores,
         weights=sum(layer.n_weights for layer in compiled.layers),
         synaptic_ops=sum(layer.synaptic_ops_per_sample for layer in estimate.layers),

@@ -1452,6 +1452,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "An engine, a number of workers, an address or a storage does not go with the rest.",
         "Follow the message.",
     ),
+    "E5106": Entry(
+        "Study on a chip without prices",
+        "A trial reports the energy of its events, and none of this chip's has a public price.",
+        "Choose a chip with prices; see `snndeploy targets NAME`.",
+    ),
     "E5120": Entry(
         "Export needs integers",
         "The formats onnx and netx hold the integer network, and a float model has none.",

@@ -4,6 +4,8 @@ import fcntl
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from snndeploy.ablation.job import prepare
 from snndeploy.ablation.space import points_of
 from snndeploy.ablation.store import dump_record
 from snndeploy.ablation.study_folder import open_store
+from snndeploy.energy import PriceTable
 from snndeploy.errors import ModelError, UsageError
+from snndeploy.registry import find_target
 
 IDENTITY = {"name": "a", "tool": "snndeploy 1", "space": {"bits": [8]}}
 RECORD = {"status": "done", "value": 1.5}
@@ -79,6 +83,7 @@ def test_two_processes_write_the_same_keys(store, monkeypatch):
         ),
         (lambda data: b"\xff\xfe" + data, "damaged: UnicodeDecodeError"),
         (lambda data: b"[1]", "damaged: TypeError"),  # noqa: ARG005
+        (lambda data: b"[" * 100_000, "damaged: RecursionError"),  # noqa: ARG005
         (lambda data: data.replace(b'"format": 1', b'"format": 0'), "damaged: its content"),
     ],
 )
@@ -233,3 +238,12 @@ def test_limits_of_a_trial_and_the_place_of_files_change_no_key(study, folder):
 
 def _first(job):
     return points_of(job.study.space)[0]
+
+
+def test_a_chip_without_prices_is_refused(study, folder, monkeypatch):
+    target = find_target("loihi2")
+    free = PriceTable(name="none", prices={}, static_w=None)
+    chip = replace(target.chip, prices={"none": free}, default_prices="none")
+    monkeypatch.setattr(job_module, "find_target", lambda _: SimpleNamespace(chip=chip))
+    with pytest.raises(UsageError, match=r"E5106\] \[space\] target: no price of an event of"):
+        prepare(study(), folder / "out")

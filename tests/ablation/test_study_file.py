@@ -38,6 +38,7 @@ def test_a_study_survives_json(study):
     ("old", "new", "code", "where", "words"),
     [
         ("[space]", "[space", "E1300", "study.toml", r"line 9"),
+        ("bits =", f"ratio = {'[' * 5000}\nbits =", "E1300", "study.toml", r"recursion"),
         ("bits =", "bit =", "E1301", "study.toml, space.bit", "did you mean 'bits'"),
         ("test =", "tests =", "E1301", "study.toml, data.tests", "did you mean 'test'"),
         ("[space]", "[spade]", "E1301", "study.toml, spade", "did you mean 'space'"),
