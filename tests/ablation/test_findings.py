@@ -40,7 +40,7 @@ def test_an_interval_by_hand():
 
 
 def test_front_and_knee_by_hand():
-    """Costs: (0, 10), (1, 4), (2, 3), (8, 2), (10, 0) are the front; scaled, (1, 4) is nearest."""
+    """Costs: (0, 10), (1, 4), (2, 3), (8, 2), (10, 0) are the front; scaled, (2, 3) is nearest."""
     costs = [(0, 10), (1, 4), (2, 3), (8, 2), (10, 0), (2, 4), (1, 4), (11, 11)]
     front = front_of(costs)
     assert front == (0, 1, 2, 3, 4, 6)

@@ -62,7 +62,7 @@ def test_a_refusal_is_part_of_the_report():
         compile_model(model, find_target("loihi2"), CompileOptions())
     report = import_report(model, caught.value)
     assert report.refused == caught.value.line()
-    assert all(layer.exact is None for layer in report.layers)
+    assert {layer.exact for layer in report.layers} == {None}
 
 
 def test_who_said_how_neurons_step():
@@ -135,6 +135,7 @@ def test_an_edge_over_a_column_runs_above_its_boxes():
         if path.find(f"{SVG}title") is not None and "L" in path.get("d")
     ]
     height = float(over.split("L")[1].split()[1])
+    assert len(boxes) == 6
     assert all(not y - 1 < height < y + HEIGHT + 1 for _, y in boxes.values())
 
 
