@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snndeploy.errors import ModelError
+from snndeploy.errors import ModelError, UsageError
 
 FORMAT = 1
 STUDY, TRIALS, FAILURES, SHELF, LOCK = "study.json", "trials", "failures", "shelf", "lock"
@@ -149,9 +149,23 @@ def read_record(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def put_file(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet: whole or not at all, and lasting."""
+    """Write a file that is not there yet: whole or not at all, and lasting.
+
+    Raises:
+        UsageError: E5103, the disk is full or the folder cannot be written.
+    """
     if path.exists():
         return
+    try:
+        _write_new(path, data)
+    except OSError as error:
+        raise UsageError(
+            "E5103", f"cannot be written: {error.strerror or error}", where=str(path.parent),
+            remedy="check its permissions and free space, then go on with --resume",
+        ) from None  # fmt: skip
+
+
+def _write_new(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=HIDDEN, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,7 +1,9 @@
 """The store: whole records or none, and a clear error for whatever else lies there."""
 
+import errno
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,6 +43,16 @@ def test_the_first_record_of_a_key_stays(store):
     store.put_trial(KEY, RECORD)
     store.put_trial(KEY, {"status": "done", "value": 2.0})
     assert store.trial(KEY) == RECORD
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(store, monkeypatch):
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match=r"E5103\] .*trials: cannot be written: No space left"):
+        store.put_trial(KEY, RECORD)
+    assert not list((store.folder / "trials").iterdir())
 
 
 def test_failures_are_appended_and_the_newest_counts(store):
