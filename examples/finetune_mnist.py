@@ -99,7 +99,9 @@ def deploy(
     assert model.original is not None
 
     def accuracy(what: Model | Deployed) -> float:
-        return snndeploy.run(what, test["x"], label=test["label"]).accuracy or 0.0
+        found = snndeploy.run(what, test["x"], label=test["label"]).accuracy
+        assert found is not None
+        return found
 
     return [
         ("trained in snnTorch, max pool before the neuron", model.original.accuracy),

@@ -35,7 +35,9 @@ QUICK_DIGITS = 128
 
 def accuracy(what: Model | Deployed, test: dict[str, Any]) -> float:
     """Return the share of test digits that are decided right."""
-    return snndeploy.run(what, test["x"], label=test["label"]).accuracy or 0.0
+    found = snndeploy.run(what, test["x"], label=test["label"]).accuracy
+    assert found is not None
+    return found
 
 
 def study(

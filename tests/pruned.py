@@ -5,12 +5,13 @@ from dataclasses import replace
 import nir
 import numpy as np
 
-from snndeploy.compress.channels import LAYERS, by_node, groups_of
+from snndeploy.compress.channels import by_node, groups_of
 from snndeploy.compress.removal import remove_channels, silence_channels
 from snndeploy.nirgraph.canonical import SPIKING
 from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
 from snndeploy.nirgraph.shapes import normalize_graph
+from snndeploy.nirgraph.weight_grid import WEIGHTS
 
 GRID = 1024
 FIRING = (*SPIKING, nir.Threshold)
@@ -33,7 +34,7 @@ def on_grid(model, grid=GRID):
             },
         )
         for name, node in graph.nodes.items()
-        if isinstance(node, LAYERS)
+        if isinstance(node, WEIGHTS)
     }
     return replace(model, graph=rebuild_graph(graph, rounded))
 

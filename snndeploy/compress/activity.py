@@ -16,6 +16,7 @@ from snndeploy.compress.torch_graph import (
     TorchGraph,
     Weights,
     run_graph,
+    tensor_of,
     torch_graph,
     weights_of,
 )
@@ -123,12 +124,5 @@ def _run(
     record: tuple[str, ...],
     dtype: torch.dtype,
 ) -> dict[str, Tensor]:
-    inputs = {name: _tensor(frame, dtype) for name, frame in frames.items()}
+    inputs = {name: tensor_of(frame, dtype) for name, frame in frames.items()}
     return run_graph(graph, weights, inputs, record=record)
-
-
-def _tensor(frames: FloatArray, dtype: torch.dtype) -> Tensor:
-    """Return frames as a tensor; what is shown at every step stays one frame in memory."""
-    is_still = len(frames) > 1 and frames.strides[0] == 0
-    held = torch.from_numpy(np.array(frames[:1] if is_still else frames)).to(dtype)
-    return held.expand(len(frames), *held.shape[1:])

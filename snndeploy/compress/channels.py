@@ -30,8 +30,8 @@ from snndeploy.ir.arrays import IntArray
 from snndeploy.nirgraph.canonical import SPIKING
 from snndeploy.nirgraph.rebuild import sources_of, topological_order
 from snndeploy.nirgraph.shapes import shape_of
+from snndeploy.nirgraph.weight_grid import WEIGHTS
 
-LAYERS: tuple[Any, ...] = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 CONVOLUTIONS: tuple[Any, ...] = (nir.Conv1d, nir.Conv2d)
 
 
@@ -114,6 +114,11 @@ def is_copy(node: Any) -> bool:
     return is_binary and at_most_one and pads
 
 
+def has_weights(node: Any) -> bool:
+    """Return whether a node is a layer with weights of its own: no copy of channels."""
+    return isinstance(node, WEIGHTS) and not is_copy(node)
+
+
 def by_node(groups: tuple[Group, ...]) -> dict[str, Group]:
     """Return the group of every node."""
     return {name: group for group in groups for name in group.index}
@@ -129,7 +134,7 @@ def _same_channels(graph: nir.NIRGraph) -> Iterator[tuple[str, IntArray, str, In
         if not sources:
             continue
         shape = shape_of(graph.nodes[sources[0]])
-        if isinstance(node, LAYERS):
+        if isinstance(node, WEIGHTS):
             if _removes_groups(node):
                 of_input = np.arange(shape[0]) // node.weight.shape[1]
                 of_output = np.arange(len(node.weight)) // (len(node.weight) // node.groups)
@@ -165,9 +170,7 @@ def _removes_groups(node: Any) -> bool:
 
 def _group(graph: nir.NIRGraph, n: int, index: dict[str, IntArray]) -> Group:
     nodes = {name: graph.nodes[name] for name in index}
-    layers = tuple(
-        name for name, node in nodes.items() if isinstance(node, LAYERS) and not is_copy(node)
-    )
+    layers = tuple(name for name, node in nodes.items() if has_weights(node))
     neurons = tuple(name for name, node in nodes.items() if isinstance(node, SPIKING))
     thresholds = tuple(name for name, node in nodes.items() if isinstance(node, nir.Threshold))
     blocks, conflict = _blocks(graph, n, index)

@@ -6,14 +6,13 @@ from numbers import Integral
 
 import numpy as np
 
-from snndeploy.compress.channels import is_copy
+from snndeploy.compress.channels import has_weights
 from snndeploy.compress.records import QuantizeOptions
 from snndeploy.compress.rescaw import Codes, signs_of
 from snndeploy.errors import UnsupportedError, UsageError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import topological_order
-from snndeploy.nirgraph.weight_grid import WEIGHTS
 from snndeploy.target import Numerics
 
 AS_IT_IS = 32
@@ -26,8 +25,7 @@ def choose_codes(model: Model, options: QuantizeOptions, numerics: Numerics) -> 
     What only copies channels (a padded shortcut) has no weights to quantize.
     """
     nodes = model.graph.nodes
-    layers = [n for n in topological_order(model.graph) if isinstance(nodes[n], WEIGHTS)]
-    names = [name for name in layers if not is_copy(nodes[name])]
+    names = [name for name in topological_order(model.graph) if has_weights(nodes[name])]
     if isinstance(options.bits, Mapping):
         for name in options.bits:
             _check_name(name, names)

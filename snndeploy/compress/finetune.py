@@ -26,11 +26,12 @@ from snndeploy.compress.records import JudgedOn, TrainOptions, Tuned, TuningRepo
 from snndeploy.compress.torch_graph import (
     Weight,
     Weights,
+    tensor_of,
     torch_graph,
     weights_of,
     with_weights,
 )
-from snndeploy.compress.training import Answers, Trained, float_answers, tensor_of, train
+from snndeploy.compress.training import Answers, Trained, float_answers, train
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frames import frames_of, steps_of
 from snndeploy.ir.encode import encode

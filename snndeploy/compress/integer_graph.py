@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snndeploy.compress.channels import is_copy
+from snndeploy.compress.channels import has_weights, is_copy
 from snndeploy.compress.codes import real_weight
 from snndeploy.compress.fit import Fitted, Plan, fit
 from snndeploy.compress.integer_neuron import TRAINED
@@ -27,7 +27,7 @@ from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.program import Params
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import copy_node, feedback_edges, rebuild_graph
-from snndeploy.nirgraph.weight_grid import WEIGHTS, WeightGrid, grid_of_node
+from snndeploy.nirgraph.weight_grid import WeightGrid, grid_of_node
 from snndeploy.passes.choose import choose
 from snndeploy.passes.given import is_given
 from snndeploy.passes.layers import BIAS, Path
@@ -148,7 +148,7 @@ def _check(model: Model, task: Task, *, drive: FloatArray) -> None:
         )  # fmt: skip
     for path in layer.paths:
         nodes = [(n, model.graph.nodes[n]) for n in path.nodes]
-        weighs = [n for n, node in nodes if isinstance(node, WEIGHTS) and not is_copy(node)]
+        weighs = [n for n, node in nodes if has_weights(node)]
         if weighs and path.grid is None:
             raise UnsupportedError(
                 "E2315", "its weights are not quantized, so no integer network is trained",

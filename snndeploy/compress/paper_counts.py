@@ -29,7 +29,7 @@ import nir
 import torch
 
 from snndeploy.compress.activity import activity_of
-from snndeploy.compress.channels import CONVOLUTIONS, LAYERS, is_copy
+from snndeploy.compress.channels import CONVOLUTIONS, has_weights
 from snndeploy.compress.prune_records import PaperParameters
 from snndeploy.frames import steps_of
 from snndeploy.model import Model
@@ -104,11 +104,7 @@ def paper_activity(model: Model, samples: Samples, *, steps: int | None = None) 
 
 def _layers(graph: nir.NIRGraph) -> Mapping[str, Any]:
     """Return the layers with weights, in order, shortcuts that copy left out."""
-    return {
-        name: node
-        for name, node in graph.nodes.items()
-        if isinstance(node, LAYERS) and not is_copy(node)
-    }
+    return {name: node for name, node in graph.nodes.items() if has_weights(node)}
 
 
 def _macs(graph: nir.NIRGraph, name: str) -> int:

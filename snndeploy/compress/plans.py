@@ -13,14 +13,14 @@ from math import floor, log2, prod
 import nir
 import numpy as np
 
-from snndeploy.compress.channels import is_copy
+from snndeploy.compress.channels import has_weights
 from snndeploy.compress.fit import Feed, Fitted, Plan, fit, moving_bias
 from snndeploy.compress.rescaw import Codes
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.model import Model
 from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
-from snndeploy.nirgraph.weight_grid import WEIGHTS, WeightGrid
+from snndeploy.nirgraph.weight_grid import WeightGrid
 from snndeploy.passes.discretize import tasks_of
 from snndeploy.passes.given import factor_by_row, given_units
 from snndeploy.passes.layers import Path
@@ -104,7 +104,7 @@ def _plain(model: Model, biased: Collection[str] = ()) -> Model:
     """Return the model with weights of 1, to count what adds up, and biases of 1 in some nodes."""
     changed = {}
     for name, node in model.graph.nodes.items():
-        if isinstance(node, WEIGHTS) and not is_copy(node):
+        if has_weights(node):
             fields = {"weight": np.ones(np.shape(node.weight))}
             if hasattr(node, "bias"):
                 fields["bias"] = np.full(np.shape(node.bias), float(name in biased))

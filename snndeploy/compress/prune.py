@@ -11,7 +11,7 @@ import nir
 import numpy as np
 
 from snndeploy.compress.activity import accuracy_of
-from snndeploy.compress.channels import LAYERS, Group, groups_of, is_copy
+from snndeploy.compress.channels import Group, groups_of, has_weights
 from snndeploy.compress.criteria import CRITERIA, DIGITS, Criterion
 from snndeploy.compress.paper_counts import paper_parameters
 from snndeploy.compress.prune_records import (
@@ -120,7 +120,7 @@ def prune(
 def n_weights(model: Model) -> float:
     """Return how many weights the layers of a model have, biases and copies left out."""
     nodes = normalize_graph(model.graph).nodes.values()
-    return float(sum(n.weight.size for n in nodes if isinstance(n, LAYERS) and not is_copy(n)))
+    return float(sum(n.weight.size for n in nodes if has_weights(n)))
 
 
 def _check_one(ratio: Ratio | None, budget: Budget | None) -> None:
@@ -239,7 +239,7 @@ def _layers(before: nir.NIRGraph, after: nir.NIRGraph) -> tuple[PrunedLayer, ...
             weights_after=after.nodes[name].weight.size,
         )
         for name, node in before.nodes.items()
-        if isinstance(node, LAYERS) and not is_copy(node)
+        if has_weights(node)
     )
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import nir
 import numpy as np
 
-from snndeploy.compress.channels import CONVOLUTIONS, LAYERS, Group, by_node
+from snndeploy.compress.channels import CONVOLUTIONS, Group, by_node
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.nirgraph.canonical import PARAMETERS
 from snndeploy.nirgraph.microcode import Microcode, Parameter
 from snndeploy.nirgraph.rebuild import build_graph, copy_node, rebuild_graph, sources_of
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
-from snndeploy.nirgraph.weight_grid import grid_of_node, with_grid
+from snndeploy.nirgraph.weight_grid import WEIGHTS, grid_of_node, with_grid
 
 Kept = Mapping[str, IntArray]
 """Channels that stay, by the name of their group; groups that are not in it stay whole."""
@@ -48,7 +48,7 @@ def silence_channels(graph: nir.NIRGraph, groups: tuple[Group, ...], kept: Kept)
     silent = {
         name: _silent(node, outputs[sources_of(graph, name)[0]], outputs[name])
         for name, node in graph.nodes.items()
-        if isinstance(node, LAYERS)
+        if isinstance(node, WEIGHTS)
     }
     return rebuild_graph(graph, silent)
 
@@ -75,7 +75,7 @@ def _smaller(node: Any, inputs: BoolArray | None, outputs: BoolArray) -> Any:
         return copy_node(
             node, weight=weight, bias=node.bias[outputs], groups=groups, metadata=metadata
         )
-    if isinstance(node, LAYERS):
+    if isinstance(node, WEIGHTS):
         own = {"bias": node.bias[outputs]} if isinstance(node, nir.Affine) else {}
         weight = np.ascontiguousarray(node.weight[outputs][:, inputs])
         return copy_node(node, weight=weight, metadata=metadata, **own)

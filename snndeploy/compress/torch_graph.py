@@ -33,12 +33,12 @@ from snndeploy.nirgraph.rebuild import (
     topological_order,
 )
 from snndeploy.nirgraph.shapes import normalize_graph, shape_of
+from snndeploy.nirgraph.weight_grid import WEIGHTS
 
 Weight = tuple[str, str]
 """A node and its field, `weight` or `bias`."""
 Weights = Mapping[Weight, Tensor]
 FIELDS = ("weight", "bias")
-LAYERS = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -99,7 +99,7 @@ def weights_of(graph: TorchGraph) -> dict[Weight, Tensor]:
     return {
         (name, field): torch.from_numpy(_as_float(getattr(node, field)))
         for name, node in graph.model.graph.nodes.items()
-        if isinstance(node, LAYERS)
+        if isinstance(node, WEIGHTS)
         for field in FIELDS
         if hasattr(node, field)
     }
@@ -150,6 +150,13 @@ def run_graph(
     return {name: values[name] for name in (*(p.name for p in graph.model.outputs), *record)}
 
 
+def tensor_of(frames: Any, dtype: torch.dtype) -> Tensor:
+    """Return frames as a tensor; what is shown at every step stays one frame in memory."""
+    is_still = len(frames) > 1 and frames.strides[0] == 0
+    held = torch.from_numpy(np.array(frames[:1] if is_still else frames)).to(dtype)
+    return held.expand(len(frames), *held.shape[1:])
+
+
 def _run_stateless(graph: TorchGraph, name: str, weights: Weights, x: Tensor) -> Tensor:
     node = graph.model.graph.nodes[name]
     if isinstance(node, nir.Delay):
@@ -161,7 +168,7 @@ def _run_stateless(graph: TorchGraph, name: str, weights: Weights, x: Tensor) ->
         if (name, field) in weights
         else _tensor(getattr(node, field), x)
         for field in FIELDS
-        if isinstance(node, LAYERS) and hasattr(node, field)
+        if isinstance(node, WEIGHTS) and hasattr(node, field)
     }
     out = apply_node(node, own, frames.flatten(0, 1))
     steps = out.reshape(*frames.shape[:2], *out.shape[1:])

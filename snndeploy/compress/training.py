@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from snndeploy.compress.records import Epoch, Score, TrainOptions
-from snndeploy.compress.torch_graph import TorchGraph, Weight, Weights, run_graph
+from snndeploy.compress.torch_graph import TorchGraph, Weight, Weights, run_graph, tensor_of
 from snndeploy.errors import UsageError
 from snndeploy.frames import frames_of
 from snndeploy.ir.arrays import IntArray
@@ -164,13 +164,6 @@ def _decode(decode: Decode, y: Tensor) -> Tensor:
             return y[-1]
         case _:
             assert_never(decode)
-
-
-def tensor_of(frames: Any, dtype: torch.dtype) -> Tensor:
-    """Return frames as a tensor; what is shown at every step stays one frame in memory."""
-    is_still = len(frames) > 1 and frames.strides[0] == 0
-    held = torch.from_numpy(np.array(frames[:1] if is_still else frames)).to(dtype)
-    return held.expand(len(frames), *held.shape[1:])
 
 
 def _rates(moving: Mapping[Weight, Tensor], share: float) -> list[dict[str, Any]]:

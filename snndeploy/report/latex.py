@@ -11,7 +11,7 @@ from snndeploy.estimation import Estimate
 from snndeploy.report.facts import dynamic_words, grade_word, layer_words, time_words
 from snndeploy.report.plain import plain
 from snndeploy.report.sheets import break_even_words
-from snndeploy.report.units import NOT_PUBLIC, engineering, percent
+from snndeploy.report.units import NOT_PUBLIC, engineering, metric, percent
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -88,16 +88,10 @@ def _neurobench(estimate: Estimate) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for name, value in estimate.neurobench.record().items():
         if isinstance(value, dict):
-            rows += [(f"{name}: {key}", _number(part)) for key, part in value.items()]
+            rows += [(f"{name}: {key}", metric(part)) for key, part in value.items()]
         else:
-            rows.append((name, _number(value)))
+            rows.append((name, metric(value)))
     return rows
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
 
 
 def _range(values: tuple[float, float, float], unit: str) -> str:

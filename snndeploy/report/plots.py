@@ -10,7 +10,7 @@ from html import escape
 from math import ceil, floor, log10
 
 from snndeploy.report.plain import plain
-from snndeploy.report.svg import PALETTE
+from snndeploy.report.svg import PALETTE, svg
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 14, 46
@@ -117,14 +117,6 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     step = next(scale * part for part in (1, 2, 2.5, 5, 10) if scale * part >= raw * 0.999)
     first = ceil(low / step - 1e-9)
     return [k * step for k in range(first, floor(high / step + 1e-9) + 1)]
-
-
-def svg(width: int, height: int, body: str, label: str) -> str:
-    """Return a picture with its description."""
-    return (
-        f'<svg role="img" aria-label="{escape(plain(label))}" viewBox="0 0 {width} {height}"'
-        f' width="{width}" height="{height}" style="max-width:100%">{body}</svg>'
-    )
 
 
 def _span(values: Sequence[float], start: float, stop: float) -> Span:

@@ -11,7 +11,7 @@ from snndeploy.baseline import Baseline
 from snndeploy.duty import Duty
 from snndeploy.estimation import Estimate
 from snndeploy.report.facts import dynamic_grade_word, dynamic_words
-from snndeploy.report.units import NOT_PUBLIC, duration, engineering, percent, spread
+from snndeploy.report.units import NOT_PUBLIC, duration, engineering, metric, percent, spread
 
 Row = tuple[str, ...]
 
@@ -109,9 +109,9 @@ def neurobench_sheet(estimate: Estimate) -> Sheet:
     for name, value in metrics.record().items():
         if isinstance(value, dict):
             unit = "" if name == "ActivationSparsityByLayer" else "per sample"
-            rows += [(f"{name}: {key}", _number(part), unit) for key, part in value.items()]
+            rows += [(f"{name}: {key}", metric(part), unit) for key, part in value.items()]
         else:
-            rows.append((name, _number(value), units.get(name, "")))
+            rows.append((name, metric(value), units.get(name, "")))
     conditions = metrics.conditions
     dt = "not kept"
     if conditions.dt_s is not None:
@@ -197,9 +197,3 @@ def break_even_words(base: Baseline, steps: int) -> str:
         f"{each} spikes per neuron and inference ({rate} per step), {touched} per synapse; below "
         "that the SNN wins"
     )
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"

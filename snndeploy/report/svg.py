@@ -42,7 +42,7 @@ def floor_plan(placement: Placement, chip: ChipSpec) -> str:
     )
     width, height = max(columns * CELL, 600), rows * CELL + 26
     text = f'<text x="0" y="{height - 6}" xml:space="preserve">{legend}</text>'
-    return _svg(width, height, "".join(cells) + text, "Cores of the chip by layer")
+    return svg(width, height, "".join(cells) + text, "Cores of the chip by layer")
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> str:
@@ -59,7 +59,7 @@ def bars(rows: Sequence[tuple[str, float, str]]) -> str:
             f'<text x="{LABEL_WIDTH + length + 8:.1f}" y="{y + 15}">{escape(words)}</text>'
         )
     width = LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH
-    return _svg(width, len(rows) * (BAR_HEIGHT + 6), "".join(parts), "Values by layer")
+    return svg(width, len(rows) * (BAR_HEIGHT + 6), "".join(parts), "Values by layer")
 
 
 def stacked(rows: Sequence[tuple[str, Sequence[tuple[str, float]], str]]) -> str:
@@ -86,7 +86,7 @@ def stacked(rows: Sequence[tuple[str, Sequence[tuple[str, float]], str]]) -> str
     height = len(rows) * (BAR_HEIGHT + 6) + 24
     shapes.append(f'<text x="0" y="{height - 8}" xml:space="preserve">{legend}</text>')
     width = LABEL_WIDTH + BAR_WIDTH + 2 * VALUE_WIDTH
-    return _svg(width, height, "".join(shapes), "Energy by part of the chip")
+    return svg(width, height, "".join(shapes), "Energy by part of the chip")
 
 
 def curve(points: Sequence[tuple[int, float]], *, label: str, unit: str) -> str:
@@ -114,7 +114,7 @@ def curve(points: Sequence[tuple[int, float]], *, label: str, unit: str) -> str:
     bottom = PLOT_HEIGHT + 30
     shapes.append(f'<text x="{PLOT_LEFT}" y="{bottom}">{first}</text>')
     shapes.append(f'<text x="{PLOT_LEFT + PLOT_WIDTH - 60}" y="{bottom}">{last} {unit}</text>')
-    return _svg(PLOT_LEFT + PLOT_WIDTH + 10, bottom + 6, "".join(shapes), escape(label))
+    return svg(PLOT_LEFT + PLOT_WIDTH + 10, bottom + 6, "".join(shapes), label)
 
 
 def _grid(placement: Placement) -> tuple[int, int]:
@@ -135,8 +135,9 @@ def _share(piece: CoreSlice, chip: ChipSpec) -> float:
     return min(1.0, max(shares, default=1.0))
 
 
-def _svg(width: int, height: int, body: str, label: str) -> str:
+def svg(width: int, height: int, body: str, label: str) -> str:
+    """Return a picture with its description."""
     return (
-        f'<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height}"'
+        f'<svg role="img" aria-label="{escape(plain(label))}" viewBox="0 0 {width} {height}"'
         f' width="{width}" height="{height}" style="max-width:100%">{body}</svg>'
     )

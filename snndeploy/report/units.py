@@ -21,6 +21,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %" if abs(share) < 0.1 else f"{100 * share:.1f} %"
 
 
+def metric(value: float | None) -> str:
+    """Return a whole number as it is, another with four decimals, `n/a` for None."""
+    if value is None:
+        return "n/a"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+
+
 def spread(values: tuple[float, float, float]) -> str:
     """Return the middle of three values and the range of all: `0.31 (0.28 to 0.40)`."""
     return f"{values[1]:.3g} ({min(values):.3g} to {max(values):.3g})"

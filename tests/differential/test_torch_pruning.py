@@ -16,11 +16,12 @@ from test_branching_modules import calibrate
 from test_float_interpreter import build, frames
 from torch import nn
 
-from snndeploy.compress.channels import LAYERS, groups_of
+from snndeploy.compress.channels import groups_of
 from snndeploy.compress.removal import remove_channels
 from snndeploy.frontends.torch_module import ImportOptions, import_module
 from snndeploy.nirgraph.canonical import PARAMETERS
 from snndeploy.nirgraph.rebuild import sources_of
+from snndeploy.nirgraph.weight_grid import WEIGHTS
 
 
 class Depthwise(nn.Module):
@@ -113,7 +114,7 @@ def ours(graph, layer, lost) -> Members:
     found = {}
     offsets = {}
     for name, node in graph.nodes.items():
-        if not isinstance(node, LAYERS):
+        if not isinstance(node, WEIGHTS):
             continue
         module = name.rpartition(".")[0] or name
         (source, *_) = sources_of(graph, name)
@@ -167,4 +168,4 @@ def test_the_pruned_graph_is_that_of_the_module_torch_pruning_pruned(name, form)
             if hasattr(node, field):
                 assert np.array_equal(getattr(node, field), getattr(want.nodes[key], field)), key
     assert any(len(n.weight) < len(graph.nodes[k].weight) for k, n in small.nodes.items()
-               if isinstance(n, LAYERS))  # fmt: skip
+               if isinstance(n, WEIGHTS))  # fmt: skip
