@@ -177,8 +177,8 @@ class LayerQuantization:
         clipped: share of the weights beyond gamma, 0 to 1.
         sqnr_db: signal to quantization noise [dB].
         codes_used: different codes that occur, of `codes` possible ones.
-        enlarged: gamma / wanted, the largest; over 1 where the chip's ranges or a whole threshold
-            ask for a coarser step.
+        enlarged: gamma / wanted, the largest; not 1 where the chip's ranges or a whole threshold
+            ask for a coarser step, or other layers share the population's unit.
         program: of the population's neurons; all but `lif` need microcode on the chip.
     """
 

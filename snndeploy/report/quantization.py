@@ -10,15 +10,15 @@ from snndeploy.report.console import cell, console, table
 from snndeploy.report.units import percent
 
 NOTABLE = 1.02
-"""A clip point enlarged by more than this is said."""
+"""A clip point that is so many times larger or smaller than what its rule asks for is said."""
 
 
 def quantized_record(quantized: Quantized, output: Path) -> dict[str, Any]:
-    """Return the report as plain data; `sqnr_db` is null where nothing was lost."""
+    """Return the report as plain data; `sqnr_db` is null where nothing was lost, or all."""
     layers = []
     for row in quantized.report:
-        lossless = not isfinite(row.sqnr_db)
-        layers.append({**asdict(row), "sqnr_db": None if lossless else row.sqnr_db})
+        decibel = row.sqnr_db if isfinite(row.sqnr_db) else None
+        layers.append({**asdict(row), "sqnr_db": decibel})
     return {
         "layers": layers,
         "options": asdict(quantized.options),
@@ -44,7 +44,7 @@ def print_quantized(quantized: Quantized, output: Path) -> None:
             f"{row.sqnr_db:.1f}",
             f"{row.codes_used} of {row.codes}",
             percent(row.codes_used / row.codes),
-            cell(_note(row)),
+            cell(_note(row, quantized.report)),
         )
     out.print(rows)
     if quantized.accuracy is not None:
@@ -64,10 +64,12 @@ def _gamma(row: LayerQuantization) -> str:
     return f"{row.gamma:.4g} to {row.gamma_largest:.4g}"
 
 
-def _note(row: LayerQuantization) -> str:
+def _note(row: LayerQuantization, rows: tuple[LayerQuantization, ...]) -> str:
     notes = []
     if row.program != "lif":
         notes.append(f"{row.population}: {row.program} neurons, microcode")
-    if row.enlarged > NOTABLE:
-        notes.append(f"gamma {row.enlarged:.2f} times what the rule asks for, so that sums fit")
+    if not 1 / NOTABLE <= row.enlarged <= NOTABLE:
+        beside = [r.layer for r in rows if r.population == row.population and r is not row]
+        why = f"one unit with {', '.join(beside)}" if beside else "ranges or a whole threshold"
+        notes.append(f"gamma {row.enlarged:.2f} times what the rule asks for: {why}")
     return "; ".join(notes)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -18,6 +19,7 @@ from snndeploy.ir.text import print_network
 from snndeploy.nirgraph.interpret import run_float
 from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
 from snndeploy.nirgraph.weight_grid import grid_of_node
+from snndeploy.report.quantization import print_quantized
 
 WIDTHS = [(b, "chip") for b in (2, 3, 4, 6, 8)] + [(b, "odd") for b in (2, 3, 4, 6, 7)]
 
@@ -224,6 +226,27 @@ def test_residual_branches_share_a_unit():
         per_code = round(float(record.step[0]) / units[layer])
         assert per_code.bit_count() == 1, "a power of two"
         assert set(np.unique(np.abs(integers(projection)) / per_code)) <= set(range(1, 17, 2))
+
+
+def test_a_shared_unit_is_named_in_both_layers_that_it_moves(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    rng = np.random.default_rng(1)
+    nodes = {
+        "w1": nir.Linear(weight=rng.normal(0, 0.5, (8, 6))), "a": lif((8,), keep=0.5),
+        "w2": nir.Linear(weight=rng.normal(0, 0.13, (8, 8))),
+        "w3": nir.Linear(weight=rng.normal(0, 1.2, (8, 6))), "b": lif((8,), keep=0.5),
+    }  # fmt: skip
+    edges = [("in", "w1"), ("w1", "a"), ("a", "w2"), ("w2", "b"), ("in", "w3"), ("w3", "b"),
+             ("b", "out")]  # fmt: skip
+    model = graph_model(nodes, edges, inputs={"in": (6,)}, outputs={"out": (8,)}, steps=6)
+    quantized = snndeploy.quantize(model, 4)
+    off = {row.layer: row.enlarged for row in quantized.report}
+    assert off["w1"] == pytest.approx(1, abs=0.02)
+    assert off["w2"] < 0.95 < 1.05 < off["w3"]
+    print_quantized(quantized, Path("q.pt"))
+    text = " ".join(capsys.readouterr().out.split())
+    for layer, other in (("w2", "w3"), ("w3", "w2")):
+        assert f"gamma {off[layer]:.2f} times what the rule asks for: one unit with {other}" in text
 
 
 # ---- refusals ----------------------------------------------------------------------------
