@@ -1463,8 +1463,8 @@ CATALOGUE: Mapping[str, Entry] = {
         "Compile the model, then export what `compile` returned; the command line does both.",
     ),
     "E5121": Entry(
-        "Option of another format",
-        "Forms and inlining belong to ONNX files.",
+        "Unknown format or form, or an option of another format",
+        "Files are nir, onnx or netx; forms and inlining belong to ONNX files.",
         "Drop the option, or give --format onnx.",
     ),
     "E5130": Entry(

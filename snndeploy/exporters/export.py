@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from snndeploy.bundle.probes import make_probes
 from snndeploy.bundle.publish import check_file, write_file
@@ -58,11 +58,17 @@ def export(
 
     Raises:
         UsageError: E5003 it exists, E5004 it cannot be written, E5120 a model where integers are
-            needed, E5121 an option of another format.
+            needed, E5121 an unknown format or form, or an option of another format.
         UnsupportedError: what the format cannot say, by name.
         TargetError: E4042, ONNX Runtime answers otherwise than the reference.
     """
     path = Path(path)
+    for option, value, known in (("format", format, Format), ("form", form, Form)):
+        if value not in get_args(known):
+            raise UsageError(
+                "E5121", f"unknown {option} {value!r}", where=f"--{option}",
+                remedy=f"use {', '.join(get_args(known))}",
+            )  # fmt: skip
     if format != "onnx" and (inline or form != "sequence"):
         raise UsageError(
             "E5121", f"{format} files have no forms", where="--inline" if inline else "--form",
@@ -94,7 +100,6 @@ def _make(
     if format == "netx":
         data, notes = netx_file(what.network)
         return data, ("what netx makes of every weight is what the network has",), (*host, *notes)
-    assert format == "onnx", format
     probes = what.probes if isinstance(what, Bundle) else make_probes(what, None)[0]
     checked = onnx_file(what.network, probes, form=form, inline=inline, progress=progress)
     if checked.missing:

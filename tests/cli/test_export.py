@@ -137,6 +137,14 @@ def test_what_cannot_be_exported_is_one_line(files, snn, args, code, says):
     assert names(files) == before
 
 
+@pytest.mark.parametrize("options", [{"format": "onyx"}, {"format": "onnx", "form": "loop"}])
+def test_an_unknown_format_or_form_writes_nothing(files, options):
+    model = snndeploy.load(files / "model.pt")
+    with pytest.raises(UsageError, match=r"E5121\] --form(at)?: unknown form(at)? '(onyx|loop)'"):
+        snndeploy.export(snndeploy.compile(model), files / "n.onnx", **options)
+    assert not (files / "n.onnx").exists()
+
+
 @pytest.mark.usefixtures("exported")
 def test_a_network_is_no_model(snn):
     for name in FILES:
