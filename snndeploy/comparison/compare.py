@@ -107,9 +107,14 @@ class Comparison:
     accuracy_b: float | None
 
     @property
-    def is_equal(self) -> bool:
+    def fires_alike(self) -> bool:
         """Whether every compared cell agrees."""
         return all(not layer.different for layer in self.layers)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every compared cell agrees, and every decision; readouts send no spikes."""
+        return self.fires_alike and self.same_decisions == self.n_samples
 
     @property
     def ranked(self) -> tuple[LayerDifference, ...]:

@@ -42,10 +42,18 @@ def print_comparison(found: Comparison, case: Path | None) -> None:
     right = " → ".join(percent(a) for a in accuracies if a is not None)
     same = f"same decision for {found.same_decisions:,} of {found.n_samples:,} samples"
     out.print(cell(f"{same}{f'; accuracy {right}' if right else ''}"))
-    verdict = "EQUAL: every spike of every layer" if found.is_equal else "DIFFERENT"
-    out.print(cell(verdict, "bold green" if found.is_equal else "bold red"))
+    out.print(cell(verdict_line(found), "bold green" if found.is_equal else "bold red"))
     if case is not None and found.first is not None and found.first.case is not None:
         out.print(cell(f"wrote {case}"))
+
+
+def verdict_line(found: Comparison) -> str:
+    """Return whether the sides are equal; readouts show in decisions alone."""
+    if found.is_equal:
+        return "EQUAL: every spike of every layer both have, and every decision"
+    if found.fires_alike:
+        return "DIFFERENT: every spike agrees, decisions do not: the readouts differ"
+    return "DIFFERENT"
 
 
 def first_lines(first: First | None) -> tuple[str, ...]:

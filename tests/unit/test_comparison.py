@@ -17,7 +17,8 @@ from snndeploy.comparison.side import FloatSide, IntegerSide
 from snndeploy.errors import ModelError
 from snndeploy.ir.interpret import run_reference, triples
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, sparse_from_dense
-from snndeploy.report.comparison import case_text, first_lines
+from snndeploy.nirgraph.rebuild import copy_node, rebuild_graph
+from snndeploy.report.comparison import case_text, first_lines, print_comparison
 from snndeploy.samples import check_samples
 from snndeploy.semantics import parse_semantics
 
@@ -165,6 +166,20 @@ def test_an_executor_that_answers_otherwise(x, monkeypatch):
     check(found, "executor", SECOND)
     assert (found.first.step, found.first.sample, found.first.neuron) == (4, 3, 5)
     assert found.first.case is None
+
+
+def test_another_readout_shows_in_the_decisions(x, capsys):
+    chain = model()
+    other = copy_node(chain.graph.nodes["n4"], weight=-np.asarray(chain.graph.nodes["n4"].weight))
+    found = snndeploy.compare(
+        chain, replace(chain, graph=rebuild_graph(chain.graph, {"n4": other})), x
+    )
+    assert found.fires_alike
+    assert found.first is None
+    assert found.same_decisions < found.n_samples
+    assert not found.is_equal
+    print_comparison(found, None)
+    assert "DIFFERENT: every spike agrees, decisions do not" in capsys.readouterr().out
 
 
 def test_every_cause_has_a_planted_defect():
