@@ -42,7 +42,7 @@ class Activity:
 
     Attributes:
         steps: model steps per sample.
-        dtype: precision of the run in torch; the interpreter runs in float64.
+        dtype: precision of the run; always float64 in the float interpreter.
         batch: samples that fit `MEMORY` at once.
         graph: None where the float interpreter runs.
         weights: of the graph, in `dtype`.
@@ -78,6 +78,7 @@ class Activity:
 def activity_of(model: Model, *, steps: int, dtype: torch.dtype = torch.float32) -> Activity:
     """Return a model that is ready to be watched for so many steps per sample."""
     graph = _in_torch(model)
+    dtype = torch.float64 if graph is None else dtype
     weights = {} if graph is None else {k: w.to(dtype) for k, w in weights_of(graph).items()}
     nodes = normalize_graph(model.graph).nodes.values()
     values = sum(prod(shape_of(node)) for node in nodes)

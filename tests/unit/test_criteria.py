@@ -177,6 +177,15 @@ def test_memory_bounds_the_batch_and_changes_no_score(monkeypatch):
     assert all(np.allclose(whole[name], parts[name], rtol=0, atol=1e-12) for name in whole)
 
 
+def test_the_interpreters_doubles_are_reckoned_with(monkeypatch):
+    model = small_model()
+    inside = activity.activity_of(model, steps=4)
+    monkeypatch.setattr(activity, "_in_torch", lambda _: None)
+    outside = activity.activity_of(model, steps=4)
+    assert outside.graph is None
+    assert inside.batch == pytest.approx(2 * outside.batch, abs=1)
+
+
 def test_weights_and_chance_need_no_samples():
     model = small_model()
     nodes = model.graph.nodes
