@@ -15,6 +15,7 @@ are not part of this repository, and nobody has run these three here; the paper 
 epochs with the augmentation of your data left to you.
 """
 
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -76,6 +77,12 @@ class Labelled:
         chosen = self.x[:, rows].float()
         return chosen if events else chosen[0]
 
+    def digest(self) -> str:
+        """Return what only the same samples have."""
+        state = hashlib.sha256(self.label.numpy().tobytes())
+        state.update(self.x.numpy().tobytes())
+        return state.hexdigest()[:16]
+
 
 def read_samples(path: Path) -> Labelled:
     """Read `x` and `label` of an .npz file."""
@@ -124,7 +131,8 @@ def train(
     optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     parts: dict[str, Any] = {"net": net, "optimizer": optimizer, "schedule": schedule}
-    first = _resume(checkpoint, parts, epochs=epochs, seed=seed)
+    facts = {"epochs": epochs, "seed": seed, "batch": batch, "data": samples.digest()}
+    first = _resume(checkpoint, parts, facts)
     for epoch in range(first, epochs + 1):
         start, loss_sum, right = time.perf_counter(), 0.0, 0
         net.train()
@@ -142,7 +150,7 @@ def train(
             right += int((answer.argmax(1) == label).sum())
         schedule.step()
         functional.reset_net(net)
-        _keep(checkpoint, parts, epoch=epoch, epochs=epochs, seed=seed)
+        _keep(checkpoint, parts, epoch=epoch, **facts)
         n = len(samples.label)
         click.echo(
             f"epoch {epoch:3d}/{epochs}  loss {loss_sum / n:.3f}  "
@@ -150,23 +158,21 @@ def train(
         )
 
 
-def _resume(path: Path | None, parts: dict[str, Any], *, epochs: int, seed: int) -> int:
+def _resume(path: Path | None, parts: dict[str, Any], facts: dict[str, Any]) -> int:
     """Take up the state of a checkpoint; return the epoch to go on with."""
     if path is None or not path.exists():
         return 1
     state = torch.load(path, weights_only=True)
-    if (state["epochs"], state["seed"]) != (epochs, seed):
-        raise click.UsageError(
-            f"{path} is of {state['epochs']} epochs with seed {state['seed']}; remove it, or give "
-            "the same"
-        )
+    other = [f"{key} {state.get(key)}" for key, value in facts.items() if state.get(key) != value]
+    if other:
+        raise click.UsageError(f"{path} is of {', '.join(other)}; remove it, or give the same")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     click.echo(f"going on after epoch {state['epoch']} of {path}")
     return int(state["epoch"]) + 1
 
 
-def _keep(path: Path | None, parts: dict[str, Any], **facts: int) -> None:
+def _keep(path: Path | None, parts: dict[str, Any], **facts: Any) -> None:
     """Write a checkpoint in one step, so that an interruption leaves the one before."""
     if path is None:
         return

@@ -30,11 +30,11 @@ def test_a_quick_run_writes_a_loadable_model(net, steps, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
-def trained(epochs, path, *, seed=3):
+def trained(epochs, path, *, seed=3, images_seed=0):
     """Train on a few random images and return the weights."""
     torch.manual_seed(seed)
     net = train_qp_snn.CHOICES["digits"].build(10)
-    images = torch.rand(1, 12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(1, 12, 1, 28, 28, generator=torch.Generator().manual_seed(images_seed))
     samples = train_qp_snn.Labelled(x=images, label=torch.arange(12) % 10)
     train_qp_snn.train(
         net, samples, events=False, epochs=epochs, batch=6, seed=seed, checkpoint=path
@@ -57,8 +57,10 @@ def test_an_interrupted_training_ends_where_the_other_does(tmp_path, monkeypatch
     assert torch.load(tmp_path / "b", weights_only=True)["epoch"] == 1
     assert torch.equal(trained(3, tmp_path / "b"), whole)
     assert not torch.equal(trained(3, None, seed=4), whole)
-    with pytest.raises(click.UsageError, match="is of 3 epochs with seed 3"):
+    with pytest.raises(click.UsageError, match="is of epochs 3; remove it"):
         trained(5, tmp_path / "b")
+    with pytest.raises(click.UsageError, match=r"is of data \w{16}; remove it"):
+        trained(3, tmp_path / "b", images_seed=1)
 
 
 @pytest.mark.parametrize("net", ["vgg16", "resnet20", "vggsnn"])
