@@ -874,6 +874,13 @@ CATALOGUE: Mapping[str, Entry] = {
         "the model.",
         "Round the delays to steps before export, or give the step with --semantics …,dt=SECONDS.",
     ),
+    "E2137": Entry(
+        "Constant drive behind a synaptic current",
+        "On a chip whose neurons the host resets a bias arrives as spikes; those enter the "
+        "synaptic current, and a leak toward a value other than v_reset drives the potential.",
+        "Compile for a chip whose neurons reset themselves (loihi2), or train with v_leak = "
+        "v_reset.",
+    ),
     "E2202": Entry(
         "Weights off the grid",
         "Some weights would be stored as other numbers than the network has.",
