@@ -281,3 +281,18 @@ def test_a_heap_that_leads_nowhere_is_refused_before_hdf5_walks_it(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ModelError, match=r"E1003.*a heap of text"):
         nir_file.read(path, PRESETS["nir"])
+    with pytest.raises(ModelError, match=r"E1003.*a heap of text"):
+        check_heaps(bytes(3) + bytes(data), "at a byte that HDF5 would not choose, and follows")
+
+
+def test_heaps_inside_each_other_are_refused():
+    """Walking each of them would take time that grows with the square of the file."""
+
+    def heap(content):
+        size, (length, index) = 32 + len(content), (len(content), 1)
+        head = b"GCOL\x01\x00\x00\x00" + size.to_bytes(8, "little")
+        return head + index.to_bytes(8, "little") + length.to_bytes(8, "little") + content
+
+    check_heaps(heap(b"in turn!") + heap(b"in turn!"), "whole")
+    with pytest.raises(ModelError, match=r"^error\[E1003\] nested: .*byte 32\)"):
+        check_heaps(heap(heap(b"inside!!")), "nested")
