@@ -95,6 +95,19 @@ def test_a_nested_graph_with_two_inputs_is_refused(tmp_path):
         nir_file.read(path, PRESETS["nir"])
 
 
+@pytest.mark.parametrize(
+    "inside", [{"lif": lif()}, {"lif": lif(), "block.lif": lif()}], ids=["outside", "inside"]
+)
+def test_a_nested_graph_whose_nodes_would_take_a_name_is_refused(inside, tmp_path):
+    start, end = ports((3,), (3,))
+    edges = list(pairwise(("in", *inside, "out")))
+    inner = nir.NIRGraph({"in": start, **inside, "out": end}, edges, type_check=False)
+    outer = {} if len(inside) > 1 else {"block.lif": lif(tau=5e-3)}
+    path = written(tmp_path / "a.nir", {"input": start, "block": inner, **outer, "output": end})
+    with pytest.raises(ModelError, match=r"E1420.*block: made flat, two nodes would have one name"):
+        nir_file.read(path, PRESETS["nir"])
+
+
 def test_nested_graphs_may_be_nested(tmp_path):
     start, end = ports((3,), (3,))
     block = lif()
