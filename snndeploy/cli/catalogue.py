@@ -1353,6 +1353,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "A trace holds the loads of one chip, and several targets were given.",
         "Give one --target, and estimate the others by themselves.",
     ),
+    "E5064": Entry(
+        "Nothing to compare",
+        "Only the reference would run, and nothing is stored to compare it with.",
+        "Name an executor beside it in --backends: sim, lava or onnx.",
+    ),
     "E5065": Entry(
         "Rate not understood",
         "A rate is a number above 0 of samples per second, minute or hour.",
