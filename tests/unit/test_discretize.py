@@ -332,6 +332,33 @@ def test_a_drive_behind_a_current_is_refused_where_the_host_resets():
         to_network(model, numerics=LOIHI1)
 
 
+@pytest.mark.parametrize("v_reset", [-0.5, 0.25])
+def test_a_clamp_is_as_far_below_the_reset_value_as_in_the_model(v_reset):
+    weight = np.random.default_rng(25).integers(-8, 9, (9, 12)) / 8
+    model = chain_model(
+        nir.Linear(weight=weight), lif((9,), keep=0.5, v_reset=v_reset),
+        shape=(12,), out_shape=(9,), steps=6, compare="gt",
+    )  # fmt: skip
+    model = replace(model, semantics=replace(model.semantics, v_min=-0.75))
+    network, _ = to_network(model)
+    assert network.population["n1"].program.name == "lif_clamped"
+    x = spikes(np.random.default_rng(26), model, n_samples=200)
+    ((wrong, rate),) = compare(model, network, x, {"n1": "n1"}).values()
+    assert (wrong, rate > 0) == (0, True)
+    unclamped = replace(model, semantics=replace(model.semantics, v_min=None))
+    assert compare(unclamped, network, x, {"n1": "n1"})["n1"][0] > 0
+
+
+@pytest.mark.parametrize(("v_reset", "v_min"), [(0.0, 0.25), (-2.0, -0.5), (-0.5, -0.75)])
+def test_a_clamp_that_no_register_holds_is_refused(v_reset, v_min):
+    neuron = lif((4,), keep=0.5, v_reset=v_reset)
+    neuron.v_threshold = np.array([1.0, 1.0, 1.0, 2.0]) if v_reset == -0.5 else neuron.v_threshold
+    model = chain_model(EYE, neuron, shape=(4,), out_shape=(4,))
+    model = replace(model, semantics=replace(model.semantics, v_min=v_min))
+    with pytest.raises(UnsupportedError, match=r"^error\[E2138\] n1: its potential is clamped"):
+        to_network(model)
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [({"multi_spike": True}, "E2122"), ({"reset": "subtract-delayed", "v_min": -1.0}, "E2123")],
