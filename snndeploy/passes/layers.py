@@ -207,7 +207,7 @@ def with_bias_as_spikes(layer: Layer) -> Layer:
     """Return a layer whose bias arrives through synapses, in the steps of its window alone.
 
     Raises:
-        UnsupportedError: E2137, it drives a potential behind a current, where synapses do not reach.
+        UnsupportedError: E2137, it drives a potential behind a current; synapses do not reach it.
     """
     if not layer.bias.any():
         return layer

@@ -133,7 +133,7 @@ def test_a_file_that_snndeploy_wrote_says_it_all(tmp_path):
 def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path, monkeypatch):
     model = nir_file.read(written(tmp_path, chain(lif())))
 
-    def interrupted(name, graph):
+    def interrupted(name, _graph):
         Path(name).write_bytes(b"half")
         raise KeyboardInterrupt
 

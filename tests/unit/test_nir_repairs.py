@@ -1,5 +1,6 @@
 """`.nir` files that say too much, or too little: what is repaired, what is asked for."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from snndeploy.frontends import nir_file
 from snndeploy.frontends.exporters import guess_exporter
 from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.nirgraph.interpret import run_float
+from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.semantics import PRESETS, parse_choice
 
 PAPER = Path(__file__).parents[1] / "data" / "nir_paper"
@@ -276,6 +278,17 @@ def test_a_reset_that_the_file_cannot_say_is_noted_until_it_is_said(text, noted,
 
 def test_plain_graphs_give_nobody_away(tmp_path):
     assert guess_exporter(nir.read(chain(lif(tau=3e-3), tmp_path))) is None
+
+
+def test_a_step_is_held_against_the_neurons_that_have_none_of_their_own(tmp_path):
+    fast = with_semantics(lif(tau=2e-5), replace(PRESETS["nir"], dt=1e-6))
+    start, end = ports((3,), (3,))
+    nodes = {"input": start, "fast": fast, "slow": lif(), "output": end}
+    model = nir_file.read(written(tmp_path / "both.nir", nodes))
+    assert [model.semantics_of(name).dt for name in ("fast", "slow")] == [1e-6, 1e-4]
+    unsaid = written(tmp_path / "one.nir", {**nodes, "fast": lif(tau=2e-5)})
+    with pytest.raises(ModelError, match=r"E1421.*fast: a step of 0.0001 s"):
+        nir_file.read(unsaid)
 
 
 # ---- damage that HDF5 does not survive -----------------------------------------------------
