@@ -13,6 +13,7 @@ from snndeploy.ir.verify_network import range_problems, verify_network
 from snndeploy.mapping.memory import whole_bits
 from snndeploy.mapping.place import place
 from snndeploy.model import InputPort, Model
+from snndeploy.nirgraph.canonical import NEURONS
 from snndeploy.nirgraph.split import split_after
 from snndeploy.passes.discretize import discretize
 from snndeploy.passes.guard import schedule
@@ -89,7 +90,7 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         on_chip, graph, sources, numerics, steps=steps, weight_bits=options.weight_bits
     )
     network = schedule(network, numerics, alone=options.one_at_a_time)
-    network = replace(network, facts={**network.facts, "dt_s": repr(model.semantics.dt)})
+    network = replace(network, facts={**network.facts, **_step_time(model)})
     verify_network(network)
     unproven = [problem for problem in range_problems(network) if steps or "clips" not in problem]
     assert not unproven, f"discretize left a range unproven: {unproven[0]}"
@@ -106,6 +107,13 @@ def compile_model(model: Model, target: Target, options: CompileOptions) -> Comp
         placement=None if broken else placement,
         violations=broken,
     )
+
+
+def _step_time(model: Model) -> dict[str, str]:
+    """Return seconds per step as a fact of a network; none where its neurons differ."""
+    names = (name for name, node in model.graph.nodes.items() if isinstance(node, NEURONS))
+    steps = {model.semantics_of(name).dt for name in names} or {model.semantics.dt}
+    return {"dt_s": repr(steps.pop())} if len(steps) == 1 else {}
 
 
 def layers_for(

@@ -22,6 +22,7 @@ from snndeploy.recordings.events import Events, bin_events, fields_of, is_events
 from snndeploy.recordings.images import read_images
 from snndeploy.recordings.nir_data import HDF5_MAGIC, read_nir_data
 
+NPY_MAGIC = b"\x93NUMPY"
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of every input, without time and batch."""
 
@@ -105,13 +106,13 @@ def read_samples(path: Path, shapes: Shapes, *, dt: float | None = None) -> Samp
     data = read_bytes(path)
     if data.startswith(HDF5_MAGIC):
         return check_samples(read_nir_data(data, shapes, dt, where), shapes, where=where)
-    recordings, label = _events(data, where)
-    if recordings:
+    arrays = _arrays(data, where)
+    label = arrays.get("label")
+    if recordings := _recordings(arrays, where):
         shape = _only_shape(shapes, where)
         counts = bin_events(recordings, shape, need_step(dt, where), where)
         return check_samples(_for_only_input(counts, shapes), shapes, label=label, where=where)
     _no_step(dt, where)
-    arrays = load_npz(data, where)
     if len(shapes) == 1:
         only = next(iter(shapes))
         arrays = {f"x.{only}" if name == "x" else name: a for name, a in arrays.items()}
@@ -119,28 +120,27 @@ def read_samples(path: Path, shapes: Shapes, *, dt: float | None = None) -> Samp
     unknown = sorted({name for name in arrays if not name.startswith("x.")} - {"label"})
     if unknown or set(given) != set(shapes):
         raise _wrong_names(where, tuple(arrays), shapes)
-    return check_samples(given, shapes, label=arrays.get("label"), where=where)
+    return check_samples(given, shapes, label=label, where=where)
 
 
-def _events(data: bytes, where: str) -> tuple[list[Events], AnyArray | None]:
-    """Return the recordings of a file of events and their labels; none of another file."""
+def _arrays(data: bytes, where: str) -> dict[str, AnyArray]:
+    """Return the arrays of an archive, or the events of a file that holds nothing else."""
     if data.startswith(AEDAT4_MAGIC):
-        return [fields_of(read_aedat4(data, where), where)], None
-    if data.startswith(b"\x93NUMPY"):
-        if not is_events(npy_dtype(data)):
-            return [], None
-        return [fields_of(load_npy(data, where), where)], None
-    if not data.startswith(b"PK"):
-        return [], None
-    arrays = load_npz(data, where)
-    label = arrays.pop("label", None)
-    if set(arrays) in ({"t", "x", "y", "p"}, {"t", "x", "p"}, {"t", "x", "y"}, {"t", "x"}):
-        return [arrays], label
-    lists = {name: array for name, array in arrays.items() if is_events(array.dtype)}
-    if not lists or lists.keys() != arrays.keys():
-        return [], label
+        return {"events": read_aedat4(data, where)}
+    if data.startswith(NPY_MAGIC) and is_events(npy_dtype(data)):
+        return {"events": load_npy(data, where)}
+    return load_npz(data, where)
+
+
+def _recordings(arrays: Mapping[str, AnyArray], where: str) -> list[Events]:
+    """Return the recordings among the arrays of a file of events; none of another file."""
+    lists = {name: array for name, array in arrays.items() if name != "label"}
+    if set(lists) in ({"t", "x", "y", "p"}, {"t", "x", "p"}, {"t", "x", "y"}, {"t", "x"}):
+        return [lists]
+    if not all(is_events(array.dtype) for array in lists.values()):
+        return []
     names = sorted(lists, key=lambda name: (len(name), name))
-    return [fields_of(lists[name], f"{where}: {name}") for name in names], label
+    return [fields_of(lists[name], f"{where}: {name}") for name in names]
 
 
 def _only_shape(shapes: Shapes, where: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from snndeploy.bundle.probes import make_probes
 from snndeploy.bundle.publish import write_file
 from snndeploy.bundle.read import CERTIFICATE, Bundle
 from snndeploy.divergence import BackendResult, Traces, compare_traces, merge
-from snndeploy.errors import TargetError
+from snndeploy.errors import TargetError, UsageError
 from snndeploy.frames import longest
 from snndeploy.inference import encode_samples
 from snndeploy.ir.arrays import IntArray
@@ -125,14 +125,17 @@ def verify(
         progress: called with (runs done, runs in all).
 
     Raises:
-        UsageError: E5001, a backend nobody offers.
-        TargetError: E4022, a backend is missing and all are required; or one failed.
+        UsageError: E5001, a backend nobody offers; E5064, nothing to compare the reference with.
+        TargetError: E4022, a backend is missing and all are required, or there is no other; or one
+            failed.
     """
     missing = _missing(
         default_backends() if backends is None else backends, require_all=require_all
     )
     inputs, names, expected = _probes(bundle, samples)
     present = [name for name, reason in missing.items() if not reason]
+    if not present and expected is None:
+        raise _nothing_to_compare(missing)
     network = bundle.network.lasting(longest(inputs))
     results: dict[str, BackendResult] = {}
     fired = dict.fromkeys(network.population, 0)
@@ -182,6 +185,16 @@ def _missing(backends: tuple[str, ...], *, require_all: bool) -> dict[str, str]:
         if reason and require_all:
             raise TargetError("E4022", f"backend cannot run here: {reason}", where=name)
     return missing
+
+
+def _nothing_to_compare(missing: Mapping[str, str]) -> UsageError | TargetError:
+    """Return the error for a run that only the reference would take part in."""
+    for name, reason in missing.items():
+        return TargetError("E4022", f"backend cannot run here: {reason}", where=name)
+    return UsageError(
+        "E5064", "nothing to compare the reference with", where="--backends",
+        remedy="name an executor beside it: sim, lava or onnx",
+    )  # fmt: skip
 
 
 def _answers(

@@ -54,8 +54,9 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E1008": Entry(
         "Compiled program",
-        "TorchScript archives and exported programs hold code, which is not run here.",
-        "Call snndeploy.save on the module itself, or export NIR.",
+        "A TorchScript archive holds code, which is not run here. An exported program is read as "
+        "data, where the name of its file ends in .pt2.",
+        "Rename the file to .pt2, call snndeploy.save on the module itself, or export NIR.",
     ),
     "E1009": Entry(
         "Not a snndeploy model",
@@ -874,6 +875,19 @@ CATALOGUE: Mapping[str, Entry] = {
         "the model.",
         "Round the delays to steps before export, or give the step with --semantics …,dt=SECONDS.",
     ),
+    "E2137": Entry(
+        "Constant drive behind a synaptic current",
+        "On a chip whose neurons the host resets a bias arrives as spikes; those enter the "
+        "synaptic current, and a leak toward a value other than v_reset drives the potential.",
+        "Compile for a chip whose neurons reset themselves (loihi2), or train with v_leak = "
+        "v_reset.",
+    ),
+    "E2138": Entry(
+        "Clamp above the reset value",
+        "The potential may not fall below a value above the one it resets to, or below one that is "
+        "not the same share of the threshold in all neurons of a layer.",
+        "Give --semantics …,v_min=none if the network was trained without a clamp.",
+    ),
     "E2202": Entry(
         "Weights off the grid",
         "Some weights would be stored as other numbers than the network has.",
@@ -1345,6 +1359,11 @@ CATALOGUE: Mapping[str, Entry] = {
         "One trace for several chips",
         "A trace holds the loads of one chip, and several targets were given.",
         "Give one --target, and estimate the others by themselves.",
+    ),
+    "E5064": Entry(
+        "Nothing to compare",
+        "Only the reference would run, and nothing is stored to compare it with.",
+        "Name an executor beside it in --backends: sim, lava or onnx.",
     ),
     "E5065": Entry(
         "Rate not understood",

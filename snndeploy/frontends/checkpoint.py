@@ -146,10 +146,11 @@ def write_model(model: Model, path: str | os.PathLike[str]) -> None:
         scratch.write_bytes(content)
         scratch.replace(file)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise ModelError(
             "E1001", f"cannot be written: {error.strerror}", where=str(file)
         ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _check_format(where: str, content: Any) -> None:

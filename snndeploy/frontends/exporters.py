@@ -20,7 +20,7 @@ import numpy as np
 
 from snndeploy.errors import ModelError
 from snndeploy.ir.arrays import FloatArray
-from snndeploy.model import ImportNote
+from snndeploy.model import METADATA_KEY, ImportNote
 from snndeploy.nirgraph.canonical import NEURONS
 from snndeploy.semantics import Chosen, Semantics
 
@@ -96,7 +96,7 @@ def guess_exporter(graph: nir.NIRGraph) -> Guess | None:
 
 
 def check_steps(graph: nir.NIRGraph, semantics: Semantics, guess: Guess | None) -> None:
-    """Refuse a step that overshoots every time constant of a neuron, and neurons left unfed.
+    """Refuse a step that overshoots a time constant of a neuron that has no semantics of its own.
 
     Raises:
         ModelError: E1421, Euler's method would keep a negative share of a state.
@@ -194,7 +194,10 @@ def _takes_r_alone(graph: nir.NIRGraph) -> bool:
 
 
 def _taus(graph: nir.NIRGraph) -> Iterator[tuple[str, FloatArray]]:
+    """Yield the time constants of neurons that the file's default semantics are for."""
     for name, node in graph.nodes.items():
+        if METADATA_KEY in (node.metadata or {}):
+            continue
         for field in ("tau", "tau_mem", "tau_syn"):
             if isinstance(node, NEURONS) and hasattr(node, field):
                 yield name, np.asarray(getattr(node, field), dtype=np.float64)

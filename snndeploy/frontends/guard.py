@@ -144,5 +144,6 @@ def _refuse_code(where: str, names: list[str]) -> None:
         raise ModelError("E1008", "a TorchScript archive holds code", where=where, remedy=SAVE)
     if any(name.endswith(("archive_format", "exported_program.json")) for name in names):
         raise ModelError(
-            "E1008", "an exported program (.pt2) is not supported yet", where=where, remedy=SAVE
-        )
+            "E1008", "an exported program, not a torch file", where=where,
+            remedy="let its name end in .pt2",
+        )  # fmt: skip

@@ -126,8 +126,9 @@ def write(model: Model, path: str | os.PathLike[str]) -> None:
         nir.write(str(scratch), graph)
         scratch.replace(file)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise ModelError("E1001", f"cannot be written: {error}", where=str(file)) from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _read_graph(file: Path) -> tuple[nir.NIRGraph, tuple[str, ...], tuple[ImportNote, ...]]:

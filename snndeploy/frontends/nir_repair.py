@@ -56,14 +56,21 @@ def _flat(
             raise ModelError("E1420", "a nested graph that passes its input on", where=where)
         owns_prefix = any(str(n).startswith(f"{name}.") for n in node.nodes)
         full = {n: n if owns_prefix and n.startswith(f"{name}.") else f"{name}.{n}" for n in inner}
-        nodes |= {full[n]: part for n, part in inner.items() if n not in (entry, way_out)}
+        kept = [n for n in inner if n not in (entry, way_out)]
+        taken = {full[n] for n in kept} & {*nodes, *graph.nodes}
+        if taken or len({full[n] for n in kept}) < len(kept):
+            raise ModelError(
+                "E1420", "made flat, two nodes would have one name", where=where,
+                remedy="rename the nodes of the nested graph, or export a flat one",
+            )  # fmt: skip
+        nodes |= {full[n]: inner[n] for n in kept}
         first = [full[target] for source, target in within if source == entry]
         last = [full[source] for source, target in within if target == way_out]
         edges = _spliced(edges, name, first, last)
         edges += [(full[a], full[b]) for a, b in within if entry not in (a, b) and way_out != b]
         notes.append(
             ImportNote(kind="repaired", node=where, text="the nested graph is flat: its nodes are "
-                       f"{', '.join(sorted(full[n] for n in inner if n not in (entry, way_out)))}")
+                       f"{', '.join(sorted(full[n] for n in kept))}")
         )  # fmt: skip
     return nodes, edges
 

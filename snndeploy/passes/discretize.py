@@ -45,7 +45,8 @@ def discretize(
 
     Raises:
         ModelError: E1053, no step is large enough to prove a range.
-        UnsupportedError: E2106 a gate beyond the memoryless range, E2128 a chip without this `lif`.
+        UnsupportedError: E2106 a gate beyond the memoryless range, E2128 a chip without this
+            `lif`, E2137 a drive that a chip with host resets cannot give.
     """
     sources, tasks = tasks_of(graph, sources, numerics, steps=steps, weight_bits=weight_bits)
     nodes: dict[str, Source | Population] = {source.name: source for source in sources}
@@ -89,7 +90,7 @@ def tasks_of(
     Layers that feed others are stood for by their payloads.
 
     Raises:
-        UnsupportedError: E2128, a chip without this `lif`.
+        UnsupportedError: E2128, a chip without this `lif`; E2137, see `with_bias_as_spikes`.
     """
     if (numerics.act_shift, numerics.state_bits, numerics.decay_bits) != (ACT_SHIFT, 24, 12):
         raise UnsupportedError(

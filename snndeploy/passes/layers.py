@@ -204,9 +204,22 @@ def _biases(arriving: tuple[Way, ...]) -> Iterator[tuple[int, FloatArray]]:
 
 
 def with_bias_as_spikes(layer: Layer) -> Layer:
-    """Return a layer whose bias arrives through synapses, in the steps of its window alone."""
+    """Return a layer whose bias arrives through synapses, in the steps of its window alone.
+
+    Raises:
+        UnsupportedError: E2137, it drives a potential behind a current; synapses do not reach it.
+    """
     if not layer.bias.any():
         return layer
+    if isinstance(layer.neuron, Recurrence) and layer.neuron.keep_u.any():
+        raise UnsupportedError(
+            "E2137",
+            "v_leak drives the potential behind a synaptic current; neurons that the host resets "
+            "take a bias through their current alone",
+            where=layer.name,
+            remedy="compile for a chip whose neurons reset themselves, or train with v_leak = "
+            "v_reset",
+        )
     return replace(layer, paths=(*layer.paths, _bias_path(layer.bias, 0)), bias=0 * layer.bias)
 
 

@@ -22,6 +22,8 @@ from snndeploy.semantics import Compare, Reset, Semantics
 
 NEURONS = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold, Microcode)
 READOUTS = (nir.I, nir.LI, nir.CubaLI)
+CLOSE = 1e-9
+"""Clamps that differ by less, in thresholds, are one clamp."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -37,7 +39,7 @@ class Recurrence:
         compare: strict (`gt`) or not (`ge`).
         reset: see `Semantics`.
         multi_spike: as many spikes per step as thresholds fit into v.
-        v_min: lower clamp of v in thresholds; None for no clamp.
+        v_min: lower clamp of v in thresholds, 0 or less; None for no clamp.
         by_row: weights on grids of their own per row ask for a threshold per neuron.
         integer: its numbers are the chip's already.
     """
@@ -76,7 +78,8 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
 
     Raises:
         UnsupportedError: E2122 several spikes per step without subtraction, E2123 a clamp together
-            with a delayed reset, E2125 an initial state the chip cannot start from.
+            with a delayed reset, E2125 an initial state the chip cannot start from, E2138 a clamp
+            above the reset value, or not one for all neurons.
         ModelError: E1051 a time constant or threshold out of range.
     """
     if isinstance(node, nir.Threshold):
@@ -115,7 +118,7 @@ def recurrence(name: str, node: Any, semantics: Semantics) -> Recurrence:
         compare=semantics.compare,
         reset=semantics.reset,
         multi_spike=semantics.multi_spike,
-        v_min=semantics.v_min,
+        v_min=_clamp(name, semantics, threshold, v_reset),
         integer=semantics.integer,
     )
 
@@ -136,6 +139,25 @@ def _check_semantics(name: str, semantics: Semantics) -> None:
             where=name,
             remedy="train without a lower clamp, or with a reset in the spike's step",
         )
+
+
+def _clamp(
+    name: str, semantics: Semantics, threshold: FloatArray, v_reset: FloatArray
+) -> float | None:
+    """Return the lower clamp as a share of the way from the reset value to the threshold."""
+    if semantics.v_min is None:
+        return None
+    clamp = np.array([semantics.v_min])
+    if v_reset.any():
+        clamp = (semantics.v_min * (threshold + v_reset) - v_reset) / threshold
+    if clamp.max() > 0 or np.ptp(clamp) > CLOSE:
+        raise UnsupportedError(
+            "E2138",
+            "its potential is clamped above the reset value, or not alike in all neurons",
+            where=name,
+            remedy="give --semantics …,v_min=none if the network was trained without a clamp",
+        )
+    return float(clamp[0])
 
 
 def _keep(name: str, decay: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ NAMES = {"t": ("t", "ts", "timestamp"), "x": ("x",), "y": ("y",), "p": ("p", "po
 MAX_VALUES = 1 << 29
 """Values of all frames together, 4 GiB of float64: a step that is too fine is refused."""
 LONGEST = 1 << 50
-"""Microseconds, 35 years: float64 counts steps of so long a time exactly."""
+"""Microseconds, 35 years: no recording lasts so long."""
 FREE_VALUES, VALUES_PER_EVENT = 1 << 24, 100_000
 """Beyond 128 MiB, frames as empty as that are those of a damaged time, not of a recording."""
 MICROSECONDS = 1e-6
@@ -80,10 +80,7 @@ def bin_events(
     n_steps = max(int(step.max()) + 1 for step, _ in binned)
     n_values, n_events = n_steps * len(binned) * prod(shape), sum(len(step) for step, _ in binned)
     if n_values > MAX_VALUES or n_values > max(FREE_VALUES, VALUES_PER_EVENT * n_events):
-        raise ModelError(
-            "E1204", f"{n_steps:,} steps of {len(binned)} samples of shape {shape}", where=where,
-            remedy="give a larger --dt, or fewer samples",
-        )  # fmt: skip
+        raise _too_many(f"{n_steps:,} steps of {len(binned)} samples of shape {shape}", where)
     frames = np.zeros((n_steps, len(binned), *shape))
     for sample, (step, place) in enumerate(binned):
         cells: Any = (step, sample, *place)
@@ -108,6 +105,8 @@ def _placed(
             "E1442", f"events {lasts:,} microseconds apart", where=where,
             remedy="give times in microseconds, of one recording",
         )  # fmt: skip
+    if not lasts * (MICROSECONDS / dt) < MAX_VALUES:  # NaN where the division overflows
+        raise _too_many(f"{lasts:,} microseconds in steps of {dt:g} s", where)
     step = np.floor((whole["t"] - whole["t"].min()) * (MICROSECONDS / dt) + 1e-9).astype(np.int64)
     place: tuple[IntArray, ...]
     if len(shape) == 1:
@@ -137,3 +136,7 @@ def _whole(field: str, values: AnyArray, where: str) -> IntArray:
             remedy="times are in microseconds, addresses are pixels",
         )  # fmt: skip
     return values.astype(np.int64)
+
+
+def _too_many(what: str, where: str) -> ModelError:
+    return ModelError("E1204", what, where=where, remedy="give a larger --dt, or fewer samples")

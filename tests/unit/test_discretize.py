@@ -26,16 +26,16 @@ from snndeploy.target import load_chip
 from tests.chains import chain_model, conv, cuba, flatten, integrate_and_fire, lif, pool
 
 CHIPS = Path(__file__).parents[2] / "hwtargets" / "chips"
-NUMERICS = load_chip(CHIPS / "loihi2.toml").numerics
+NUMERICS, LOIHI1 = (load_chip(CHIPS / f"{name}.toml").numerics for name in ("loihi2", "loihi1"))
 
 
-def to_network(model, *, source=None, weight_bits=8):
+def to_network(model, *, source=None, weight_bits=8, numerics=NUMERICS):
     port = model.inputs[0]
     source = source or Source(name=port.name, shape=port.shape, repeat=port.repeat)
     network, reports = discretize(
-        model, layers_of(model), (source,), NUMERICS, steps=model.steps, weight_bits=weight_bits
+        model, layers_of(model), (source,), numerics, steps=model.steps, weight_bits=weight_bits
     )
-    network = assign_waves(network, NUMERICS)
+    network = assign_waves(network, numerics)
     verify_network(network)
     assert not list(range_problems(network))
     return network, reports
@@ -302,6 +302,60 @@ REFUSED = {
 def test_what_cannot_be_deployed_exactly_is_refused_by_name(code):
     model = chain_model(*REFUSED[code], shape=(4,), out_shape=(4,))
     with pytest.raises(UnsupportedError, match=rf"^error\[{code}\] n\d: .*; help: "):
+        to_network(model)
+
+
+def test_a_leak_toward_a_value_drives_neurons_that_the_host_resets_as_the_float_model():
+    weight = np.random.default_rng(23).integers(-6, 7, (9, 12)) / 16
+    neuron = lif((9,), keep=0.5)
+    neuron.v_leak = np.full(9, 0.75)
+    model = chain_model(
+        nir.Linear(weight=weight), neuron, shape=(12,), out_shape=(9,), steps=7, compare="gt"
+    )
+    model = replace(model, semantics=replace(model.semantics, v0="zero"))
+    network, reports = to_network(model, numerics=LOIHI1)
+    assert [source.encoding for source in network.sources] == ["spikes", "bias"]
+    assert reports[0].exact
+    x = spikes(np.random.default_rng(24), model)
+    ((wrong, rate),) = compare(model, network, x, {"n1": "n1"}).values()
+    assert (wrong, 0.05 < rate < 0.95) == (0, True)
+
+
+def test_a_drive_behind_a_current_is_refused_where_the_host_resets():
+    """Synapses reach the current alone, which would add the drive up over its time constant."""
+    neuron = cuba((4,), keep_u=0.75, keep_v=0.5)
+    neuron.v_leak = np.full(4, 0.4)
+    model = chain_model(EYE, neuron, shape=(4,), out_shape=(4,))
+    model = replace(model, semantics=replace(model.semantics, v0="zero"))
+    to_network(model)
+    with pytest.raises(UnsupportedError, match=r"^error\[E2137\] n1: v_leak drives .*; help: "):
+        to_network(model, numerics=LOIHI1)
+
+
+@pytest.mark.parametrize("v_reset", [-0.5, 0.25])
+def test_a_clamp_is_as_far_below_the_reset_value_as_in_the_model(v_reset):
+    weight = np.random.default_rng(25).integers(-8, 9, (9, 12)) / 8
+    model = chain_model(
+        nir.Linear(weight=weight), lif((9,), keep=0.5, v_reset=v_reset),
+        shape=(12,), out_shape=(9,), steps=6, compare="gt",
+    )  # fmt: skip
+    model = replace(model, semantics=replace(model.semantics, v_min=-0.75))
+    network, _ = to_network(model)
+    assert network.population["n1"].program.name == "lif_clamped"
+    x = spikes(np.random.default_rng(26), model, n_samples=200)
+    ((wrong, rate),) = compare(model, network, x, {"n1": "n1"}).values()
+    assert (wrong, rate > 0) == (0, True)
+    unclamped = replace(model, semantics=replace(model.semantics, v_min=None))
+    assert compare(unclamped, network, x, {"n1": "n1"})["n1"][0] > 0
+
+
+@pytest.mark.parametrize(("v_reset", "v_min"), [(0.0, 0.25), (-2.0, -0.5), (-0.5, -0.75)])
+def test_a_clamp_that_no_register_holds_is_refused(v_reset, v_min):
+    neuron = lif((4,), keep=0.5, v_reset=v_reset)
+    neuron.v_threshold = np.array([1.0, 1.0, 1.0, 2.0]) if v_reset == -0.5 else neuron.v_threshold
+    model = chain_model(EYE, neuron, shape=(4,), out_shape=(4,))
+    model = replace(model, semantics=replace(model.semantics, v_min=v_min))
+    with pytest.raises(UnsupportedError, match=r"^error\[E2138\] n1: its potential is clamped"):
         to_network(model)
 
 

@@ -4,7 +4,10 @@ from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 
+import nir
+import numpy as np
 import pytest
+from chains import chain_model, integrate_and_fire
 from deployed import small_compiled, small_samples
 
 import snndeploy
@@ -15,6 +18,8 @@ from snndeploy.errors import ModelError, UsageError
 from snndeploy.estimation import estimate, estimate_of
 from snndeploy.measured import has_times, measure
 from snndeploy.neurobench import SynapticOperations
+from snndeploy.nirgraph.metadata import with_semantics
+from snndeploy.nirgraph.rebuild import rebuild_graph
 from snndeploy.quantity import Quantity
 from snndeploy.target import PricedChip
 
@@ -173,3 +178,21 @@ def test_time_per_step_is_said_where_the_network_keeps_it(run):
     network = replace(run.deployed.network, facts={"dt_s": "0.001"})
     found = estimate(replace(run.deployed, network=network), small_samples(2))
     assert found.neurobench.conditions.dt_s == 1e-3
+
+
+def test_time_per_step_is_that_of_the_neurons_or_not_said():
+    model = chain_model(
+        nir.Linear(weight=np.eye(4)), integrate_and_fire((4,)), nir.Linear(weight=np.eye(4)),
+        integrate_and_fire((4,)), shape=(4,), out_shape=(4,), steps=3,
+    )  # fmt: skip
+
+    def kept(*steps):
+        nodes = {
+            name: with_semantics(model.graph.nodes[name], replace(model.semantics, dt=dt))
+            for name, dt in zip(("n1", "n3"), steps, strict=True)
+        }
+        changed = replace(model, graph=rebuild_graph(model.graph, nodes))
+        return snndeploy.compile(changed).network.facts
+
+    assert kept(2e-3, 2e-3) == {"dt_s": "0.002"}
+    assert kept(2e-3, 1e-3) == {}

@@ -130,6 +130,20 @@ def test_a_file_that_snndeploy_wrote_says_it_all(tmp_path):
     assert [note.kind for note in other.notes] == ["dropped"]
 
 
+def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path, monkeypatch):
+    model = nir_file.read(written(tmp_path, chain(lif())))
+
+    def interrupted(name, _graph):
+        Path(name).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nir, "write", interrupted)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        nir_file.write(model, tmp_path / "again.nir")
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_other_programs_read_what_we_write(tmp_path):
     conv = nir.Conv2d(
         (6, 6), np.ones((2, 1, 3, 3), np.float32), 1, "same", 1, 1, np.zeros(2, np.float32)

@@ -1,5 +1,6 @@
 """`.nir` files that say too much, or too little: what is repaired, what is asked for."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from snndeploy.frontends import nir_file
 from snndeploy.frontends.exporters import guess_exporter
 from snndeploy.hdf5_heaps import check_heaps
 from snndeploy.nirgraph.interpret import run_float
+from snndeploy.nirgraph.metadata import with_semantics
 from snndeploy.semantics import PRESETS, parse_choice
 
 PAPER = Path(__file__).parents[1] / "data" / "nir_paper"
@@ -92,6 +94,19 @@ def test_a_nested_graph_with_two_inputs_is_refused(tmp_path):
     )  # fmt: skip
     path = written(tmp_path / "two.nir", {"input": start, "block": inner, "output": end})
     with pytest.raises(ModelError, match=r"E1420.*block: a nested graph with 2 Input nodes"):
+        nir_file.read(path, PRESETS["nir"])
+
+
+@pytest.mark.parametrize(
+    "inside", [{"lif": lif()}, {"lif": lif(), "block.lif": lif()}], ids=["outside", "inside"]
+)
+def test_a_nested_graph_whose_nodes_would_take_a_name_is_refused(inside, tmp_path):
+    start, end = ports((3,), (3,))
+    edges = list(pairwise(("in", *inside, "out")))
+    inner = nir.NIRGraph({"in": start, **inside, "out": end}, edges, type_check=False)
+    outer = {} if len(inside) > 1 else {"block.lif": lif(tau=5e-3)}
+    path = written(tmp_path / "a.nir", {"input": start, "block": inner, **outer, "output": end})
+    with pytest.raises(ModelError, match=r"E1420.*block: made flat, two nodes would have one name"):
         nir_file.read(path, PRESETS["nir"])
 
 
@@ -265,6 +280,17 @@ def test_plain_graphs_give_nobody_away(tmp_path):
     assert guess_exporter(nir.read(chain(lif(tau=3e-3), tmp_path))) is None
 
 
+def test_a_step_is_held_against_the_neurons_that_have_none_of_their_own(tmp_path):
+    fast = with_semantics(lif(tau=2e-5), replace(PRESETS["nir"], dt=1e-6))
+    start, end = ports((3,), (3,))
+    nodes = {"input": start, "fast": fast, "slow": lif(), "output": end}
+    model = nir_file.read(written(tmp_path / "both.nir", nodes))
+    assert [model.semantics_of(name).dt for name in ("fast", "slow")] == [1e-6, 1e-4]
+    unsaid = written(tmp_path / "one.nir", {**nodes, "fast": lif(tau=2e-5)})
+    with pytest.raises(ModelError, match=r"E1421.*fast: a step of 0.0001 s"):
+        nir_file.read(unsaid)
+
+
 # ---- damage that HDF5 does not survive -----------------------------------------------------
 
 
@@ -281,3 +307,18 @@ def test_a_heap_that_leads_nowhere_is_refused_before_hdf5_walks_it(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ModelError, match=r"E1003.*a heap of text"):
         nir_file.read(path, PRESETS["nir"])
+    with pytest.raises(ModelError, match=r"E1003.*a heap of text"):
+        check_heaps(bytes(3) + bytes(data), "at a byte that HDF5 would not choose, and follows")
+
+
+def test_heaps_inside_each_other_are_refused():
+    """Walking each of them would take time that grows with the square of the file."""
+
+    def heap(content):
+        size, (length, index) = 32 + len(content), (len(content), 1)
+        head = b"GCOL\x01\x00\x00\x00" + size.to_bytes(8, "little")
+        return head + index.to_bytes(8, "little") + length.to_bytes(8, "little") + content
+
+    check_heaps(heap(b"in turn!") + heap(b"in turn!"), "whole")
+    with pytest.raises(ModelError, match=r"^error\[E1003\] nested: .*byte 32\)"):
+        check_heaps(heap(heap(b"inside!!")), "nested")

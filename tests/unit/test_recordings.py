@@ -177,6 +177,8 @@ def broken_events():
         (raw["good"], CAMERA, None, r"E5133.*--dt SECONDS"),
         (raw["good"], CAMERA, -1.0, "E5133"),
         (raw["good"], CAMERA, 1e-12, "E1204.*larger --dt"),
+        (raw["good"], CAMERA, 1e-300, "E1204.*larger --dt"),
+        (raw["good"], CAMERA, 5e-324, "E1204.*larger --dt"),
         (raw["good"], {"input": (2, 4, 4)}, 1e-3, r"E1443.*x goes from 0 to 4, the input has 4"),
         (raw["good"], {"input": (3, 4, 5)}, 1e-3, "E1443.*two polarities"),
         (raw["good"], {"a": (2,), "b": (3,)}, 1e-3, "E1205"),

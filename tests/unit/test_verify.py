@@ -161,6 +161,17 @@ def test_a_missing_backend_is_one_line_of_the_certificate(bundle, monkeypatch):
     assert by_name["lava"].compared == 0
 
 
+def test_a_run_of_the_reference_alone_certifies_nothing(bundle, monkeypatch):
+    samples = small_samples(3, seed=9)
+    for backends in ((), ("reference",)):
+        with pytest.raises(UsageError, match=r"^error\[E5064\] --backends: nothing to compare"):
+            verify(bundle, backends, samples)
+    with_absent(monkeypatch)
+    with pytest.raises(TargetError, match=r"^error\[E4022\] lava: backend cannot run here"):
+        verify(bundle, ("lava",), samples)
+    assert not (bundle.path / "certificate.json").exists()
+
+
 def test_a_missing_backend_is_an_error_where_all_are_required(bundle, monkeypatch):
     with_absent(monkeypatch)
     with pytest.raises(TargetError, match=r"E4022.*install it"):
