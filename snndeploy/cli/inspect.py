@@ -1,5 +1,6 @@
 """`snndeploy inspect`: what was imported and changed; stops at any stage and prints it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,45 +76,42 @@ def _draw(model: Path, svg: Path, chosen: dict[str, Any], *, force: bool) -> Non
 
 
 def _inspect_bundle(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
-    from snndeploy.report.document import print_json
     from snndeploy.report.record import bundle_record
     from snndeploy.report.terminal import print_bundle
 
     bundle = open_bundle(path)
     check_same_target(bundle, target)
-    if emit == "nir":
-        raise UsageError(
-            "E5021",
-            "a bundle holds integers, not the NIR graph",
-            where="--emit",
-            remedy="give the model, or --emit network",
-        )
-    if emit:
-        _emit(bundle, emit)
-    elif as_json:
-        print_json(bundle_record(bundle))
-    else:
-        print_bundle(bundle)
+    _show(bundle, "a bundle", emit, bundle_record if as_json else None, print_bundle)
 
 
 def _inspect_network(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
-    from snndeploy.report.document import print_json
     from snndeploy.report.networks import network_record, print_network_file
 
     opened = open_network_file(path, target)
+    _show(opened, "a network", emit, network_record if as_json else None, print_network_file)
+
+
+def _show(
+    deployed: Any,
+    what: str,
+    emit: str | None,
+    record: Callable[[Any], dict[str, Any]] | None,
+    show: Callable[[Any], None],
+) -> None:
+    """Print a stage of what is compiled already; else its record as JSON, or without one, all."""
+    from snndeploy.report.document import print_json
+
     if emit == "nir":
         raise UsageError(
-            "E5021",
-            "a network holds integers, not the NIR graph",
-            where="--emit",
+            "E5021", f"{what} holds integers, not the NIR graph", where="--emit",
             remedy="give the model, or --emit network",
-        )
+        )  # fmt: skip
     if emit:
-        _emit(opened, emit)
-    elif as_json:
-        print_json(network_record(opened))
+        _emit(deployed, emit)
+    elif record:
+        print_json(record(deployed))
     else:
-        print_network_file(opened)
+        show(deployed)
 
 
 def _inspect_model(
