@@ -107,9 +107,10 @@ def check_trace(
     """Return the neurons to trace, by population; None without a trace.
 
     Raises:
-        UsageError: E5003, the file exists; E5061, neurons without a trace; E5062, words that are
-            no `POP:I,J-K`.
+        UsageError: E5003 and E5004, see `check_file`; E5061, neurons without a trace; E5062, words
+            that are no `POP:I,J-K`.
     """
+    from snndeploy.bundle.publish import check_file
     from snndeploy.errors import UsageError
 
     if trace is None and chosen:
@@ -121,8 +122,7 @@ def check_trace(
         )
     if trace is None:
         return None
-    if trace.exists() and not force:
-        raise UsageError("E5003", "exists", where=str(trace), remedy="give --force to replace it")
+    check_file(trace, force=force)
     neurons: dict[str, tuple[int, ...]] = {}
     for words in chosen:
         name, numbers = parse_neurons(words)
