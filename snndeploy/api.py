@@ -504,7 +504,8 @@ def prune(
         options: fields of `CompileOptions`, for a budget's cost.
 
     Raises:
-        UsageError: E5090 to E5095, a ratio, budget, layer or criterion that cannot be used.
+        UsageError: E5001, an unknown target; E5090 to E5095, a ratio, budget, layer or criterion
+            that cannot be used.
         UnsupportedError: E2320, E2321, channels that cannot be pruned.
         ModelError: samples that do not fit the model.
     """
@@ -512,6 +513,7 @@ def prune(
 
     samples = None if data is None else samples_of(data, model_shapes(model), label)
     allowed = None if budget is None else _budget(budget)
+    find_any_target(target)
     cost = None
     if allowed is not None and allowed.cost != "weights":
         if samples is None and allowed.cost != "cores":

@@ -80,12 +80,12 @@ def read_bundle(path: Path | str) -> Bundle:
             missing or foreign file, E1225 too large, E1226 contents that make no sense.
     """
     path = Path(path)
-    if not path.is_dir() or not (path / manifests.NAME).is_file():
+    if not (path / manifests.NAME).is_file():
+        what = f"not a bundle: there is no {manifests.NAME} in it"
+        if not path.is_dir():
+            what = "a file, not a bundle" if path.exists() else "there is no such folder"
         raise ModelError(
-            "E1220",
-            f"not a bundle: there is no {manifests.NAME} in it",
-            where=str(path),
-            remedy="make one with `snndeploy compile`",
+            "E1220", what, where=str(path), remedy="make a bundle with `snndeploy compile`"
         )
     data = read_bytes(path / manifests.NAME, limit=MANIFEST_BYTES)
     manifest = load_manifest(data, str(path / manifests.NAME))

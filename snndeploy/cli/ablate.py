@@ -6,7 +6,7 @@ import click
 
 from snndeploy.cli.options import output_options, path_type
 from snndeploy.cli.study_progress import study_progress
-from snndeploy.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK
+from snndeploy.errors import EXIT_INCOMPLETE, EXIT_OK
 
 ENGINES = ("serial", "process", "ray")
 """As in `snndeploy.ablation.engines.choose`."""
@@ -66,8 +66,8 @@ def ablate_command(
         with study_progress() as watch:
             results = ablate(read, folder, options, watch=watch)
     except KeyboardInterrupt:
-        click.echo(f"interrupted; finished trials are in {folder}, go on with --resume", err=True)
-        return EXIT_INTERRUPTED
+        left = f"interrupted; finished trials are in {folder}, go on with --resume"
+        raise KeyboardInterrupt(left) from None
     if as_json:
         print_json(results_record(results))
     else:

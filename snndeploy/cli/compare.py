@@ -61,15 +61,15 @@ def compare_command(
 ) -> int:
     """Compare, print, and write the case."""
     from snndeploy.api import compare
-    from snndeploy.bundle.publish import write_file
+    from snndeploy.bundle.publish import check_file, write_file
     from snndeploy.frames import model_shapes
     from snndeploy.inference import input_shapes
     from snndeploy.model import Model
     from snndeploy.report.comparison import case_text, comparison_record, print_comparison
     from snndeploy.report.document import print_json
 
-    if case is not None and case.exists() and not force:
-        raise UsageError("E5003", "exists", where=str(case), remedy="give --force to replace it")
+    if case is not None:
+        check_file(case, force=force)
     spoken = [_spoken(text) for text in (a, b)]
     if all(is_bundle(path) for path, _ in spoken):
         refuse_compile_options()

@@ -1,5 +1,6 @@
 """`snndeploy inspect`: what was imported and changed; stops at any stage and prints it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,14 @@ def inspect_command(
     elif is_network(model):
         _inspect_network(model, emit, target, as_json=as_json)
     elif emit in ("network", "placement"):
-        _emit(
-            compile_for(open_model(model, chosen), target or DEFAULT_TARGET, chosen),
-            emit,
-        )
+        compiled = compile_for(open_model(model, chosen), target or DEFAULT_TARGET, chosen)
+        _emit(compiled, emit, as_json=as_json)
     else:
         _inspect_model(model, emit, target or DEFAULT_TARGET, chosen, as_json=as_json)
 
 
 def _draw(model: Path, svg: Path, chosen: dict[str, Any], *, force: bool) -> None:
-    from snndeploy.bundle.publish import write_file
+    from snndeploy.bundle.publish import check_file, write_file
     from snndeploy.report.graph_svg import draw_graph
 
     if is_bundle(model):
@@ -69,61 +68,61 @@ def _draw(model: Path, svg: Path, chosen: dict[str, Any], *, force: bool) -> Non
             "E5021", "a bundle holds integers, not the graph", where="--svg",
             remedy="give the model",
         )  # fmt: skip
-    if svg.exists() and not force:
-        raise UsageError("E5003", "exists", where=str(svg), remedy="give --force to replace it")
+    check_file(svg, force=force)
     write_file(svg, draw_graph(open_model(model, chosen)).encode())
 
 
 def _inspect_bundle(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
-    from snndeploy.report.document import print_json
     from snndeploy.report.record import bundle_record
     from snndeploy.report.terminal import print_bundle
 
     bundle = open_bundle(path)
     check_same_target(bundle, target)
-    if emit == "nir":
-        raise UsageError(
-            "E5021",
-            "a bundle holds integers, not the NIR graph",
-            where="--emit",
-            remedy="give the model, or --emit network",
-        )
-    if emit:
-        _emit(bundle, emit)
-    elif as_json:
-        print_json(bundle_record(bundle))
-    else:
-        print_bundle(bundle)
+    _show(bundle, "a bundle", emit, bundle_record, print_bundle, as_json=as_json)
 
 
 def _inspect_network(path: Path, emit: str | None, target: str | None, *, as_json: bool) -> None:
-    from snndeploy.report.document import print_json
     from snndeploy.report.networks import network_record, print_network_file
 
     opened = open_network_file(path, target)
+    _show(opened, "a network", emit, network_record, print_network_file, as_json=as_json)
+
+
+def _show(
+    deployed: Any,
+    what: str,
+    emit: str | None,
+    record: Callable[[Any], dict[str, Any]],
+    show: Callable[[Any], None],
+    *,
+    as_json: bool,
+) -> None:
+    """Print a stage of what is compiled already, or all about it."""
+    from snndeploy.report.document import print_json
+
     if emit == "nir":
         raise UsageError(
-            "E5021",
-            "a network holds integers, not the NIR graph",
-            where="--emit",
+            "E5021", f"{what} holds integers, not the NIR graph", where="--emit",
             remedy="give the model, or --emit network",
-        )
+        )  # fmt: skip
     if emit:
-        _emit(opened, emit)
+        _emit(deployed, emit, as_json=as_json)
     elif as_json:
-        print_json(network_record(opened))
+        print_json(record(deployed))
     else:
-        print_network_file(opened)
+        show(deployed)
 
 
 def _inspect_model(
     path: Path, emit: str | None, target: str, chosen: dict[str, Any], *, as_json: bool
 ) -> None:
     from snndeploy.errors import SnnDeployError
+    from snndeploy.registry import find_any_target
     from snndeploy.report.document import print_json
     from snndeploy.report.imports import import_record, import_report
     from snndeploy.report.models import model_record, print_graph, print_import, print_model
 
+    find_any_target(target)
     model = open_model(path, chosen)
     if emit:
         print_json(model_record(model)) if as_json else print_graph(model)
@@ -141,14 +140,16 @@ def _inspect_model(
     print_import(report, target)
 
 
-def _emit(deployed: Any, stage: str) -> None:
-    """Print the network as text, or the placement as JSON."""
+def _emit(deployed: Any, stage: str, *, as_json: bool) -> None:
+    """Print the network as text, in JSON if asked to, or the placement, which is JSON."""
     from snndeploy.bundle.placement_file import dump_placement
     from snndeploy.errors import CapacityError
     from snndeploy.ir.text import print_network
+    from snndeploy.report.document import print_json
 
     if stage == "network":
-        click.echo(print_network(deployed.network)[0], nl=False)
+        text, _ = print_network(deployed.network)
+        print_json({"network": text}) if as_json else click.echo(text, nl=False)
         return
     if deployed.placement is None:
         raise CapacityError(deployed.target.name, deployed.violations)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from snndeploy.cli import SIGNALS
 from snndeploy.cli.ablate import ablate_command
 from snndeploy.cli.compare import compare_command
 from snndeploy.cli.compile import compile_command
@@ -86,7 +87,9 @@ for _command in (
 
 def entry() -> None:
     """Run the command line and leave the process with the documented exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -100,10 +103,14 @@ def run(args: list[str]) -> int:
     as_json, debug = "--json" in args, "--debug" in args
     try:
         code: Any = main.main(args, prog_name="snndeploy", standalone_mode=False)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; nothing was written", EXIT_INTERRUPTED, {}, as_json=as_json)
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for the user's
+            return _bug(error.__cause__, debug=debug, as_json=as_json)
+        stopped = str(error.__cause__ or error) or "interrupted; nothing was written"
+        return _fail(stopped, EXIT_INTERRUPTED, {}, as_json=as_json)
     except click.ClickException as error:
-        usage = UsageError("E5020", error.format_message(), remedy=_help_hint(error))
+        message = " ".join(error.format_message().split())
+        usage = UsageError("E5020", message, remedy=_help_hint(error))
         return _report(usage, as_json=as_json)
     except SnnDeployError as error:
         if debug:
@@ -117,13 +124,15 @@ def run(args: list[str]) -> int:
         remedy = "give fewer samples"
         return _report(ModelError("E1213", "out of memory", remedy=remedy), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the one place that turns a bug into a line
-        if debug:
-            traceback.print_exc()
-        line = (
-            f"internal error: {type(error).__name__}: {error}; run again with --debug and report it"
-        )
-        return _fail(line, EXIT_BUG, {"code": "", "message": line}, as_json=as_json)
+        return _bug(error, debug=debug, as_json=as_json)
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _bug(error: Exception, *, debug: bool, as_json: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    line = f"internal error: {type(error).__name__}: {error}; run again with --debug and report it"
+    return _fail(line, EXIT_BUG, {"code": "", "message": line}, as_json=as_json)
 
 
 def _report(error: SnnDeployError, *, as_json: bool) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -107,9 +107,10 @@ def check_trace(
     """Return the neurons to trace, by population; None without a trace.
 
     Raises:
-        UsageError: E5003, the file exists; E5061, neurons without a trace; E5062, words that are
-            no `POP:I,J-K`.
+        UsageError: E5003 and E5004, see `check_file`; E5061, neurons without a trace; E5062, words
+            that are no `POP:I,J-K`.
     """
+    from snndeploy.bundle.publish import check_file
     from snndeploy.errors import UsageError
 
     if trace is None and chosen:
@@ -121,8 +122,7 @@ def check_trace(
         )
     if trace is None:
         return None
-    if trace.exists() and not force:
-        raise UsageError("E5003", "exists", where=str(trace), remedy="give --force to replace it")
+    check_file(trace, force=force)
     neurons: dict[str, tuple[int, ...]] = {}
     for words in chosen:
         name, numbers = parse_neurons(words)
@@ -171,6 +171,40 @@ def write_trace(path: Path | None, trace: "Mapping[str, AnyArray] | None") -> No
         write_file(path, dump_npz(trace))
 
 
+def reading_options(command: F) -> F:
+    """Add what `open_model` is told of a file that does not say everything itself."""
+    for decorate in (
+        click.option(
+            "--input-range",
+            type=(float, float),
+            metavar="LOW HIGH",
+            help="Input values, where a .nir file does not say.",
+        ),
+        click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
+        click.option(
+            "--factory",
+            metavar="MODULE:FUNCTION",
+            help="Your function that builds the network of a state_dict; its module is imported.",
+        ),
+        click.option(
+            "--input-shape", type=Sizes(), help="Of one input of such a network, e.g. 1,28,28."
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def input_bits_option(command: F) -> F:
+    """Add `--input-bits`."""
+    return click.option(
+        "--input-bits",
+        type=click.IntRange(2, 16),
+        default=8,
+        show_default=True,
+        help="Bits of a graded input, sign included.",
+    )(command)
+
+
 def compile_options(command: F) -> F:
     """Add what `CompileOptions` holds, and `--semantics`."""
     for decorate in (
@@ -189,33 +223,13 @@ def compile_options(command: F) -> F:
             show_default=True,
             help="Leading weight layers that the host computes in float.",
         ),
-        click.option(
-            "--input-bits",
-            type=click.IntRange(2, 16),
-            default=8,
-            show_default=True,
-            help="Bits of a graded input, sign included.",
-        ),
-        click.option(
-            "--input-range",
-            type=(float, float),
-            metavar="LOW HIGH",
-            help="Input values, where a .nir file does not say.",
-        ),
+        input_bits_option,
         click.option(
             "--one-at-a-time",
             is_flag=True,
             help="Clear the chip before every sample instead of streaming samples.",
         ),
-        click.option("--semantics", help="PRESET[,key=value…]: how the model's steps are taken."),
-        click.option(
-            "--factory",
-            metavar="MODULE:FUNCTION",
-            help="Your function that builds the network of a state_dict; its module is imported.",
-        ),
-        click.option(
-            "--input-shape", type=Sizes(), help="Of one input of such a network, e.g. 1,28,28."
-        ),
+        reading_options,
         click.option(
             "--weight-bits",
             type=click.IntRange(2, 8),
@@ -272,19 +286,19 @@ def open_bundle(path: Path) -> "Bundle":
     return read_bundle(path)
 
 
+READING = ("semantics", "input_range", "factory", "input_shape")
+"""The options of `reading_options`."""
+
+
 def open_model(path: Path, chosen: dict[str, Any]) -> "Model":
-    """Read a model file; what a `.nir` file leaves open is among the chosen options."""
+    """Read a model file; what it leaves open is among the chosen options."""
     from snndeploy.api import load
 
-    values: Literal["spikes"] | None = "spikes" if chosen["encode"] == "spikes" else None
+    values: Any = chosen.get("values")
+    if chosen.get("encode") == "spikes":
+        values = "spikes"
     return load(
-        path,
-        semantics=chosen["semantics"],
-        values=values,
-        input_range=chosen["input_range"],
-        factory=chosen["factory"],
-        input_shape=chosen["input_shape"],
-        steps=chosen["steps"],
+        path, values=values, steps=chosen["steps"], **{name: chosen[name] for name in READING}
     )
 
 

@@ -1,21 +1,18 @@
 """`snndeploy prune`: remove the channels of a model that matter least."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from snndeploy.cli.options import DEFAULT_TARGET, open_samples, output_options, path_type
+from snndeploy.cli.changed_model import change_options, new_file, open_to_change
+from snndeploy.cli.options import DEFAULT_TARGET, open_samples, path_type
 from snndeploy.cli.progress import progress_bar
 from snndeploy.errors import UsageError
 
 
 @click.command("prune", short_help="Remove the channels of a model that matter least.")
-@click.argument("model", type=path_type())
 @click.option("--data", type=path_type(), help="Samples to score channels on (.npz).")
-@click.option(
-    "-o", "--output", "out", type=path_type(), help="Model; default: MODEL.pruned.pt here."
-)
 @click.option(
     "--criterion",
     default="svs",
@@ -37,66 +34,33 @@ from snndeploy.errors import UsageError
     type=click.IntRange(min=1),
     help="Samples to score on.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Model steps per sample.")
-@click.option("--semantics", help="PRESET[,key=value…]: how a .nir model's steps are taken.")
-@click.option(
-    "--values",
-    type=click.Choice(("real", "spikes")),
-    default="real",
-    show_default=True,
-    help="What the inputs of a .nir model carry.",
-)
-@click.option(
-    "--input-range", type=(float, float), metavar="LOW HIGH", help="Input values of a .nir model."
-)
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@output_options
+@change_options("pruned")
 def prune_command(
     model: Path,
     data: Path | None,
     out: Path | None,
-    criterion: str,
     ratio: str | None,
     budget: str | None,
-    target: str,
-    seed: int,
-    n_scored: int,
-    steps: int | None,
-    semantics: str | None,
-    values: Literal["real", "spikes"],
-    input_range: tuple[float, float] | None,
     *,
     force: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Prune MODEL and write what is left; say what every layer lost."""
-    from snndeploy.api import load, prune
-    from snndeploy.bundle.publish import check_file, write_file
+    from snndeploy.api import prune
+    from snndeploy.bundle.publish import write_file
     from snndeploy.frames import model_shapes
     from snndeploy.frontends.checkpoint import dump_model
     from snndeploy.report.document import print_json
     from snndeploy.report.pruning import print_pruning, pruning_record
 
-    out = out or Path(f"{model.stem}.pruned.pt")
-    if out.suffix != ".pt":
-        raise UsageError("E5020", f"{out.name!r} is no .pt file", where="-o", remedy="use NAME.pt")
-    check_file(out, force=force)
+    out = new_file(model, out, "pruned", force=force)
     shares = None if ratio is None else _shares(ratio)
     limit = None if budget is None else _named(budget, "E5094", "--budget")
-    opened = load(model, semantics=semantics, values=values, input_range=input_range)
+    opened, options = open_to_change(model, chosen)
+    samples = open_samples(data, model_shapes(opened)) if data else None
     with progress_bar("pruning") as progress:
-        pruned = prune(
-            opened,
-            open_samples(data, model_shapes(opened)) if data else None,
-            criterion=criterion,
-            ratio=shares,
-            budget=limit,
-            target=target,
-            seed=seed,
-            n_scored=n_scored,
-            steps=steps,
-            progress=progress,
-        )
+        pruned = prune(opened, samples, ratio=shares, budget=limit, progress=progress, **options)
     write_file(out, dump_model(pruned.model))
     if as_json:
         print_json(pruning_record(pruned.report, out))

@@ -1,12 +1,12 @@
 """`snndeploy quantize`: put the weights of a model on a grid of a few bits."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from snndeploy.cli.options import DEFAULT_TARGET, open_samples, output_options, path_type
-from snndeploy.errors import UsageError
+from snndeploy.cli.changed_model import change_options, new_file, open_to_change
+from snndeploy.cli.options import DEFAULT_TARGET, input_bits_option, open_samples, path_type
 
 
 class Bits(click.ParamType):  # type: ignore[type-arg]  # generic in some versions only
@@ -31,10 +31,6 @@ class Bits(click.ParamType):  # type: ignore[type-arg]  # generic in some versio
 
 
 @click.command("quantize", short_help="Put a model's weights on a grid of a few bits.")
-@click.argument("model", type=path_type())
-@click.option(
-    "-o", "--output", "out", type=path_type(), help="Model; default: MODEL.quantized.pt here."
-)
 @click.option("--bits", type=Bits(), default=8, show_default=True, help="Per weight, or per layer.")
 @click.option(
     "--gamma",
@@ -62,57 +58,30 @@ class Bits(click.ParamType):  # type: ignore[type-arg]  # generic in some versio
 @click.option("--last-bits", type=int, help="Of the last layer; 32 leaves it as it is.")
 @click.option("--target", default=DEFAULT_TARGET, show_default=True, help="Chip.")
 @click.option("--data", type=path_type(), help="Labelled samples to compare accuracies on (.npz).")
-@click.option("--steps", type=click.IntRange(min=1), help="Model steps per sample.")
-@click.option(
-    "--input-bits",
-    type=click.IntRange(2, 16),
-    default=8,
-    show_default=True,
-    help="Bits of a graded input, sign included.",
-)
-@click.option("--semantics", help="PRESET[,key=value…]: how a .nir model's steps are taken.")
-@click.option(
-    "--values",
-    type=click.Choice(("real", "spikes")),
-    default="real",
-    show_default=True,
-    help="What the inputs of a .nir model carry.",
-)
-@click.option(
-    "--input-range", type=(float, float), metavar="LOW HIGH", help="Input values of a .nir model."
-)
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@output_options
+@input_bits_option
+@change_options("quantized")
 def quantize_command(
     model: Path,
     out: Path | None,
     data: Path | None,
-    semantics: str | None,
-    values: Literal["real", "spikes"],
-    input_range: tuple[float, float] | None,
     *,
     force: bool,
     as_json: bool,
     **chosen: Any,
 ) -> None:
     """Quantize the weights of MODEL for a chip; compile and finetune keep them on their grid."""
-    from snndeploy.api import load, quantize
-    from snndeploy.bundle.publish import check_file, write_file
+    from snndeploy.api import quantize
+    from snndeploy.bundle.publish import write_file
     from snndeploy.frames import model_shapes
     from snndeploy.frontends.checkpoint import dump_model
     from snndeploy.frontends.nir_file import write
     from snndeploy.report.document import print_json
     from snndeploy.report.quantization import print_quantized, quantized_record
 
-    out = out or Path(f"{model.stem}.quantized.pt")
-    if out.suffix not in (".pt", ".nir"):
-        raise UsageError(
-            "E5020", f"{out.name!r} is no .pt or .nir file", where="-o", remedy="use NAME.pt"
-        )
-    check_file(out, force=force)
-    opened = load(model, semantics=semantics, values=values, input_range=input_range)
+    out = new_file(model, out, "quantized", force=force, suffixes=(".pt", ".nir"))
+    opened, options = open_to_change(model, chosen)
     samples = open_samples(data, model_shapes(opened)) if data else None
-    quantized = quantize(opened, data=samples, **chosen)
+    quantized = quantize(opened, data=samples, **options)
     if out.suffix == ".nir":
         write(quantized.model, out)
     else:

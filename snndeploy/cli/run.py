@@ -52,14 +52,14 @@ def run_command(
     **chosen: Any,
 ) -> None:
     """Run samples and say what was decided."""
-    from snndeploy.bundle.publish import write_file
+    from snndeploy.bundle.publish import check_file, write_file
     from snndeploy.npz import dump_npz
     from snndeploy.report.document import print_json
     from snndeploy.report.record import answer_arrays, answer_record
     from snndeploy.report.terminal import print_answer
 
-    if output is not None and output.exists() and not force:
-        raise UsageError("E5003", "exists", where=str(output), remedy="give --force to replace it")
+    if output is not None:
+        check_file(output, force=force)
     neurons = check_trace(trace, chosen.pop("chosen"), force=force)
     simulating = {"threads": threads, "trace": neurons}
     if backend == "float":

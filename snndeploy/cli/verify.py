@@ -15,7 +15,7 @@ from snndeploy.cli.options import (
     threads_option,
 )
 from snndeploy.cli.progress import progress_bar
-from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK
+from snndeploy.errors import EXIT_DIVERGENCE, EXIT_OK, UsageError
 
 
 @click.command("verify", short_help="Rerun every executor, compare spike for spike.")
@@ -37,11 +37,15 @@ def verify_command(
     from snndeploy.report.terminal import print_certificate
     from snndeploy.verification import verify
 
-    opened = open_network_file(bundle, None) if is_network(bundle) else open_bundle(bundle)
-    samples = open_samples(data, input_shapes(opened)) if data else None
     names = None
     if backends is not None:
         names = tuple(name.strip() for name in backends.split(",") if name.strip())
+        if not names:
+            raise UsageError(
+                "E5020", "no executor is named", where="--backends", remedy="use sim, lava or onnx"
+            )
+    opened = open_network_file(bundle, None) if is_network(bundle) else open_bundle(bundle)
+    samples = open_samples(data, input_shapes(opened)) if data else None
     with progress_bar("verifying") as progress:
         certificate = verify(
             opened, names, samples, require_all=bool(os.environ.get("CI")), threads=threads,

@@ -4,6 +4,11 @@ A network's units are its own: one unit arriving is 1, a threshold is so many un
 written so that Euler steps of `DT` add the input as it is, which is how snnTorch and SpikingJelly
 write theirs; how states round is in the metadata (`integer`), so that reading the file back and
 compiling it gives the same integers. What NIR has no plain node for is refused.
+
+Other programs read IF, LIF and CubaLIF each in its own way: SpikingJelly and snnTorch as we write
+them; Norse without the gain of a LIF; sinabs as neurons that subtract, may fire several times and
+stop at minus their threshold, with tau in steps, and without Linear, AvgPool2d and CubaLIF. Where
+that is the neuron that was written, their spikes are the same in every cell.
 """
 
 import re

@@ -6,9 +6,12 @@ torch, has a hole. What comes back is plain data, and is checked once more.
 
 import atexit
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,18 +89,29 @@ class _Process:
         size = int.from_bytes(running.stdout.read(8), "little")
         return running.stdout.read(size)
 
-    def end(self) -> None:
-        if self.running is None:
+    def end(self, *, patience_s: float = END_TIMEOUT_S) -> None:
+        """End the process; one that is still busy when patience is over is killed."""
+        running, self.running = self.running, None
+        if running is None:
             return
-        for pipe in (self.running.stdin, self.running.stdout):
-            assert pipe is not None
-            pipe.close()
         try:
-            self.running.wait(END_TIMEOUT_S)
+            if patience_s:
+                _close(running)
+                running.wait(patience_s)
         except subprocess.TimeoutExpired:
-            self.running.kill()
-            self.running.wait()
-        self.running = None
+            pass
+        finally:
+            with suppress(ProcessLookupError):  # its fork too: they are a session of their own
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            _close(running)
+
+
+def _close(running: "subprocess.Popen[bytes]") -> None:
+    for pipe in (running.stdin, running.stdout):
+        assert pipe is not None
+        with suppress(BrokenPipeError):  # a request that was never read
+            pipe.close()
 
 
 _process = _Process()
@@ -109,7 +123,7 @@ def _ask(request: dict[str, Any], path: Path) -> bytes:
         try:
             reply = _process.ask(request)
         except BaseException:
-            _process.end()
+            _process.end(patience_s=0)
             raise
         if not reply:
             _process.end()

@@ -31,7 +31,7 @@ def check_file(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            raise ModelError("E1001", "there is no such file", where=str(path))
+            raise ModelError("E1001", _no_file(path), where=str(path))
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
@@ -39,6 +39,13 @@ def check_file(path: Path) -> bytes:
     if not head:
         raise ModelError("E1002", "the file is empty", where=str(path))
     return head
+
+
+def _no_file(path: Path) -> str:
+    """Say why a path is no file."""
+    if not path.exists():
+        return "there is no such file"
+    return f"is {'a folder' if path.is_dir() else 'a device or a pipe'}, not a model file"
 
 
 def looks_like(head: bytes) -> str:
@@ -92,10 +99,12 @@ def _check_archive(where: str, archive: zipfile.ZipFile, size: int) -> None:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     _refuse_code(where, names)
+    if not any(name.endswith("/data.pkl") for name in names):
+        arrays = bool(names) and all(name.endswith(".npy") for name in names)
+        what = "an .npz file of arrays" if arrays else "a zip archive"
+        raise ModelError("E1004", f"{what}, but not a torch file", where=where, remedy=SAVE)
     _check_entries(where, entries, size)
     _check_headers(archive, entries)
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise ModelError("E1004", "a zip archive, but not a torch file", where=where, remedy=SAVE)
     damaged = archive.testzip()
     if damaged is not None:
         raise zipfile.BadZipFile(f"checksum of {damaged[:60]!r}")
@@ -144,6 +153,5 @@ def _refuse_code(where: str, names: list[str]) -> None:
         raise ModelError("E1008", "a TorchScript archive holds code", where=where, remedy=SAVE)
     if any(name.endswith(("archive_format", "exported_program.json")) for name in names):
         raise ModelError(
-            "E1008", "an exported program, not a torch file", where=where,
-            remedy="let its name end in .pt2",
-        )  # fmt: skip
+            "E1008", "an exported program", where=where, remedy="give it a name that ends in .pt2"
+        )

@@ -185,15 +185,19 @@ def _model(
         return _foreign(graph, origin, semantics, values, input_range)
     inputs, outputs = metadata.ports_of_record(graph, record)
     default = metadata.semantics_of_record("semantics", record.get("semantics"))
-    text = "the given semantics are not used, the file has its own"
-    unused = ImportNote(kind="dropped", node="", text=text)
+    given = {"semantics": semantics is not None, "input range": input_range != (-inf, inf)}
+    unused = (
+        ImportNote(kind="dropped", node="", text=f"the {what} given: the file has its own")
+        for what, is_given in given.items()
+        if is_given
+    )
     return Model(
         graph=graph,
         semantics=default,
         inputs=inputs,
         outputs=outputs,
         steps=metadata.steps_of_record(record),
-        notes=() if semantics is None else (unused,),
+        notes=tuple(unused),
         origin=origin,
         said=dict.fromkeys(FIELDS, "file"),
     )

@@ -23,7 +23,8 @@ from snndeploy.frontends.transport import pack
 MIB = 1 << 20
 MEMORY = 1 << 30
 """Address space beyond what the libraries take, 1 GiB, and `MEMORY_PER_BYTE` of the file."""
-MEMORY_PER_BYTE = 16
+MEMORY_PER_BYTE = 48
+"""A weight that is a byte in an `.onnx` is checked as several int64."""
 SECONDS, SECONDS_PER_MIB = 4.0, 2.0
 """CPU time for a file: good ones take a hundredth of it. The clock may show `WAITING_S` more."""
 WAITING_S = 20.0

@@ -51,7 +51,7 @@ def print_network(
 
     def array_line(key: str, owner: str, value: IntArray) -> str:
         if inline_below is not None and value.size >= inline_below:
-            name = f"{owner}.{key}"
+            name = _beside(owner, key)
             beside[name] = value
             return f"  {key} @{_quote(name)}"
         return f"  {key} {_dims(value.shape)} : {' '.join(map(str, value.reshape(-1)))}".rstrip()
@@ -72,6 +72,14 @@ def print_network(
         lines += [array_line(k, projection.name, v) for k, v in _arrays(synapse).items()]
     lines += [_record("output", o.name, _scalars(o)) for o in network.outputs]
     return "\n".join(lines) + "\n", beside
+
+
+def array_names(network: Network) -> Iterator[str]:
+    """Yield what every array is called where it lies beside the text."""
+    for population in network.populations:
+        yield from (_beside(population.name, key) for key in population.params)
+    for projection in network.projections:
+        yield from (_beside(projection.name, key) for key in _arrays(projection.synapse))
 
 
 def parse_network(text: str, arrays: Mapping[str, AnyArray] | None = None) -> Network:
@@ -254,6 +262,10 @@ def _range(text: str) -> tuple[Operand, Operand]:
 def _numbers(text: str) -> tuple[int, int]:
     low, high = map(int, text.split(".."))
     return low, high
+
+
+def _beside(owner: str, key: str) -> str:
+    return f"{owner}.{key}"
 
 
 def _scalars(record: Any) -> dict[str, Any]:

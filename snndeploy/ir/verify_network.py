@@ -15,6 +15,7 @@ from snndeploy.ir.program import INT32, Program
 from snndeploy.ir.ranges import INPUT_LIMIT, arriving_bound, prove_ranges
 from snndeploy.ir.silence import silence_problems
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
+from snndeploy.ir.text import array_names
 
 
 def verify_network(network: Network) -> None:
@@ -41,6 +42,8 @@ def network_problems(network: Network) -> Iterator[str]:
     yield from (f"{name}: name used {n} times" for name, n in names.items() if n > 1)
     projections = Counter(projection.name for projection in network.projections)
     yield from (f"{name}: name used {n} times" for name, n in projections.items() if n > 1)
+    arrays = Counter(array_names(network))
+    yield from (f"{name}: two arrays of one name" for name, n in arrays.items() if n > 1)
     if network.steps < 0:
         yield f"network: {network.steps} steps"
     if not network.steps and not network.alone:

@@ -152,7 +152,8 @@ def _arrays(model: ModelProto, props: Mapping[str, str]) -> dict[str, IntArray]:
             raise ValueError(f"{key} is no array of integers")
         values: Any = numpy_helper.to_array(tensor)
         values = values.T if how["transposed"] else values
-        arrays[key] = values.astype(np.int64) * int(how["factor"])
+        arrays[key] = values.astype(np.int64)
+        arrays[key] *= int(how["factor"])
     return arrays
 
 

@@ -70,6 +70,32 @@ def test_missing_model_is_refused(files, snn):
     check_refused(snn("compile", "nothing.pt"), files, before=names(files))
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("compile", "folder"), "is a folder, not a model file"),
+        (("prune", "folder", "--ratio", "0.5"), "is a folder, not a model file"),
+        (("compile", "pipe"), "is a device or a pipe, not a model file"),
+        (("inspect", "data.npz"), "an .npz file of arrays, but not a torch file"),
+        (("verify", "nothing"), "there is no such folder"),
+        (("verify", "model.pt"), "a file, not a bundle"),
+        (("verify", "folder"), "there is no manifest.json in it"),
+    ],
+)
+def test_what_is_no_model_is_called_what_it_is(files, snn, args, says):
+    (files / "folder").mkdir()
+    os.mkfifo(files / "pipe")
+    ran = snn(*args)
+    check_refused(ran, files, before=names(files))
+    assert says in ran.err
+
+
+def test_options_of_a_file_that_has_its_own_are_said_to_be_dropped(snn):
+    ran = snn("inspect", "model.nir", "--input-range", "0", "2", "--semantics", "nir")
+    assert "the semantics given: the file has its own" in ran.out
+    assert "the input range given: the file has its own" in ran.out
+
+
 def test_nan_weights_are_refused(files, snn):
     weight = np.full((4, 12), np.nan)
     write(chain_model(nir.Linear(weight=weight), shape=(12,), out_shape=(4,)), files / "nan.nir")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from sequences import mixed_sequence
 import snndeploy
 from snndeploy import npz
 from snndeploy.errors import UsageError
+from snndeploy.frontends import confined
 from snndeploy.ir.text import print_network
 from snndeploy.network_file import read_network
 from tests.cli.test_bad_inputs import check_refused, names
@@ -279,6 +281,34 @@ def test_a_bad_file_is_refused_with_its_code(exported, snn, case):
         ran = snn(command, name, *options)
         check_refused(ran, exported, before=before)
         assert code in ran.err
+
+
+@pytest.fixture
+def opened_here():
+    """Names of the files that this process opens from now on."""
+    seen, armed = [], [True]
+
+    def watch(event, args):
+        if armed[0] and event == "open":
+            seen.append(str(args[0]))
+
+    sys.addaudithook(watch)  # it cannot be removed again
+    yield seen
+    armed[0] = False
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.network"])
+def test_a_network_is_read_in_another_process(exported, monkeypatch, opened_here, name):
+    """None of the file's bytes comes into this one; what comes is the same network."""
+    asked = []
+    ask = confined._ask
+    monkeypatch.setattr(confined, "_ask", lambda *args: asked.append(args) or ask(*args))
+    network = read_network(exported / name)
+    assert len(asked) == 1
+    assert not [path for path in opened_here if path.endswith(name)]
+    assert print_network(network)[0] == (exported / "net.network").read_text()
+    (exported / name).read_bytes()
+    assert opened_here[-1].endswith(name)
 
 
 def test_the_same_in_python(exported, arrays):

@@ -4,9 +4,14 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from snndeploy import load
+from snndeploy.frontends import confined
 
 pytestmark = pytest.mark.usefixtures("files")
 HEAVY = ("numpy", "torch", "nir", "h5py", "rich", "numba", "onnx", "lava", "snndeploy.ir")
@@ -24,6 +29,18 @@ from snndeploy.cli import entry
 sys.argv = ["snndeploy", "compile", "model.pt", "-o", "net", *sys.argv[1:]]
 entry()
 """
+STARTING = """
+import os, signal, sys
+from snndeploy.cli import entry
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        os.kill(os.getpid(), signal.Signals(int(number)))
+number = sys.argv.pop()
+sys.argv = ["snndeploy", "doctor"]
+sys.meta_path.insert(0, Interrupt())
+entry()
+"""
+SLEEPER = "import time\n\n\ndef read(path):\n    time.sleep(60)\n"
 LIMIT_S = 0.3
 
 
@@ -69,6 +86,30 @@ def test_a_signal_while_writing_leaves_nothing_and_exits_130(files, number):
     assert "Traceback" not in err
     assert err.strip() == "interrupted; nothing was written"
     assert sorted(files.iterdir()) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_program_is_imported_is_one_line_too(number):
+    ran = run_python(STARTING, str(int(number)))
+    assert ran.returncode == 130
+    assert ran.stderr == "interrupted; nothing was written\n"
+
+
+def test_a_signal_while_a_file_is_read_ends_its_reader(files, monkeypatch, capfd):
+    (files / "sleeper.py").write_text(SLEEPER)
+    monkeypatch.setenv("PYTHONPATH", str(files))
+    confined._process.end()  # the next one finds the sleeper
+    here = threading.main_thread().ident
+    timer = threading.Timer(2.0, signal.pthread_kill, [here, signal.SIGINT])
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        confined.read_plain("sleeper:read", files / "model.pt", {})
+    timer.join()
+    assert time.monotonic() - began < 6.0
+    assert confined._process.running is None
+    assert capfd.readouterr().err == ""
+    assert load("model.pt").steps == 8  # by a new one
 
 
 def test_a_signal_while_replacing_keeps_the_old_bundle(bundle):

@@ -52,6 +52,49 @@ def test_weights_with_a_factory_run_on_events(snn, files):
     assert (missing.code, "E5133" in missing.err) == (2, True)
 
 
+@pytest.fixture
+def deep(files):
+    """A factory of a network with a hidden layer, its weights, and data."""
+    (files / "cli_deep.py").write_text(
+        "from spikingjelly.activation_based import neuron\nfrom torch import nn\n\n\n"
+        "def build():\n    return nn.Sequential(\n        nn.Linear(12, 6), neuron.IFNode(),"
+        " nn.Linear(6, 3), neuron.IFNode()\n    )\n"
+    )
+    torch.manual_seed(2)
+    weights = nn.Sequential(nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3)).state_dict()
+    save_file(weights, files / "deep.safetensors")
+    yield ("deep.safetensors", "--factory", "cli_deep:build", "--input-shape", "12")
+    sys.modules.pop("cli_deep", None)
+
+
+CHANGES = (
+    ("prune", "--ratio", "0=0.5"),
+    ("quantize", "--bits", "4"),
+    ("finetune", "--epochs", "1"),
+)
+
+
+@pytest.mark.parametrize("command", CHANGES, ids=lambda command: command[0])
+def test_weights_with_a_factory_are_changed_into_a_model(snn, deep, command):
+    options = ("--data", "data.npz", "--steps", "8", "--values", "spikes", "-o", "out.pt")
+    ran = snn(*command, *deep, *options)
+    assert ran.code == 0, ran.err
+    compiled = snn("compile", "out.pt", "-o", "net")
+    assert compiled.code == 0, compiled.err
+    without = snn(*command, "deep.safetensors", "--data", "data.npz", "-o", "other.pt")
+    assert (without.code, "E5132" in without.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", CHANGES, ids=lambda command: command[0])
+def test_events_need_a_step_for_training_too(snn, files, deep, command):
+    make_events(files / "e.npy")
+    options = ("--data", "e.npy", "--steps", "8", "--values", "spikes")
+    ran = snn(*command, *deep, *options)
+    assert (ran.code, "E5133" in ran.err) == (2, True), ran.err
+    ran = snn(*command, *deep, *options, "--dt", "1e-3")
+    assert "E5133" not in ran.err
+
+
 @pytest.mark.usefixtures("net")
 def test_a_factory_is_not_for_other_files(snn):
     ran = snn("inspect", "model.nir", "--factory", "cli_net:build")

@@ -19,9 +19,21 @@ from snndeploy.errors import Violation
         (("run", "model.pt", "--backend", "smi", "--input", "data.npz"), 2, "did you mean 'sim'"),
         (("explain", "E9999"), 2, "E5001"),
         (("inspect", "model.pt", "--emit", "networks"), 2, "--emit"),
+        (("inspect", "model.pt", "--target", "lohi2"), 2, "did you mean 'loihi2'"),
+        (("prune", "model.pt", "--ratio", "0.5", "--criterion", "l1", "--target", "lohi2"), 2,
+         "did you mean 'loihi2'"),
+        (("verify", "net", "--backends", ","), 2, "no executor is named"),
+        (("export", "model.pt"), 2, "Choose from: onnx, nir, netx"),
+        (("run", "model.pt", "--backend", "sim", "--input", "data.npz", "--output", "no/y.npz"), 2,
+         "E5004"),
+        (("run", "model.pt", "--backend", "sim", "--input", "data.npz", "--trace", "no/t.npz"), 2,
+         "E5004"),
+        (("inspect", "model.pt", "--svg", "no/g.svg"), 2, "E5004"),
+        (("compare", "model.pt", "model.nir", "--data", "data.npz", "--case", "no/c.json"), 2,
+         "E5004"),
         ((), 2, ""),
     ],
-)
+)  # fmt: skip
 def test_usage_error_is_one_line_with_the_nearest_name(files, snn, args, code, says):
     ran = snn(*args)
     assert ran.code == code
@@ -48,6 +60,25 @@ def test_a_bundle_is_not_estimated_for_another_chip(snn, bundle):
 def test_a_bundle_has_no_float_model(snn, bundle):
     assert snn("run", bundle, "--backend", "float", "--input", "data.npz").code == 2
     assert snn("inspect", bundle, "--emit", "nir").code == 2
+
+
+def test_a_stage_is_json_too(snn, bundle):
+    for name in ("model.pt", bundle):
+        text = snn("inspect", name, "--emit", "network").out
+        assert snn("inspect", name, "--emit", "network", "--json").json()["network"] == text
+        assert snn("inspect", name, "--emit", "placement", "--json").json()["slices"]
+
+
+def test_an_end_of_data_is_a_bug_and_no_interrupt(snn, monkeypatch):
+    """click takes every EOFError for Ctrl-D."""
+
+    def ends(*_, **__):
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("snndeploy.api.load", ends)
+    ran = snn("inspect", "model.pt")
+    assert ran.code == 1
+    assert "internal error: EOFError: Ran out of input" in ran.err
 
 
 def test_with_json_errors_are_json_too(snn):

@@ -1,8 +1,8 @@
 """Our `.nir` files of networks in other frameworks: which fire as the network does, which cannot.
 
 Thresholds lie between two states, so `>` and `>=` agree. What a framework cannot is recorded:
-snnTorch takes no IF whose r is not 1; Norse ignores r of a LIF; both flatten the batch away; sinabs
-resets by subtraction, counts tau in steps, knows no CubaLIF and wants float32.
+snnTorch takes no IF whose r is not 1; Norse ignores r of a LIF; both flatten the batch away. sinabs
+has its own page, `test_exported_sinabs`.
 """
 
 from dataclasses import replace

@@ -312,6 +312,18 @@ def test_two_programs_of_one_name_are_a_problem():
     assert list(network_problems(both)) == ["sigma: two programs of one name"]
 
 
+def test_two_arrays_of_one_name_are_a_problem():
+    """Beside the text, one would be read as the other."""
+    weighed = replace(programs.SIGMA, params=(*programs.SIGMA.params, "weight"))
+    network = single(weighed, {**programs.sigma(), "weight": np.array([1])})
+    (link,) = network.projections
+    same = replace(network, projections=(replace(link, name=network.populations[0].name),))
+    assert not list(network_problems(network))
+    assert list(network_problems(same)) == [
+        f"{network.populations[0].name}.weight: two arrays of one name"
+    ]
+
+
 def test_payload_of_a_population_comes_from_its_parameters():
     multi = single(
         programs.LIF_MULTI, programs.lif_multi(**PLAIN, threshold=9, most=np.array([7]))

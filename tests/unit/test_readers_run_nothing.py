@@ -7,6 +7,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from deployed import small_network
 from PIL import Image
 from safetensors.torch import save_file
 from test_recordings import aedat4, events
@@ -15,8 +16,12 @@ from torch import nn
 from snndeploy.frontends import checkpoint, nir_file
 from snndeploy.frontends.examples import ImportOptions
 from snndeploy.frontends.exported_walk import load_exported
+from snndeploy.frontends.integer_file import read_text
+from snndeploy.frontends.onnx_file import read_onnx
 from snndeploy.frontends.weights import read_weights
+from snndeploy.ir.text import print_network
 from snndeploy.npz import dump_npz
+from snndeploy.onnxgraph.file import dump_onnx
 from snndeploy.samples import read_samples
 from snndeploy.semantics import PRESETS
 
@@ -73,6 +78,8 @@ def files(tmp_path):
     save_file(dict(net.state_dict()), tmp_path / "weights.safetensors")
     program = torch.export.export(Step(), (torch.zeros(1, 4), torch.zeros(1, 4)))
     torch.export.save(program, tmp_path / "net.pt2")
+    (tmp_path / "net.onnx").write_bytes(dump_onnx(small_network()))
+    (tmp_path / "net.network").write_text(print_network(small_network())[0])
     (tmp_path / "x.npz").write_bytes(dump_npz({"x": np.zeros((2, 1, 3))}))
     np.save(tmp_path / "events.npy", events())
     (tmp_path / "events.aedat4").write_bytes(aedat4(events()))
@@ -88,6 +95,8 @@ def files(tmp_path):
         "state_dict": lambda: read_weights(tmp_path / "weights.pt"),
         "safetensors": lambda: read_weights(tmp_path / "weights.safetensors"),
         "pt2": lambda: load_exported(tmp_path / "net.pt2", ImportOptions(values="spikes")),
+        "onnx": lambda: read_onnx(str(tmp_path / "net.onnx")),
+        "text": lambda: read_text(str(tmp_path / "net.network")),
         "npz": lambda: read_samples(tmp_path / "x.npz", {"input": (3,)}),
         "npy": lambda: read_samples(tmp_path / "events.npy", camera, dt=1e-3),
         "aedat4": lambda: read_samples(tmp_path / "events.aedat4", camera, dt=1e-3),
