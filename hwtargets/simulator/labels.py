@@ -65,9 +65,8 @@ class Labels:
 
 def group_words(labels: AnyArray, image: Image) -> Groups:
     """Return the words of an image in groups of equal classes."""
-    channel, pixel = np.divmod(np.arange(image.n), image.pixels)
-    by_bit = np.full(image.pixels * image.words * WORD, -1, dtype=np.int32)
-    by_bit[pixel * image.words * WORD + channel] = labels
+    by_bit = np.full(image.words * WORD, -1, dtype=np.int32)
+    by_bit[image.bits()] = labels
     kinds, kind = np.unique(by_bit.reshape(-1, WORD), axis=0, return_inverse=True)
     first = kinds.max(axis=1)
     is_alike = ((kinds == first[:, None]) | (kinds == -1)).all(axis=1)

@@ -1,4 +1,4 @@
-"""Counting spikes: per pixel, and per class of neurons."""
+"""Counting spikes per class of neurons."""
 
 import numpy as np
 from numba import njit
@@ -12,18 +12,6 @@ FEW = 6
 """Words of a group below which every spike is looked up by itself."""
 BYTE = 255
 """Words whose bits are counted in bytes."""
-
-
-@njit(nogil=True, cache=True)
-def count_pixels(bits: AnyArray, found: AnyArray) -> None:  # pragma: no cover
-    """Set found [frames, pixels] to the bits set in bits [frames, pixels, words]."""
-    n_frames, pixels, words = bits.shape
-    for frame in range(n_frames):
-        for pixel in range(pixels):
-            n = np.int64(0)
-            for k in range(words):
-                n += n_bits(bits[frame, pixel, k])
-            found[frame, pixel] = n
 
 
 @njit(nogil=True, cache=True)

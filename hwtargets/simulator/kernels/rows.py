@@ -19,6 +19,8 @@ from hwtargets.simulator.kernels.vector import (
     constant,
 )
 
+UNROLLED = (1, 2, 3, 5)
+"""Lengths of runs of weights, in pixels, that are added without a loop."""
 TOGETHER = 8
 """Listed synapses that are read before the first of them is added."""
 
@@ -159,17 +161,35 @@ def add_run(context, eights, sums, at, weights, first, n):
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
         _, sums, at, weights, first, n = code.args
-        words = ir.VectorType(I16, width)
         goal, origin = code.at(sums, I16, code.wide(at)), code.at(weights, I16, code.wide(first))
 
-        def add(i: Any, _: list[Any]) -> list[Any]:
-            here = builder.mul(i, ir.Constant(I64, width))
+        def add(here: Any, lanes: int) -> None:
+            words = ir.VectorType(I16, lanes)
             place = code.at(goal, I16, here)
             weight = code.load(code.at(origin, I16, here), words)
             code.store(builder.add(code.load(place, words), weight), place)
+
+        def one(i: Any, _: list[Any]) -> list[Any]:
+            add(builder.mul(i, ir.Constant(I64, width)), width)
             return []
 
-        code.loop(ir.Constant(I64, 0), code.wide(n), [], add)
+        n = code.wide(n)
+        after = builder.append_basic_block("added")
+        cases = builder.switch(n, builder.append_basic_block("any"))
+        for length in UNROLLED:
+            block = builder.append_basic_block(f"run_of_{length}")
+            cases.add_case(ir.Constant(I64, length), block)
+            builder.position_at_end(block)
+            done = 0
+            while done < length * width:
+                lanes = next(lanes for lanes in (32, 16, 8) if done + lanes <= length * width)
+                add(ir.Constant(I64, done), lanes)
+                done += lanes
+            builder.branch(after)
+        builder.position_at_end(cases.default)
+        code.loop(ir.Constant(I64, 0), n, [], one)
+        builder.branch(after)
+        builder.position_at_end(after)
         return context.get_dummy_value()
 
     return signature, generate

@@ -14,8 +14,9 @@ import numpy as np
 from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
-from hwtargets.simulator.kernels.steps import Spread
+from hwtargets.simulator.kernels.steps import INT16_MAX, V_TOP, Levels, Spread
 from hwtargets.simulator.kernels.weights import aligned, common_factor
+from hwtargets.simulator.lif import Constants
 from snndeploy.ir.arrays import IntArray
 from snndeploy.ir.synapses import Conv, OneToOne, Synapse
 
@@ -49,12 +50,11 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     wide = weights.reshape(*weight.shape[:2], width)
     wide[:, :, : target.channels] = weight // scale
     _, _, left, right = laid.scaling
-    calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
         runs=(_conv_runs(synapse) * width).astype(np.int32), length=run_length(synapse),
         weights=weights, stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
-        flat=0, factor=scale << left if calm else 0, lag=lag,
+        divisor=laid.source.stride, flat=0, lag=lag,
     )  # fmt: skip
 
 
@@ -71,13 +71,37 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
         return None
     weights = aligned(n * 8, np.int16)
     weights[neuron * 8 + neuron % 8] = synapse.weight // scale
-    largest = int(np.abs(synapse.weight).max(initial=0))
-    calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
         runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None], length=1,
         weights=weights, stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
-        flat=target.n, factor=scale << left if calm else 0, lag=lag,
+        divisor=target.n, flat=1, lag=lag,
     )  # fmt: skip
+
+
+def levels_of(synapse: Synapse, spread: Spread, fixed: Constants) -> Levels | None:
+    """Return how v is kept if neurons only add up; None if these do more, or 16 bits are too few.
+
+    They do not leak, have no bias, and at rest stay there. In a step, v rises by the sum of all
+    positive weights at most, and falls by that of all negative ones.
+    """
+    scale, _, left, right = spread.scaling
+    unit = (scale << left) << 6
+    only_adds = (int(fixed.keep_u[0]), int(fixed.keep_v[0])) == (0, 4096) and not fixed.bias.any()
+    if right or not only_adds or fixed.threshold.min() < 0:
+        return None
+    rises, falls = (_most(synapse, sign) // scale for sign in (1, -1))
+    room = min(INT16_MAX, V_TOP // unit)
+    calm = max(rises, falls) * unit >> 6 < 1 << 17  # else currents have to be watched
+    if not calm or fixed.threshold.max() // unit + rises > room or falls > room // 2:
+        return None
+    return Levels(unit=unit, least=falls - room)
+
+
+def _most(synapse: Synapse, sign: int) -> int:
+    """Return the largest sum of a target's weights of one sign."""
+    assert isinstance(synapse, Conv | OneToOne)
+    rows = np.maximum(sign * synapse.weight, 0).reshape(len(synapse.weight), -1)
+    return int(rows.sum(axis=1).max(initial=0))
 
 
 def width_of(target: Image) -> int:
