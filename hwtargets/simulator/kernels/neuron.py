@@ -161,9 +161,9 @@ def fire(context, v, threshold, differ, n_blocks, sent):
             (least,) = values
             for k in range(64 // lanes):
                 here = ir.Constant(I64, k * lanes)
-                at = builder.add(builder.mul(i, ir.Constant(I64, 64)), here)
-                place = code.at(v, I16, at)
-                level = code.at(threshold, I16, builder.add(builder.mul(at, differ), here))
+                start = builder.mul(i, ir.Constant(I64, 64))
+                place = code.at(v, I16, builder.add(start, here))
+                level = code.at(threshold, I16, builder.add(builder.mul(start, differ), here))
                 y = code.load(place, shorts)
                 fired = builder.icmp_signed(">", y, code.load(level, shorts))
                 code.store(builder.select(fired, zero, y), place)

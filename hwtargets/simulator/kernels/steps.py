@@ -18,7 +18,7 @@ from hwtargets.simulator.kernels.arguments import Frames, Neurons
 from hwtargets.simulator.kernels.bits import list_bits
 from hwtargets.simulator.kernels.gather import zeros
 from hwtargets.simulator.kernels.neuron import fire, update_lif
-from hwtargets.simulator.kernels.rows import add_run
+from hwtargets.simulator.kernels.rows import SPLIT, add_runs
 from hwtargets.simulator.kernels.vector import ESCAPED
 from snndeploy.ir.arrays import AnyArray
 
@@ -218,16 +218,11 @@ def add_spikes(
     eights: tuple[int, ...], spread: Spread, found: AnyArray, n: int, sums: AnyArray
 ) -> None:  # pragma: no cover
     """Add the weights of n spikes, by the numbers of their bits, to the sums."""
-    runs, length, weights, stride = spread.runs, spread.length, spread.weights, spread.stride
-    divisor, flat = np.uint32(spread.divisor), spread.flat
-    for i in range(n):
-        pixel, channel = np.int64(found[i] // divisor), np.int64(found[i] % divisor)
-        if flat:
-            pixel, channel = channel, pixel
-        mine = channel * stride
-        for r in range(runs.shape[1]):
-            start = mine + runs[pixel, r, 1]
-            add_run(eights, sums, runs[pixel, r, 0], weights, start, length)
+    split = (spread.divisor, (1 << SPLIT) // spread.divisor + 1, spread.flat)
+    add_runs(
+        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.length,
+        spread.weights, spread.stride,
+    )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
