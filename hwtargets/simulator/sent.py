@@ -128,8 +128,9 @@ class Sent:
         groups = labels.in_image(self.image)
         found = np.zeros((n_frames, labels.n_classes), dtype=np.int64)
         tally_groups(
-            self._frames(), groups.starts, groups.words, groups.labels, groups.alike, found
-        )
+            self._frames(), groups.starts, groups.words, groups.labels, groups.firsts,
+            groups.classes, groups.masks, found,
+        )  # fmt: skip
         return found
 
     def _frames(self) -> AnyArray:

@@ -117,33 +117,3 @@ def n_bits(context, word):
         return builder.ctpop(args[0])
 
     return signature, generate
-
-
-@intrinsic
-def count_positions(context, bits, words, first, last, counts):
-    """Add to counts[i] how many of the words have bit i set.
-
-    Args:
-        bits: uint64.
-        words: int32; which of them: words[first:last], at most 255.
-        counts: int32 [64].
-    """
-    signature = types.void(bits, words, types.int64, types.int64, counts)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        code = Code(context, builder, signature, args)
-        bits, words, first, last, counts = code.args
-        flags, bytes_ = ir.VectorType(ir.IntType(1), 64), ir.VectorType(ir.IntType(8), 64)
-        ints = ir.VectorType(I32, 64)
-
-        def add(i: Any, values: list[Any]) -> list[Any]:
-            which = builder.sext(builder.load(code.at(words, I32, i)), I64)
-            word = builder.load(code.at(bits, I64, which))
-            return [builder.add(values[0], builder.zext(builder.bitcast(word, flags), bytes_))]
-
-        (sums,) = code.loop(first, last, [ir.Constant(bytes_, [0] * 64)], add)
-        place = code.at(counts, I32, ir.Constant(I64, 0))
-        code.store(builder.add(code.load(place, ints), builder.zext(sums, ints)), place)
-        return context.get_dummy_value()
-
-    return signature, generate
