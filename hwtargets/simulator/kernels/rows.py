@@ -149,13 +149,15 @@ def copy_run(context, events, start, stop, base, rows, at):
     return signature, generate
 
 
-def _add_run(code: Code, goal: Any, origin: Any, width: int, length: Any) -> None:
+def _add_run(code: Code, goal: Any, origin: Any, kind: Any, width: int, length: Any) -> None:
     """Emit the addition of a run of weights to sums, in a loop if its length is not a number."""
 
     def add(here: Any, lanes: int) -> None:
         words = ir.VectorType(I16, lanes)
         place = code.at(goal, I16, here)
-        weight = code.load(code.at(origin, I16, here), words)
+        weight = code.load(code.at(origin, kind, here), ir.VectorType(kind, lanes))
+        if kind != I16:
+            weight = code.builder.sext(weight, words)
         code.store(code.builder.add(code.load(place, words), weight), place)
 
     def one(i: Any, _: list[Any]) -> list[Any]:
@@ -178,7 +180,7 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weigh
 
     Args:
         eights: tuple as long as the width in units of 8 channels.
-        sums, weights: int16, flat.
+        sums: int16, flat; weights: int8 or int16, flat.
         found: uint32, the number of each spike.
         split: (divisor, 2^SPLIT over it rounded up, flat): what a number is of pixel and channel.
         runs: int32, flat [source pixels, n_runs, 2].
@@ -196,6 +198,7 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weigh
         divisor, reciprocal, flat = (builder.extract_value(split, k) for k in range(3))
         flat = builder.icmp_signed("!=", flat, ir.Constant(flat.type, 0))
         zero, two = ir.Constant(I64, 0), ir.Constant(I64, 2)
+        kind = context.get_data_type(signature.args[8].dtype)
 
         def add_all(known: int) -> None:
             def spike(i: Any, _: list[Any]) -> list[Any]:
@@ -212,8 +215,8 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weigh
                         builder.sext(builder.load(builder.gep(at, [ir.Constant(I32, k)])), I64)
                         for k in range(2)
                     )
-                    origin = code.at(weights, I16, builder.add(mine, start))
-                    _add_run(code, code.at(sums, I16, goal), origin, width, known or length)
+                    origin = code.at(weights, kind, builder.add(mine, start))
+                    _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
                     return []
 
                 code.loop(zero, n_runs, [], run)

@@ -17,7 +17,7 @@ from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.steps import INT16_MAX, V_TOP, Levels, Spread
 from hwtargets.simulator.kernels.weights import aligned, common_factor
 from hwtargets.simulator.lif import Constants
-from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.synapses import Conv, OneToOne, Synapse
 
 WIDEST = 32
@@ -46,13 +46,12 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     scale = common_factor(weight, low, high)
     if largest // scale >= 1 << 15 or prod(weight.shape[:2]) * width * 2 > MOST_BYTES:
         return None
-    weights = aligned(prod(weight.shape[:2]) * width, np.int16)
-    wide = weights.reshape(*weight.shape[:2], width)
+    wide = np.zeros((*weight.shape[:2], width), dtype=np.int64)
     wide[:, :, : target.channels] = weight // scale
     _, _, left, right = laid.scaling
     return Spread(
         runs=(_conv_runs(synapse) * width).astype(np.int32), length=run_length(synapse),
-        weights=weights, stride=weight.shape[1] * width, pixels=target.pixels, width=width,
+        weights=_narrow(wide), stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
         divisor=laid.source.stride, flat=0, lag=lag,
     )  # fmt: skip
@@ -69,13 +68,21 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
     neuron, n = np.arange(target.n), -(-target.n // WORD) * WORD
     if n > MOST_ALONE:
         return None
-    weights = aligned(n * 8, np.int16)
+    weights = np.zeros(n * 8, dtype=np.int64)
     weights[neuron * 8 + neuron % 8] = synapse.weight // scale
     return Spread(
         runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None], length=1,
-        weights=weights, stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
+        weights=_narrow(weights), stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
         divisor=target.n, flat=1, lag=lag,
     )  # fmt: skip
+
+
+def _narrow(weights: IntArray) -> AnyArray:
+    """Return weights, flat, in as few bytes as they fit: they stay in the first cache."""
+    fits = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
+    narrow = aligned(weights.size, np.int8 if fits else np.int16)
+    narrow[:] = weights.reshape(-1)
+    return narrow
 
 
 def levels_of(synapse: Synapse, spread: Spread, fixed: Constants) -> Levels | None:

@@ -35,7 +35,7 @@ class Spread(NamedTuple):
         runs: int32 [source pixels, runs, 2]: first sum, first weight of channel 0. All pixels have
             as many, all are as long: what is not there has weights of 0.
         length: of a run, in target pixels.
-        weights: int16, flat.
+        weights: int8 or int16, flat.
         stride: weights from one source channel to the next.
         pixels: of the target; width: its channels, padded to 8, 16 or 32. One-to-one synapses of a
             single pixel see its neurons eight by eight.

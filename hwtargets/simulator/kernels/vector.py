@@ -42,7 +42,7 @@ class Code:
 
     def load(self, pointer: Any, kind: Any) -> Any:
         value = self.builder.load(self.builder.bitcast(pointer, kind.as_pointer()))
-        value.align = 2
+        value.align = 1 if getattr(kind, "element", kind) == I8 else 2
         return value
 
     def store(self, value: Any, pointer: Any) -> None:
