@@ -58,8 +58,9 @@ class Counter:
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
         for source in self.network.sources:
-            injected = chunk.sent[source.name].per_class(1, 1).T
-            self._write("host_in", source.name, self._span(source.name, chunk), injected)
+            sent, span = chunk.sent[source.name], self._span(source.name, chunk)
+            if not sent.is_silent:
+                self._write("host_in", source.name, span, sent.per_class(1, 1).T)
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)

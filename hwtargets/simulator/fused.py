@@ -362,6 +362,7 @@ class Firing:
         name, image = stage.population.name, stage.image
         shape = (len(chunk.windows), chunk.schedule.steps)
         sent = chunk.sent[name] = Sent.silent(*shape, image)
+        sent.bits = np.zeros((*shape, image.words), dtype=np.uint64)
         logged = shape[0] * shape[1] * (name in chunk.record)
         neurons = with_states(stage, shape[0] if carried else 0, logged)
         return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)

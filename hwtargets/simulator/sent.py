@@ -35,8 +35,8 @@ class Sent:
 
     @classmethod
     def silent(cls, windows: int, steps: int, image: Image) -> "Sent":
-        """Return a node that sends nothing; forget `windows` before bits are set."""
-        bits = np.zeros((windows, steps, image.words), dtype=np.uint64)
+        """Return a node that sends nothing; its bits take no memory and are not to be set."""
+        bits = np.broadcast_to(np.zeros(1, dtype=np.uint64), (windows, steps, image.words))
         return cls(
             shape=(windows, steps, image.n), image=image, bits=bits,
             windows=np.zeros(windows, dtype=np.bool_),
