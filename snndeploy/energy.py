@@ -220,19 +220,26 @@ def price(
 
 def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]:
     names = np.array(counts.populations)
+    kinds = [kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events]
+    found = {kind: _by_phase(counts.events[kind], counts.phase) for kind in kinds}
     for population in dict.fromkeys(counts.populations):
         rows = names == population
-        phases = [counts.phase[rows] == index for index in range(len(PHASES))]
-        for kind in (
-            kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events
-        ):
-            events = counts.events[kind][rows]
-            if not events.any():
-                continue
-            for inside, phase in zip(phases, PHASES, strict=True):
-                count = int(events[inside].sum())
+        for kind in kinds:
+            for count, phase in zip(found[kind][rows].sum(axis=0).tolist(), PHASES, strict=True):
                 if count:
                     yield _row(kind, phase, population, count, table.prices[kind])
+
+
+def _by_phase(events: IntArray, phase: IntArray) -> IntArray:
+    """Return events of each row and phase [rows, phases]; few steps are not of work alone."""
+    others = np.flatnonzero((phase != 0).any(axis=0))
+    events_there, phase_there = events[:, others], phase[:, others]
+    beside = [
+        np.where(phase_there == index, events_there, 0).sum(axis=1)
+        for index in range(1, len(PHASES))
+    ]
+    found: IntArray = np.stack([events.sum(axis=1) - sum(beside), *beside], axis=1)
+    return found
 
 
 def _add_up(rows: Iterable[EnergyRow]) -> Iterator[EnergyRow]:

@@ -15,15 +15,16 @@ from itertools import pairwise
 import numpy as np
 
 from hwtargets.simulator.engine import Chunk
-from hwtargets.simulator.fanout import Columns, classes, summable, touched
+from hwtargets.simulator.fanout import Columns, classes, summable
 from hwtargets.simulator.reach import WORD_BITS, CoreRow, Reach, Rows, reach_of
 from hwtargets.simulator.sent import Sent
+from hwtargets.simulator.touched import Places, places, touched
 from hwtargets.simulator.windows import Schedule
 from snndeploy.energy import EVENT_KINDS, HOST, EventCounts, EventKind
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.network import Network, Projection
 from snndeploy.ir.placement import Placement
-from snndeploy.ir.synapses import OneToOne
+from snndeploy.ir.synapses import Conv, OneToOne, Pool
 
 TRAVEL: tuple[EventKind, ...] = ("spike", "message", "hop_x", "hop_y")
 
@@ -40,8 +41,8 @@ class Counter:
         reach: what a spike of each node sets off.
         routes: and which ways it takes, by population, the kinds of `TRAVEL` for the classes of
             each row of it [classes, 4].
-        sizes: neurons of each class of targets in each slice, by population and shape, as they
-            are needed.
+        sizes: neurons of each class of targets in each slice, by population and shape; places: the
+            same for a single image, by projection; as they are needed.
     """
 
     network: Network
@@ -52,12 +53,14 @@ class Counter:
     reach: Mapping[str, Reach]
     routes: Mapping[str, tuple[Columns, ...]]
     sizes: dict[str, Columns] = field(default_factory=dict)
+    places: dict[str, Places] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
         for source in self.network.sources:
-            injected = chunk.sent[source.name].per_class(1, 1)
-            self._write("host_in", source.name, self._span(source.name, chunk), injected)
+            sent, span = chunk.sent[source.name], self._span(source.name, chunk)
+            if not sent.is_silent:
+                self._write("host_in", source.name, span, sent.per_class(1, 1).T)
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)
@@ -91,38 +94,55 @@ class Counter:
         span = self._span(name, chunk)
         n_frames = len(chunk.windows) * self.schedule.steps
         sizes = np.array([row.stop - row.start for row in rows])
-        reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
-        work = np.zeros((n_frames, 2 * len(rows)), dtype=np.int64)
         arriving = [
             projection
             for projection in self.network.into(name)
             if chunk.before or not chunk.sent[projection.source].is_silent
         ]
         if not arriving:
-            idle = np.broadcast_to(sizes, (n_frames, len(rows)))
+            idle = np.broadcast_to(sizes[:, None], (len(rows), n_frames))
             self._write("neuron_idle", name, span, idle)
             return
+        work = np.zeros((2 * len(rows), n_frames), dtype=np.int64)
         for projection in arriving:
             labels = self.reach[projection.source].labels
             spikes = self._arriving(partial(Sent.per_label, labels=labels), projection, chunk)
             work += self.synaptic[projection.name].tally(spikes)
         if len(arriving) == 1 and isinstance(arriving[0].synapse, OneToOne):
-            active = work[:, : len(rows)]  # every operation is that of another neuron
+            active = work[: len(rows)]  # every operation is that of another neuron
+        elif len(arriving) == 1 and isinstance(arriving[0].synapse, Conv | Pool):
+            active = self._places(arriving[0]).count(self._sending(arriving[0], chunk))
         else:
+            reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
             for projection in arriving:
                 reached = either(reached, self._touched(projection, chunk), n)
             active = self._sizes(name, reached).tally(reached.reshape(n_frames, -1))
-        self._write("synaptic_op", name, span, work[:, : len(rows)])
-        self._write("synaptic_word", name, span, work[:, len(rows) :])
+        self._write("synaptic_op", name, span, work[: len(rows)])
+        self._write("synaptic_word", name, span, work[len(rows) :])
         self._write("neuron_active", name, span, active)
-        self._write("neuron_idle", name, span, sizes - active)
+        self._write("neuron_idle", name, span, sizes[:, None] - active)
 
     def _touched(self, projection: Projection, chunk: Chunk) -> BoolArray:
         """Return which targets a projection reaches; see `fanout.touched`."""
-        kind = classes(projection.synapse)
-        active = self._arriving(lambda sent: sent.active(*kind), projection, chunk)
+        active = self._sending(projection, chunk)
         kernels = chunk.sent[projection.source].bits is not None
         return touched(projection.synapse, active, kernels=kernels)
+
+    def _sending(self, projection: Projection, chunk: Chunk) -> BoolArray:
+        """Return which classes of a projection's sources send what arrives [F, classes]."""
+        kind = classes(projection.synapse)
+        return self._arriving(lambda sent: sent.active(*kind), projection, chunk)
+
+    def _places(self, projection: Projection) -> Places:
+        """Return how the neurons that an image reaches are counted."""
+        if projection.name not in self.places:
+            synapse = projection.synapse
+            assert isinstance(synapse, Conv | Pool)
+            n, (groups, _) = self.network.population[projection.target].n, classes(synapse)
+            shape = (groups, synapse.out_shape[1] * synapse.out_shape[2])
+            sizes = [class_sizes(row, n, shape) for row in self.rows[projection.target]]
+            self.places[projection.name] = places(synapse, np.stack(sizes))
+        return self.places[projection.name]
 
     def _sizes(self, name: str, reached: BoolArray) -> Columns:
         """Return the neurons of each class of `reached` in each slice [classes, rows]."""
@@ -155,11 +175,11 @@ class Counter:
             return
         span = self._span(name, chunk)
         spikes = sent.per_label(reach.labels)
-        travelled = np.empty((len(spikes), len(TRAVEL), len(reach.origins)), dtype=np.int64)
+        travelled = np.empty((len(TRAVEL), len(reach.origins), len(spikes)), dtype=np.int64)
         for k, routes in enumerate(self.routes[name]):
-            travelled[:, :, k] = routes.tally(spikes[:, reach.first[k] : reach.first[k + 1]])
-        for column, kind in enumerate(TRAVEL):
-            self._write(kind, name, span, travelled[:, column])
+            travelled[:, k] = routes.tally(spikes[:, reach.first[k] : reach.first[k + 1]])
+        for values, kind in zip(travelled, TRAVEL, strict=True):
+            self._write(kind, name, span, values)
 
     def _span(self, name: str, chunk: Chunk) -> tuple[slice, slice]:
         """Return which frames of a node's windows exist, and their chip steps."""
@@ -168,9 +188,9 @@ class Counter:
     def _write(
         self, kind: EventKind, name: str, span: tuple[slice, slice], values: IntArray
     ) -> None:
-        """Store values [n_windows * P, rows of a node] at the chip steps that exist."""
+        """Store values [rows of a node, n_windows * P] at the chip steps that exist."""
         first, (frames, steps) = self.rows[name][0].row, span
-        self.events[kind][first : first + len(self.rows[name]), steps] = values[frames].T
+        self.events[kind][first : first + len(self.rows[name]), steps] = values[:, frames]
 
 
 def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:

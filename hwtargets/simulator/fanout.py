@@ -11,7 +11,7 @@ from typing import assert_never
 import numpy as np
 
 from hwtargets.simulator.deliver import exact_dtype
-from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
 
@@ -40,7 +40,7 @@ def classes(synapse: Synapse) -> tuple[int, int]:
         case Sparse() | OneToOne():
             return synapse.n_in, 1
         case Conv() | Pool():
-            return _geometry(synapse)[0], synapse.in_shape[1] * synapse.in_shape[2]
+            return geometry(synapse)[0], synapse.in_shape[1] * synapse.in_shape[2]
         case _:
             assert_never(synapse)
 
@@ -67,28 +67,7 @@ def per_neuron(synapse: Synapse, values: AnyArray) -> AnyArray:
     return np.repeat(values.reshape(groups, 1, pixels), each, axis=1).reshape(-1)
 
 
-def touched(synapse: Synapse, active: BoolArray, *, kernels: bool = False) -> BoolArray:
-    """Return which targets active classes [F, classes] reach with a stored synapse.
-
-    `kernels` says whether compiled kernels may run, which take long to load.
-
-    The answer [F, groups, pixels] holds for all channels of a group of targets at a pixel; it is
-    [F, 1, 1] for a dense layer and [F, n_out, 1] for listed synapses.
-    """
-    match synapse:
-        case Dense():
-            return active[:, :, None]
-        case Sparse():
-            return _listed_touched(synapse, active, kernels=kernels)[:, :, None]
-        case OneToOne():
-            return active[:, :, None]
-        case Conv() | Pool():
-            return _image_touched(synapse, active)
-        case _:
-            assert_never(synapse)
-
-
-def _geometry(synapse: Conv | Pool) -> tuple[int, tuple[int, int], tuple[int, int]]:
+def geometry(synapse: Conv | Pool) -> tuple[int, tuple[int, int], tuple[int, int]]:
     """Return (groups, kernel size, dilation); a pool is a convolution of one group per channel."""
     if isinstance(synapse, Pool):
         return synapse.in_shape[0], synapse.kernel, (1, 1)
@@ -98,7 +77,7 @@ def _geometry(synapse: Conv | Pool) -> tuple[int, tuple[int, int], tuple[int, in
 
 def _image_fan_out(synapse: Conv | Pool, start: int, stop: int) -> IntArray:
     """Add up, tap by tap, the targets that a source pixel reaches in its group's channels."""
-    groups, kernel, dilation = _geometry(synapse)
+    groups, kernel, dilation = geometry(synapse)
     _, height, width = synapse.in_shape
     _, out_h, out_w = synapse.out_shape
     wanted = np.zeros(synapse.n_out, dtype=np.int64)
@@ -110,58 +89,6 @@ def _image_fan_out(synapse: Conv | Pool, start: int, stop: int) -> IntArray:
         y, x = i * dilation[0], j * dilation[1]
         total[:, y : y + s_h * out_h : s_h, x : x + s_w * out_w : s_w] += per_place
     return total[:, p_h : p_h + height, p_w : p_w + width]
-
-
-def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
-    """Mark the places of each group whose window holds an active source: by rows, then columns."""
-    groups, kernel, dilation = _geometry(synapse)
-    _, height, width = synapse.in_shape
-    _, out_h, out_w = synapse.out_shape
-    images = active.reshape(len(active), groups, height, width)
-    (p_h, p_w), (s_h, s_w), (d_h, d_w) = synapse.padding, synapse.stride, dilation
-    # frames end to end: a shift of all is one long operation, what it mixes up is not looked at
-    padded = np.zeros((*images.shape[:2], height + 2 * p_h, width + 2 * p_w), dtype=np.bool_)
-    padded[:, :, p_h : p_h + height, p_w : p_w + width] = images
-    rows = _shifted(padded.reshape(-1), kernel[0], d_h * padded.shape[3])
-    places = _shifted(rows, kernel[1], d_w).reshape(padded.shape)[
-        :, :, : s_h * (out_h - 1) + 1 : s_h, : s_w * (out_w - 1) + 1 : s_w
-    ]
-    return places.reshape(len(active), groups, out_h * out_w)
-
-
-def _shifted(flags: BoolArray, taps: int, step: int) -> BoolArray:
-    """Return which of flags i, i + step, … of so many taps is set, for every i."""
-    found = flags.copy()
-    for k in range(1, taps):
-        found[: len(flags) - k * step] |= flags[k * step :]
-    return found
-
-
-def _listed_touched(synapse: Sparse, active: BoolArray, *, kernels: bool) -> BoolArray:
-    """Join the active frames, a bit each, of every row's sources."""
-    words = _frames_as_bits(active)
-    reached = np.zeros((len(words), synapse.n_out), dtype=np.uint64)
-    filled = np.flatnonzero(np.diff(synapse.indptr))
-    if kernels:
-        from hwtargets.simulator.kernels.counting import find_touched
-
-        find_touched(words, synapse.indptr, synapse.indices, reached)
-    elif len(filled):
-        flags = words[:, synapse.indices]
-        reached[:, filled] = np.bitwise_or.reduceat(flags, synapse.indptr[filled], axis=1)
-    by_byte = reached.view(np.uint8).reshape(len(words), synapse.n_out, 8).swapaxes(1, 2)
-    bits = np.unpackbits(by_byte.reshape(-1, synapse.n_out), axis=0, bitorder="little")
-    return bits[: len(active)].view(np.bool_)
-
-
-def _frames_as_bits(active: BoolArray) -> AnyArray:
-    """Return flags [F, n] as words [ceil(F / 64), n], bit f % 64 of word f // 64 being frame f."""
-    n_frames, n = active.shape
-    padded = np.zeros((-(-n_frames // 64) * 64, n), dtype=np.bool_)
-    padded[:n_frames] = active
-    by_byte = np.packbits(padded, axis=0, bitorder="little").reshape(-1, 8, n).swapaxes(1, 2)
-    words: AnyArray = np.ascontiguousarray(by_byte).view(np.uint64)[:, :, 0]
-    return words
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -177,9 +104,9 @@ class Columns:
     index: IntArray
 
     def tally(self, counts: AnyArray) -> IntArray:
-        """Return the exact sums counts [F, n] @ columns, as int64 [F, columns]."""
-        product: AnyArray = counts.astype(self.matrix.dtype) @ self.matrix
-        return product.astype(np.int64)[:, self.index]
+        """Return the exact sums (counts [F, n] @ columns).T, as int64 [columns, F]."""
+        product: AnyArray = self.matrix.T @ counts.astype(self.matrix.dtype).T
+        return product.astype(np.int64)[self.index]
 
 
 def summable(columns: IntArray, most: IntArray) -> Columns:

@@ -11,7 +11,7 @@ from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import deliver_listed
-from hwtargets.simulator.kernels.steps import run_steps
+from hwtargets.simulator.kernels.steps import run_levels, run_steps
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
@@ -22,6 +22,7 @@ from hwtargets.simulator.launch import (
     gather_of,
     in_blocks,
     list_frames,
+    masks_of,
     scatter_of,
     with_states,
 )
@@ -46,7 +47,7 @@ class FusedRun:
     """A network ready to run.
 
     Attributes:
-        given: bits [P, B, pixels, words] of the inputs that are 0 and 1 throughout.
+        given: bits [P, B, words] of the inputs that are 0 and 1 throughout.
         workers: what the kernels run on.
         rests: whether nothing happens in windows without a sample.
     """
@@ -127,7 +128,7 @@ class FusedRun:
         if source.name not in self.given:
             values = self.schedule.injected(source, self.inputs.get(source.name), windows)
             return Sent(shape=(*shape, source.n), image=image, values=values)
-        bits = np.zeros((*shape, image.pixels, image.words), dtype=np.uint64)
+        bits = np.zeros((*shape, image.words), dtype=np.uint64)
         begin, steps = self.schedule.model_start(source.wave), self.schedule.network.steps
         real = self._carries(windows)
         rows = self.given[source.name][:, windows[real]]
@@ -327,7 +328,7 @@ class Chunked:
             self.spans[name] = Frames(
                 live=self._live(stage), steps=self.schedule.steps, first=first, stop=stop,
                 reset=self.schedule.model_start(stage.population.wave),
-                pixels=stage.image.pixels, planes=1, blocks=1, words=stage.image.words,
+                pixels=stage.image.pixels, planes=1, blocks=1, masks=masks_of(stage.image),
                 items=(0, 0),
             )  # fmt: skip
         return self.spans[name]._replace(first=first, stop=stop)
@@ -361,6 +362,7 @@ class Firing:
         name, image = stage.population.name, stage.image
         shape = (len(chunk.windows), chunk.schedule.steps)
         sent = chunk.sent[name] = Sent.silent(*shape, image)
+        sent.bits = np.zeros((*shape, image.words), dtype=np.uint64)
         logged = shape[0] * shape[1] * (name in chunk.record)
         neurons = with_states(stage, shape[0] if carried else 0, logged)
         return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)
@@ -379,19 +381,26 @@ class Firing:
         else:
             gather, lists, lanes = NO_GATHER, NO_LISTS, 2 if image.padded % 64 == 0 else 1
             blocks = frames._replace(blocks=image.padded // (32 * lanes))
-        assert self.sent.bits is not None
-        sent, workers = self.sent.bits.reshape(-1).view(np.uint16), self.chunk.workers
+        bits, workers = self.sent.bits, self.chunk.workers
+        assert bits is not None
+        narrow = image.stride < image.padded
+        if narrow:  # whole blocks of spikes first
+            bits = np.zeros((*bits.shape[:2], image.pixels), dtype=np.uint32)
+            blocks = blocks._replace(masks=(2 * image.pixels, 2))
+        sent = bits.reshape(-1).view(np.uint16)
 
         def task(items: tuple[int, int]) -> int:
             mine, neurons = blocks._replace(items=items), self.neurons
             return int(advance((0,) * lanes, gather, lists, neurons, mine, arrived, sent, True))
 
         self._take(workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)))
+        if narrow:
+            self.sent.by_pixel()[:, first:stop] = bits[:, first:stop]
 
     def run_steps(self) -> None:
         """Take all steps in the stepwise kernel."""
         chunk, stage = self.chunk, self.stage
-        link, spread, neurons = stage.alone, stage.spread, stage.thin
+        link, spread, neurons, levels = stage.alone, stage.spread, stage.thin, stage.levels
         assert link is not None
         assert link.laid is not None
         assert spread is not None
@@ -400,15 +409,18 @@ class Firing:
         frames = chunk._spans(stage, 0, chunk.schedule.steps)
         source, wanted = chunk.sent[link.source], link.laid.source
         if source.bits is not None and source.image.pixels == 1:
-            bits, spread = source.bits, spread._replace(flat=spread.flat or wanted.pixels)
+            bits, pixels = source.bits, max(wanted.pixels, spread.divisor * spread.flat)
+            spread = spread._replace(divisor=pixels, flat=1)
         else:
             bits = source.as_bits(wanted)
         bits = np.ascontiguousarray(bits)
-        sent = self.sent.bits.reshape(*self.sent.bits.shape[:2], -1)
+        sent = self.sent.bits.view(np.uint16)
         eights = (0,) * (spread.width // 8)
 
         def task(items: tuple[int, int]) -> int:
             mine = frames._replace(items=items)
+            if levels:
+                return int(run_levels(eights, spread, bits, neurons, levels, mine, sent))
             return int(run_steps(eights, spread, bits, neurons, mine, sent))
 
         self._take(chunk.workers.map(task, chunk.workers.ranges(len(chunk.windows))))

@@ -1,7 +1,7 @@
 """Neurons in classes, and where the bits of a class are, so that spikes are counted class by class.
 
 Words of 64 bits whose neurons are of the same classes, bit by bit, form a group: their spikes are
-counted together, all of them at once where a whole word is of one class, else bit by bit.
+counted together: for each bit first in how many words it is set, then class by class.
 """
 
 from dataclasses import dataclass, field
@@ -20,13 +20,16 @@ class Groups:
         starts: int64 [groups + 1]: group i has words starts[i] .. starts[i + 1].
         words: int32, numbers of the words of a frame.
         labels: int32 [groups, 64]: class of each bit, -1 where there is no neuron.
-        alike: int32 [groups]: the class of all bits, -1 if there are several.
+        firsts: int64 [groups + 1]: group i has classes firsts[i] .. firsts[i + 1] of the next two.
+        classes: int32; masks: uint64, their bits in the words.
     """
 
     starts: IntArray
     words: AnyArray
     labels: AnyArray
-    alike: AnyArray
+    firsts: IntArray
+    classes: AnyArray
+    masks: AnyArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -65,15 +68,19 @@ class Labels:
 
 def group_words(labels: AnyArray, image: Image) -> Groups:
     """Return the words of an image in groups of equal classes."""
-    channel, pixel = np.divmod(np.arange(image.n), image.pixels)
-    by_bit = np.full(image.pixels * image.words * WORD, -1, dtype=np.int32)
-    by_bit[pixel * image.words * WORD + channel] = labels
+    by_bit = np.full(image.words * WORD, -1, dtype=np.int32)
+    by_bit[image.bits()] = labels
     kinds, kind = np.unique(by_bit.reshape(-1, WORD), axis=0, return_inverse=True)
-    first = kinds.max(axis=1)
-    is_alike = ((kinds == first[:, None]) | (kinds == -1)).all(axis=1)
+    found = [np.unique(kind[kind >= 0]) for kind in kinds]
+    bit = np.uint64(1) << np.arange(WORD, dtype=np.uint64)
+    masks = [
+        bit[kinds[k] == label].sum(dtype=np.uint64) for k, of in enumerate(found) for label in of
+    ]
     return Groups(
         starts=np.concatenate([[0], np.cumsum(np.bincount(kind.reshape(-1)))]),
         words=np.argsort(kind.reshape(-1), kind="stable").astype(np.int32),
         labels=kinds,
-        alike=np.where(is_alike, first, -1).astype(np.int32),
+        firsts=np.cumsum([0, *map(len, found)]),
+        classes=np.concatenate(found).astype(np.int32),
+        masks=np.array(masks, dtype=np.uint64),
     )

@@ -4,7 +4,7 @@ import numpy as np
 
 from hwtargets.simulator.kernels.arguments import Frames, Gather, Lists, Neurons
 from hwtargets.simulator.kernels.events import SLACK, count_bits, list_events
-from hwtargets.simulator.kernels.images import Reader
+from hwtargets.simulator.kernels.images import Image, Reader
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import Scatter
@@ -52,6 +52,11 @@ def scatter_of(laid: Listing, lag: int) -> Scatter:
         rows=laid.rows, synapses=laid.synapses, sums=np.zeros(laid.places, dtype=laid.sum_dtype),
         scaling=laid.scaling, lag=lag,
     )  # fmt: skip
+
+
+def masks_of(image: Image) -> tuple[int, int]:
+    """Return how many masks of 16 spikes a frame and a pixel have."""
+    return 4 * image.words, image.stride // 16
 
 
 def in_blocks(frames: Frames, laid: Layout) -> Frames:

@@ -15,8 +15,8 @@ from hwtargets.simulator.kernels.arguments import Neurons
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
-from hwtargets.simulator.kernels.spreading import spread_out
-from hwtargets.simulator.kernels.steps import AT_ONCE, Spread
+from hwtargets.simulator.kernels.spreading import levels_of, spread_out
+from hwtargets.simulator.kernels.steps import AT_ONCE, Levels, Spread
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.lif import INT32_MAX, Constants, constants
 from hwtargets.simulator.windows import Schedule, in_order
@@ -53,8 +53,8 @@ class Stage:
         image: how its neurons are arranged.
         lif: its parameters, if it runs in the kernel; `neurons`: as the kernel takes them.
         before: projections from what has run before; `fused`, if any, is not among them.
-        alone, spread, thin: the only projection, also as the stepwise kernel takes it, and the
-            neurons; None if it is not for them.
+        alone, spread, thin, levels: the only projection, also as the stepwise kernel takes it, and
+            the neurons, and how if they only add up; None if it is not for them.
         within: projections from its own group.
     """
 
@@ -68,6 +68,7 @@ class Stage:
     alone: Link | None = None
     spread: Spread | None = None
     thin: Neurons | None = None
+    levels: Levels | None = None
 
     @property
     def is_quiet(self) -> bool:
@@ -149,6 +150,7 @@ def _stage(
         before=tuple(link for link in before if link is not fused),
         alone=alone if spread else None, spread=spread,
         thin=thin_neurons(lif, image, spread) if spread and lif else None,
+        levels=levels_of(links[0][0].synapse, spread, lif) if spread and lif else None,
     )  # fmt: skip
 
 

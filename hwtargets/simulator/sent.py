@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.labels import Labels
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 
@@ -17,7 +17,7 @@ class Sent:
     Attributes:
         shape: (windows, steps, neurons).
         image: how the bits are arranged.
-        bits: uint64 [windows, steps, pixels, words], None for what is not 0 or 1 or not yet known.
+        bits: uint64 [windows, steps, words], None for what is not 0 or 1 or not yet known.
         values: [windows, steps, neurons]: float32 0 and 1, or integers.
         others: bits in other arrangements; `counted`: spikes per class, `labelled`: per class of
             `Labels`; `windows`: those in which anything was sent. Once all steps have run: none of
@@ -35,8 +35,8 @@ class Sent:
 
     @classmethod
     def silent(cls, windows: int, steps: int, image: Image) -> "Sent":
-        """Return a node that sends nothing; forget `windows` before bits are set."""
-        bits = np.zeros((windows, steps, image.pixels, image.words), dtype=np.uint64)
+        """Return a node that sends nothing; its bits take no memory and are not to be set."""
+        bits = np.broadcast_to(np.zeros(1, dtype=np.uint64), (windows, steps, image.words))
         return cls(
             shape=(windows, steps, image.n), image=image, bits=bits,
             windows=np.zeros(windows, dtype=np.bool_),
@@ -49,7 +49,7 @@ class Sent:
 
             assert self.bits is not None
             frames = np.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=np.float32)
-            unpack(_frames(np.ascontiguousarray(self.bits)), self.image.channels, frames)
+            unpack(self._frames(), self.image.pixels, self.image.stride, frames)
             self.values = frames.reshape(self.shape)
         return self.values
 
@@ -70,7 +70,7 @@ class Sent:
             bits=None if self.bits is None else self.bits[:, now],
             values=None if self.bits is not None or self.values is None else self.values[:, now],
         )
-        return one.as_bits(image).reshape(self.shape[0], -1)
+        return one.as_bits(image)[:, 0]
 
     def per_class(self, groups: int, pixels: int) -> IntArray:
         """Return spikes per frame and class [windows * steps, groups * pixels].
@@ -85,14 +85,13 @@ class Sent:
     def _count(self, groups: int, pixels: int) -> IntArray:
         n_frames = self.shape[0] * self.shape[1]
         if self.bits is not None and groups == 1 and pixels in (1, self.image.pixels):
-            from hwtargets.simulator.kernels.counting import count_pixels
-
-            spikes = np.empty((n_frames, pixels), dtype=np.int64)
-            count_pixels(np.ascontiguousarray(self.bits).reshape(n_frames, pixels, -1), spikes)
-            return spikes
+            numbers = self._frames() if pixels == 1 else self.by_pixel()
+            found: IntArray = (
+                np.bitwise_count(numbers).reshape(n_frames, pixels, -1).sum(axis=2, dtype=np.int64)
+            )
+            return found
         active = self.as_values().reshape(n_frames, groups, -1, pixels) != 0
-        found: IntArray = active.sum(axis=2, dtype=np.int64).reshape(n_frames, groups * pixels)
-        return found
+        return np.asarray(active.sum(axis=2, dtype=np.int64)).reshape(n_frames, groups * pixels)
 
     def active(self, groups: int, pixels: int) -> BoolArray:
         """Return which classes of `per_class` send anything [windows * steps, groups * pixels]."""
@@ -102,20 +101,15 @@ class Sent:
         known = key in self.counted or self.bits is None
         if known or groups > 1 or pixels not in (1, self.image.pixels):
             return np.asarray(self.per_class(groups, pixels) > 0)
-        n_frames = self.shape[0] * self.shape[1]
-        if self.bits is not None and pixels * self.image.words == self.image.pixels:
-            return np.asarray(self.bits.reshape(n_frames, pixels) != 0)
-        from hwtargets.simulator.kernels.counting import has_bits
-
-        found = np.empty(n_frames * pixels, dtype=np.bool_)
-        has_bits(np.ascontiguousarray(self.bits).reshape(n_frames * pixels, -1), found)
-        return found.reshape(n_frames, pixels)
+        if pixels == 1:
+            return np.asarray(self._frames().any(axis=1, keepdims=True))
+        flags = (self.by_pixel() != 0).reshape(self.shape[0] * self.shape[1], pixels, -1)
+        return np.asarray(flags.any(axis=2) if flags.shape[2] > 1 else flags[:, :, 0])
 
     def _active_pixels(self, pixels: int) -> BoolArray:
         """Return which pixels send anything, of bits that come neuron by neuron."""
         assert self.bits is not None
-        n_frames = self.shape[0] * self.shape[1]
-        words = self.bits.reshape(n_frames, -1, pixels // 64)
+        words = self._frames().reshape(self.shape[0] * self.shape[1], -1, pixels // 64)
         by_byte = np.bitwise_or.reduce(words, axis=1).view(np.uint8)
         return np.unpackbits(by_byte, axis=1, bitorder="little").view(np.bool_)
 
@@ -133,9 +127,24 @@ class Sent:
 
         groups = labels.in_image(self.image)
         found = np.zeros((n_frames, labels.n_classes), dtype=np.int64)
-        bits = np.ascontiguousarray(self.bits).reshape(n_frames, -1)
-        tally_groups(bits, groups.starts, groups.words, groups.labels, groups.alike, found)
+        tally_groups(
+            self._frames(), groups.starts, groups.words, groups.labels, groups.firsts,
+            groups.classes, groups.masks, found,
+        )  # fmt: skip
         return found
+
+    def _frames(self) -> AnyArray:
+        """Return the bits of all windows one after the other [windows * steps, words]."""
+        assert self.bits is not None
+        return np.ascontiguousarray(self.bits).reshape(-1, self.image.words)
+
+    def by_pixel(self) -> AnyArray:
+        """Return a view of the bits as unsigned [windows, steps, pixels], a word or more each."""
+        image, bits = self.image, self.bits
+        assert bits is not None
+        if image.stride > WORD:
+            return bits.reshape(*bits.shape[:2], image.pixels, -1)
+        return bits.view(f"u{image.stride // 8}")[:, :, : image.pixels]
 
     @property
     def is_silent(self) -> bool:
@@ -171,13 +180,10 @@ class Sent:
 
 
 def packed(values: AnyArray, image: Image) -> tuple[AnyArray, bool]:
-    """Return numbers [a, b, neurons] as bits [a, b, pixels, words], and if all were 0 or 1."""
+    """Return numbers [a, b, neurons] as bits [a, b, words], and if all were 0 or 1."""
     from hwtargets.simulator.kernels.events import pack
 
-    bits = np.zeros((*values.shape[:2], image.pixels, image.words), dtype=np.uint64)
+    bits = np.zeros((*values.shape[:2], image.words), dtype=np.uint64)
     frames = np.ascontiguousarray(values).reshape(-1, values.shape[2])
-    return bits, bool(pack(frames, image.channels, _frames(bits)))
-
-
-def _frames(bits: AnyArray) -> AnyArray:
-    return bits.reshape(-1, *bits.shape[2:])
+    channels, pixels, stride = image.channels, image.pixels, image.stride
+    return bits, bool(pack(frames, channels, pixels, stride, bits.reshape(-1, image.words)))

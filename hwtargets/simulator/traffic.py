@@ -90,7 +90,7 @@ class TrafficCounter:
         reach = self.traffic.reach[name]
         frames, at = self.schedule.span(chunk.windows, self.network.nodes[name].wave)
         n_goals = len(reach.goals)
-        found = load.columns.tally(chunk.sent[name].per_label(reach.labels)[frames]).T
+        found = load.columns.tally(chunk.sent[name].per_label(reach.labels)[frames])
         rows = np.array([goal.row for goal in reach.goals])
         for index, kind in enumerate(TAKEN):
             self.traffic.taken[kind][rows, at] += found[index * n_goals : (index + 1) * n_goals]

@@ -191,7 +191,7 @@ def test_bits_and_lists_are_the_spikes(seed):
     assert plain
     assert events.count_bits(bits.reshape(-1)) == values.sum()
     unpacked = np.zeros((6, image.n), dtype=np.float32)
-    events.unpack(bits.reshape(6, image.pixels, -1), image.channels, unpacked)
+    events.unpack(bits.reshape(6, -1), image.pixels, image.stride, unpacked)
     assert np.array_equal(unpacked, values.reshape(6, -1))
     reader = images.read_all(image, int(rng.integers(1, 100)) * 64)
     workers = Workers(int(rng.integers(1, 4)))
@@ -235,7 +235,8 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
     lanes = (0,) * (2 if image.padded % 64 == 0 else 1)
     frames = Frames(
         live=np.array([[0, steps]] * 2), steps=steps, first=0, stop=steps, reset=0, pixels=1,
-        planes=1, blocks=image.padded // (32 * len(lanes)), words=image.words, items=(0, 2),
+        planes=1, blocks=image.padded // (32 * len(lanes)), masks=launch.masks_of(image),
+        items=(0, 2),
     )  # fmt: skip
     left = advance(
         lanes, launch.NO_GATHER, launch.NO_LISTS, neurons, frames, arrived.reshape(-1),

@@ -78,7 +78,7 @@ class Frames(NamedTuple):
         first, stop: the steps to run.
         reset: the step at whose start states are cleared, besides step 0.
         pixels, planes, blocks: of the target; a plane is a group of output channels.
-        words: of 64 bits per pixel.
+        masks: of 16 spikes, of a frame and of a pixel.
         items: which of windows x pixels, from and to.
     """
 
@@ -90,5 +90,5 @@ class Frames(NamedTuple):
     pixels: int
     planes: int
     blocks: int
-    words: int
+    masks: tuple[int, int]
     items: tuple[int, int]

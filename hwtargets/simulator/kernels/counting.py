@@ -1,29 +1,17 @@
-"""Counting spikes: per pixel, and per class of neurons."""
+"""Counting spikes per class of neurons."""
 
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.bits import count_positions, list_bits, n_bits
+from hwtargets.simulator.kernels.bits import list_bits, n_bits
 from snndeploy.ir.arrays import AnyArray
 
 TOGETHER = 8
 """Frames whose spikes are counted together, so that what is known of a group is at hand."""
-FEW = 6
-"""Words of a group below which every spike is looked up by itself."""
-BYTE = 255
-"""Words whose bits are counted in bytes."""
-
-
-@njit(nogil=True, cache=True)
-def count_pixels(bits: AnyArray, found: AnyArray) -> None:  # pragma: no cover
-    """Set found [frames, pixels] to the bits set in bits [frames, pixels, words]."""
-    n_frames, pixels, words = bits.shape
-    for frame in range(n_frames):
-        for pixel in range(pixels):
-            n = np.int64(0)
-            for k in range(words):
-                n += n_bits(bits[frame, pixel, k])
-            found[frame, pixel] = n
+PLANES = 8
+"""Binary digits of what is counted bit by bit: words at a time are fewer than two to that."""
+LISTED = 8
+"""Classes per word of a group beyond which every spike is looked up by itself."""
 
 
 @njit(nogil=True, cache=True)
@@ -39,29 +27,33 @@ def has_bits(bits: AnyArray, found: AnyArray) -> None:  # pragma: no cover
 
 @njit(nogil=True, cache=True)
 def tally_groups(
-    bits: AnyArray, starts: AnyArray, words: AnyArray, labels: AnyArray, alike: AnyArray,
-    total: AnyArray,
+    bits: AnyArray, starts: AnyArray, words: AnyArray, labels: AnyArray, firsts: AnyArray,
+    classes: AnyArray, masks: AnyArray, total: AnyArray,
 ) -> None:  # pragma: no cover  # fmt: skip
     """Add the spikes of every class to total [frames, classes], int64.
 
     Args:
         bits: uint64 [frames, words].
-        starts, words, labels, alike: see `labels.Groups`.
+        starts, words, labels, firsts, classes, masks: see `labels.Groups`.
     """
-    found, counts = np.empty(128, dtype=np.uint32), np.empty(64, dtype=np.int32)
+    found, planes = np.empty(128, dtype=np.uint32), np.empty(PLANES, dtype=np.uint64)
     n_frames = bits.shape[0]
     for earliest in range(0, n_frames, TOGETHER):
-        for group in range(len(alike)):
-            mine, one, of = words[starts[group] : starts[group + 1]], alike[group], labels[group]
+        for group in range(len(starts) - 1):
+            mine = words[starts[group] : starts[group + 1]]
+            kinds = classes[firsts[group] : firsts[group + 1]]
+            of = masks[firsts[group] : firsts[group + 1]]
             for frame in range(earliest, min(earliest + TOGETHER, n_frames)):
                 row, sums = bits[frame], total[frame]
-                if one >= 0:
+                if len(kinds) == 1:
                     for word in mine:
-                        sums[one] += n_bits(row[word])
-                elif len(mine) < FEW:
-                    add_listed(row, mine, of, found, sums)
+                        sums[kinds[0]] += n_bits(row[word])
+                elif len(kinds) > LISTED * len(mine):
+                    add_listed(row, mine, labels[group], found, sums)
                 else:
-                    add_positions(row, mine, of, counts, sums)
+                    for k in range(0, len(mine), (1 << PLANES) - 1):
+                        some = mine[k : k + (1 << PLANES) - 1]
+                        add_classes(planes, add_up(row, some, planes), kinds, of, sums)
 
 
 @njit(nogil=True, cache=True)
@@ -76,16 +68,59 @@ def add_listed(
 
 
 @njit(nogil=True, cache=True)
-def add_positions(
-    row: AnyArray, words: AnyArray, of: AnyArray, counts: AnyArray, sums: AnyArray
+def add_up(row: AnyArray, words: AnyArray, planes: AnyArray) -> int:  # pragma: no cover
+    """Count, for each of 64 bits, in how many words it is set; return how many digits there are.
+
+    Args:
+        row: uint64; which of them: words, fewer than two to the PLANES.
+        planes: uint64, set: bit i of word k is digit k of the number of bit i.
+    """
+    if len(words) == 1:
+        planes[0] = row[words[0]]
+        return 1
+    planes[:] = 0
+    ones = twos = fours = np.uint64(0)
+    whole = len(words) // 4 * 4
+    for i in range(0, len(words), 4):
+        a = row[words[i]]
+        b, c, d = np.uint64(0), np.uint64(0), np.uint64(0)
+        if i < whole:
+            b, c, d = row[words[i + 1]], row[words[i + 2]], row[words[i + 3]]
+        else:
+            b = row[words[i + 1]] if i + 1 < len(words) else b
+            c = row[words[i + 2]] if i + 2 < len(words) else c
+        half = a ^ b
+        first = (a & b) | (half & c)
+        half ^= c
+        second = (half & d) | ((half ^ d) & ones)
+        ones ^= half ^ d
+        half = first ^ second
+        carry = (first & second) | (half & twos)
+        twos ^= half
+        left = fours & carry
+        fours ^= carry
+        k = 3
+        while left:
+            carry, left = left, planes[k] & left
+            planes[k] ^= carry
+            k += 1
+    planes[0], planes[1], planes[2] = ones, twos, fours
+    n = PLANES
+    while n and planes[n - 1] == 0:
+        n -= 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def add_classes(
+    planes: AnyArray, n: int, classes: AnyArray, masks: AnyArray, sums: AnyArray
 ) -> None:  # pragma: no cover
-    """Add the spikes of some words to the sums of their classes, bit by bit of all words."""
-    counts[:] = 0
-    for k in range(0, len(words), BYTE):
-        count_positions(row, words, k, min(k + BYTE, len(words)), counts)
-    for bit in range(64):
-        if counts[bit]:
-            sums[of[bit]] += counts[bit]
+    """Add up the numbers of n digits of the bits of each class."""
+    for i in range(len(classes)):
+        total = np.int64(0)
+        for k in range(n):
+            total += n_bits(planes[k] & masks[i]) << k
+        sums[classes[i]] += total
 
 
 @njit(nogil=True, cache=True)

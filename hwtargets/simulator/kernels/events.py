@@ -1,9 +1,9 @@
 """Spikes as bits, and lists of them: which neurons sent something, frame by frame.
 
-A node's spikes are words of 64 bits [frames, pixels, words], bit c % 64 of word c // 64 being
-channel c. A list holds the spikes of every frame cell by cell: `starts` [cells + 1, frames]
-says where those of a cell begin in `events`, uint32. What a cell is, and which number stands for a
-spike, is the reader's: it gives the words to visit, in order, cell by cell.
+A node's spikes are words of 64 bits [frames, words], see `images.Image`. A list holds the spikes
+of every frame cell by cell: `starts` [cells + 1, frames] says where those of a cell begin in
+`events`, uint32. What a cell is, and which number stands for a spike, is the reader's: it gives the
+words to visit, in order, cell by cell.
 """
 
 import numpy as np
@@ -54,42 +54,41 @@ def list_events(
 
 
 @njit(nogil=True, cache=True)
-def pack(values: AnyArray, channels: int, bits: AnyArray) -> bool:  # pragma: no cover
+def pack(
+    values: AnyArray, channels: int, pixels: int, stride: int, bits: AnyArray
+) -> bool:  # pragma: no cover
     """Fill the bits of frames values [frames, channels * pixels]; return if all are 0 or 1.
 
     Args:
         values: integers or floats, neuron = channel * pixels + pixel.
-        bits: uint64 [frames, pixels, words], zeroed.
+        stride: bits of a pixel.
+        bits: uint64 [frames, words], zeroed.
     """
-    n_frames, pixels, n_words = bits.shape
     binary = True
-    for frame in range(n_frames):
-        row = values[frame]
+    whole = channels // 64 if pixels == 1 else 0
+    for frame in range(len(bits)):
+        row, words = values[frame], bits[frame]
         for value in row:
             binary &= (value == 0) | (value == 1)
-        for word in range(n_words):
-            first, last = 64 * word, min(64 * word + 64, channels)
-            if pixels == 1 and last - first == 64:
-                bits[frame, 0, word] = pack_word(row, first)
-                continue
-            for channel in range(first, last):
-                shift = np.uint64(channel - first)
-                for pixel in range(pixels):
-                    bit = np.uint64(row[channel * pixels + pixel] != 0)
-                    bits[frame, pixel, word] |= bit << shift
+        for word in range(whole):
+            words[word] = pack_word(row, 64 * word)
+        for channel in range(64 * whole, channels):
+            for pixel in range(pixels):
+                bit = np.uint64(row[channel * pixels + pixel] != 0)
+                place = pixel * stride + channel
+                words[place >> 6] |= bit << np.uint64(place & 63)
     return binary
 
 
 @njit(nogil=True, cache=True)
-def unpack(bits: AnyArray, channels: int, values: AnyArray) -> None:  # pragma: no cover
+def unpack(bits: AnyArray, pixels: int, stride: int, values: AnyArray) -> None:  # pragma: no cover
     """Fill zeroed frames values [frames, channels * pixels] with 1 where a bit is set."""
-    n_frames, pixels, n_words = bits.shape
     found = np.empty(128, dtype=np.uint32)
-    for frame in range(n_frames):
-        for pixel in range(pixels):
-            for k in range(n_words):
-                word = bits[frame, pixel, k]
-                if word:
-                    n = list_bits(word, np.uint32(64 * k), found, 0)
-                    for i in range(n):
-                        values[frame, found[i] * pixels + pixel] = 1
+    for frame in range(len(bits)):
+        for k in range(bits.shape[1]):
+            word = bits[frame, k]
+            if word:
+                n = list_bits(word, np.uint32(64 * k), found, 0)
+                for i in range(n):
+                    pixel, channel = divmod(np.int64(found[i]), stride)
+                    values[frame, channel * pixels + pixel] = 1

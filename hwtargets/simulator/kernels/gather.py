@@ -38,7 +38,7 @@ def advance(
         lanes: a tuple as long as the width of a block in units of 32 channels.
         arrived: int32, flat [windows, steps, pixels, channels]: what other projections brought;
             empty if nothing.
-        sent: uint16, flat [windows, steps, pixels, 4 * words]: the spikes, filled.
+        sent: uint16, flat [windows, steps, masks of a frame]: the spikes, filled.
         fires: whether neurons run; else sums are added to `arrived` for a later call.
     """
     width = 32 * len(lanes)
@@ -145,7 +145,7 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
     """
     width = 32 * len(lanes)
     channels = width * frames.blocks * frames.planes
-    steps, pixels, words, reset = frames.steps, frames.pixels, 4 * frames.words, frames.reset
+    steps, pixels, reset = frames.steps, frames.pixels, frames.reset
     begin, n_steps = frames.first, frames.stop - frames.first
     weights, parts, safe, scaling = gather.weights, gather.parts, gather.safe, gather.scaling
     threshold, bias = neurons.threshold, neurons.bias
@@ -219,7 +219,8 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                         for j in range(width):
                             u[state + j] = 0
                             v[state + j] = 0
-                    word = frame * words + block * (width // 16)
+                    word = (window * steps + begin + k) * frames.masks[0]
+                    word += pixel * frames.masks[1] + block * (width // 16)
                     if kind == 3:
                         left = update_lif(
                             lanes, (0, 0, 0), come, slot, n, factors, keep, u, v, state,

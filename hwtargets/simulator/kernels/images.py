@@ -12,20 +12,30 @@ WORD = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """How a node's neurons are arranged: neuron = channel * pixels + pixel."""
+    """How a node's neurons are arranged: neuron = channel * pixels + pixel.
+
+    A frame of spikes is 64-bit words, pixel after pixel: channel c of pixel p is bit
+    p * stride + c of them.
+    """
 
     channels: int
     pixels: int
 
     @property
+    def stride(self) -> int:
+        """Bits of a pixel: no word is shared but by whole pixels of 8, 16 or 32."""
+        narrow = (width for width in (8, 16) if self.channels <= width and self.pixels > 1)
+        return next(narrow, self.padded)
+
+    @property
     def words(self) -> int:
-        """64-bit words of spikes per pixel."""
-        return -(-self.channels // WORD)
+        """64-bit words of a frame."""
+        return -(-self.pixels * self.stride // WORD)
 
     @property
     def padded(self) -> int:
         """Channels in whole blocks: one of 32, or as many of 64 as it takes."""
-        return 32 if self.channels <= 32 else WORD * self.words
+        return 32 if self.channels <= 32 else -(-self.channels // WORD) * WORD
 
     @property
     def n(self) -> int:
@@ -35,6 +45,11 @@ class Image:
         """Return where each neuron is among pixels x padded channels [n]."""
         channel, pixel = np.divmod(np.arange(self.n), self.pixels)
         return np.asarray(pixel * self.padded + channel)
+
+    def bits(self) -> IntArray:
+        """Return which bit of a frame is each neuron's [n]."""
+        channel, pixel = np.divmod(np.arange(self.n), self.pixels)
+        return np.asarray(pixel * self.stride + channel)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -81,15 +96,17 @@ def read_cells(window: Window, image: Image, planes: int) -> Reader:
     for plane in range(planes):
         first, last = plane * c_in, (plane + 1) * c_in
         seen = np.arange(first // WORD, -(-last // WORD))
-        words.append((order[:, None] * image.words + seen).reshape(-1))
-        masks.append(np.tile(_masks(seen, first, last), len(order)))
-        bases.append((column[order][:, None] * c_in + seen * WORD - first).reshape(-1))
+        word, shift = np.divmod(order[:, None] * image.stride, WORD)
+        words.append((word + seen).reshape(-1))
+        masks.append((_masks(seen, first, last) << shift.astype(np.uint64)).reshape(-1))
+        number = column[order][:, None] * c_in + seen * WORD - first
+        bases.append((number - shift).reshape(-1))
         sizes.append(counts * len(seen))
     return Reader(
         cells=np.concatenate([[0], np.cumsum(np.concatenate(sizes))]),
         words=np.concatenate(words).astype(np.int32),
         masks=np.concatenate(masks),
-        bases=np.concatenate(bases).astype(np.uint32),
+        bases=np.concatenate(bases).astype(np.uint32),  # modulo 2^32
     )
 
 
@@ -98,15 +115,17 @@ def read_all(image: Image, at_once: int) -> Reader:
 
     Cells are as many words as have `at_once` neurons.
     """
-    first = np.repeat(np.arange(image.pixels) * image.channels, image.words)
-    within = np.tile(np.arange(image.words) * WORD, image.pixels)
-    n = image.pixels * image.words
-    cell = (first + within) // at_once
+    if image.channels == image.stride:  # no bit between two pixels is unused
+        image = Image(channels=image.n, pixels=1)
+    seen = np.arange(-(-image.channels // WORD))
+    word, shift = np.divmod(np.arange(image.pixels)[:, None] * image.stride, WORD)
+    first = np.arange(image.pixels)[:, None] * image.channels + seen * WORD
+    masks = _masks(seen, 0, image.channels) << shift.astype(np.uint64)
     return Reader(
-        cells=np.concatenate([[0], np.cumsum(np.bincount(cell))]),
-        words=np.arange(n, dtype=np.int32),
-        masks=np.full(n, (1 << WORD) - 1, dtype=np.uint64),
-        bases=(first + within).astype(np.uint32),
+        cells=np.concatenate([[0], np.cumsum(np.bincount((first // at_once).reshape(-1)))]),
+        words=(word + seen).reshape(-1).astype(np.int32),
+        masks=masks.reshape(-1),
+        bases=(first - shift).reshape(-1).astype(np.uint32),  # modulo 2^32
     )
 
 

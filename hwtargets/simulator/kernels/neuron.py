@@ -4,6 +4,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from hwtargets.simulator.kernels.vector import (
@@ -18,7 +19,7 @@ from hwtargets.simulator.kernels.vector import (
 
 
 @intrinsic
-def update_lif(  # noqa: C901 - one step of a neuron, whose kinds share most of it
+def update_lif(
     context,
     lanes,
     kind,
@@ -49,7 +50,7 @@ def update_lif(  # noqa: C901 - one step of a neuron, whose kinds share most of 
     Args:
         lanes: tuple, see the module.
         kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
-            u is not kept; of 3: any; of 4: as 1, a << 6 is sum * scale and needs no watching.
+            u is not kept; of 3: any.
         sums, slot, n, scaling: what arrives; see `scale_sums`; sums are int32 or int16.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
@@ -106,23 +107,20 @@ def update_lif(  # noqa: C901 - one step of a neuron, whose kinds share most of 
             )
             if element != I32:
                 arriving = builder.sext(arriving, ints)
-            if kind.count == 4:
-                now = builder.mul(arriving, scale.numbers[0])
+            arriving = scale(arriving)
+            x = builder.shl(arriving, number(6))
+            if kind.count < 3:
+                now, room = x, 1 << 17
             else:
-                arriving = scale(arriving)
-                x = builder.shl(arriving, number(6))
-                if kind.count < 3:
-                    now, room = x, 1 << 17
-                else:
-                    now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
-                    escaped = builder.or_(
-                        escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
-                    )
-                    code.store(now, p_u)
-                over = builder.add(arriving, number(room - 1))
-                escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
+                now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
+                escaped = builder.or_(
+                    escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
+                )
+                code.store(now, p_u)
+            over = builder.add(arriving, number(room - 1))
+            escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
             y = code.load(p_v, ints)
-            if kind.count in (2, 3):
+            if kind.count > 1:
                 y = decay(y, keep_v)
             y = builder.add(y, now)
             at = builder.add(fixed, here)
@@ -137,5 +135,49 @@ def update_lif(  # noqa: C901 - one step of a neuron, whose kinds share most of 
         any_escaped = builder.icmp_signed("!=", escaped, zero)
         flag = builder.icmp_signed("!=", builder.bitcast(any_escaped, I16), ir.Constant(I16, 0))
         return builder.or_(clips, builder.shl(builder.zext(flag, I64), ir.Constant(I64, 62)))
+
+    return signature, generate
+
+
+@intrinsic
+def fire(context, v, threshold, differ, n_blocks, sent):
+    """Set v to 0 where it exceeds the threshold, and note it; return the least v.
+
+    Args:
+        v: int16, flat, whole blocks of 64.
+        threshold: int16, flat: of one block, or, if they differ, of all.
+        differ: 1 or 0.
+        sent: a bit per neuron is set, flat.
+    """
+    signature = types.int64(v, threshold, differ, n_blocks, sent)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder, signature, args)
+        v, threshold, differ, n_blocks, sent = code.args
+        lanes = 2 * CHUNK
+        shorts, zero = ir.VectorType(I16, lanes), constant(0, I16, lanes)
+
+        def block(i: Any, values: list[Any]) -> list[Any]:
+            (least,) = values
+            for k in range(64 // lanes):
+                here = ir.Constant(I64, k * lanes)
+                start = builder.mul(i, ir.Constant(I64, 64))
+                place = code.at(v, I16, builder.add(start, here))
+                level = code.at(threshold, I16, builder.add(builder.mul(start, differ), here))
+                y = code.load(place, shorts)
+                fired = builder.icmp_signed(">", y, code.load(level, shorts))
+                code.store(builder.select(fired, zero, y), place)
+                word = builder.add(
+                    builder.mul(i, ir.Constant(I64, 64 // lanes)), ir.Constant(I64, k)
+                )
+                code.store(builder.bitcast(fired, I32), code.at(sent, I32, word))
+                least = builder.select(builder.icmp_signed("<", y, least), y, least)
+            return [least]
+
+        (least,) = code.loop(ir.Constant(I64, 0), n_blocks, [zero], block)
+        lowest = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(I16, [shorts]), f"llvm.vector.reduce.smin.v{lanes}i16"
+        )
+        return builder.sext(builder.call(lowest, [least]), I64)
 
     return signature, generate

@@ -19,6 +19,10 @@ from hwtargets.simulator.kernels.vector import (
     constant,
 )
 
+UNROLLED = (1, 2, 3, 5)
+"""Lengths of runs of weights, in pixels, that are added without a loop."""
+SPLIT = 40
+"""A number over a divisor is the number times its reciprocal, exact while both are below 2^20."""
 TOGETHER = 8
 """Listed synapses that are read before the first of them is added."""
 
@@ -145,31 +149,92 @@ def copy_run(context, events, start, stop, base, rows, at):
     return signature, generate
 
 
+def _add_run(code: Code, goal: Any, origin: Any, kind: Any, width: int, length: Any) -> None:
+    """Emit the addition of a run of weights to sums, in a loop if its length is not a number."""
+
+    def add(here: Any, lanes: int) -> None:
+        words = ir.VectorType(I16, lanes)
+        place = code.at(goal, I16, here)
+        weight = code.load(code.at(origin, kind, here), ir.VectorType(kind, lanes))
+        if kind != I16:
+            weight = code.builder.sext(weight, words)
+        code.store(code.builder.add(code.load(place, words), weight), place)
+
+    def one(i: Any, _: list[Any]) -> list[Any]:
+        add(code.builder.mul(i, ir.Constant(I64, width)), width)
+        return []
+
+    if not isinstance(length, int):
+        code.loop(ir.Constant(I64, 0), length, [], one)
+        return
+    done = 0
+    while done < length * width:
+        lanes = next(lanes for lanes in (32, 16, 8) if done + lanes <= length * width)
+        add(ir.Constant(I64, done), lanes)
+        done += lanes
+
+
 @intrinsic
-def add_run(context, eights, sums, at, weights, first, n):
-    """Add n * width weights from weights[first] on to the sums from sums[at] on.
+def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weights, stride):
+    """Add the weights of n spikes to the sums, run by run; see `steps.Spread`.
 
     Args:
         eights: tuple as long as the width in units of 8 channels.
-        sums, weights: int16, flat.
+        sums: int16, flat; weights: int8 or int16, flat.
+        found: uint32, the number of each spike.
+        split: (divisor, 2^SPLIT over it rounded up, flat): what a number is of pixel and channel.
+        runs: int32, flat [source pixels, n_runs, 2].
+        length: of a run, in target pixels.
+        stride: weights from one source channel to the next.
     """
     width = 8 * eights.count
-    signature = types.void(eights, sums, at, weights, first, n)
+    signature = types.void(
+        eights, sums, found, n, split, runs, n_runs, length, weights, stride
+    )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        _, sums, at, weights, first, n = code.args
-        words = ir.VectorType(I16, width)
-        goal, origin = code.at(sums, I16, code.wide(at)), code.at(weights, I16, code.wide(first))
+        _, sums, found, n, split, runs, n_runs, length, weights, stride = code.args
+        divisor, reciprocal, flat = (builder.extract_value(split, k) for k in range(3))
+        flat = builder.icmp_signed("!=", flat, ir.Constant(flat.type, 0))
+        zero, two = ir.Constant(I64, 0), ir.Constant(I64, 2)
+        kind = context.get_data_type(signature.args[8].dtype)
 
-        def add(i: Any, _: list[Any]) -> list[Any]:
-            here = builder.mul(i, ir.Constant(I64, width))
-            place = code.at(goal, I16, here)
-            weight = code.load(code.at(origin, I16, here), words)
-            code.store(builder.add(code.load(place, words), weight), place)
-            return []
+        def add_all(known: int) -> None:
+            def spike(i: Any, _: list[Any]) -> list[Any]:
+                number = builder.zext(builder.load(code.at(found, I32, i)), I64)
+                over = builder.lshr(builder.mul(number, reciprocal), ir.Constant(I64, SPLIT))
+                rest = builder.sub(number, builder.mul(over, divisor))
+                pixel = builder.select(flat, rest, over)
+                mine = builder.mul(builder.select(flat, over, rest), stride)
+                first = builder.mul(builder.mul(pixel, n_runs), two)
 
-        code.loop(ir.Constant(I64, 0), code.wide(n), [], add)
+                def run(r: Any, _: list[Any]) -> list[Any]:
+                    at = code.at(runs, I32, builder.add(first, builder.mul(r, two)))
+                    goal, start = (
+                        builder.sext(builder.load(builder.gep(at, [ir.Constant(I32, k)])), I64)
+                        for k in range(2)
+                    )
+                    origin = code.at(weights, kind, builder.add(mine, start))
+                    _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
+                    return []
+
+                code.loop(zero, n_runs, [], run)
+                return []
+
+            code.loop(zero, n, [], spike)
+
+        after = builder.append_basic_block("added")
+        cases = builder.switch(length, builder.append_basic_block("any"))
+        for known in (*UNROLLED, 0):
+            block = cases.default
+            if known:
+                block = builder.append_basic_block(f"runs_of_{known}")
+                cases.add_case(ir.Constant(I64, known), block)
+            builder.position_at_end(block)
+            add_all(known)
+            builder.branch(after)
+        builder.position_at_end(after)
         return context.get_dummy_value()
 
     return signature, generate

@@ -14,9 +14,10 @@ import numpy as np
 from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
-from hwtargets.simulator.kernels.steps import Spread
+from hwtargets.simulator.kernels.steps import INT16_MAX, V_TOP, Levels, Spread
 from hwtargets.simulator.kernels.weights import aligned, common_factor
-from snndeploy.ir.arrays import IntArray
+from hwtargets.simulator.lif import Constants
+from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.synapses import Conv, OneToOne, Synapse
 
 WIDEST = 32
@@ -45,16 +46,14 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     scale = common_factor(weight, low, high)
     if largest // scale >= 1 << 15 or prod(weight.shape[:2]) * width * 2 > MOST_BYTES:
         return None
-    weights = aligned(prod(weight.shape[:2]) * width, np.int16)
-    wide = weights.reshape(*weight.shape[:2], width)
+    wide = np.zeros((*weight.shape[:2], width), dtype=np.int64)
     wide[:, :, : target.channels] = weight // scale
     _, _, left, right = laid.scaling
-    calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
         runs=(_conv_runs(synapse) * width).astype(np.int32), length=run_length(synapse),
-        weights=weights, stride=weight.shape[1] * width, pixels=target.pixels, width=width,
+        weights=_narrow(wide), stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
-        flat=0, factor=scale << left if calm else 0, lag=lag,
+        divisor=laid.source.stride, flat=0, lag=lag,
     )  # fmt: skip
 
 
@@ -69,15 +68,47 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
     neuron, n = np.arange(target.n), -(-target.n // WORD) * WORD
     if n > MOST_ALONE:
         return None
-    weights = aligned(n * 8, np.int16)
+    weights = np.zeros(n * 8, dtype=np.int64)
     weights[neuron * 8 + neuron % 8] = synapse.weight // scale
-    largest = int(np.abs(synapse.weight).max(initial=0))
-    calm = right == 0 and (largest << left) < 1 << 17
     return Spread(
         runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None], length=1,
-        weights=weights, stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
-        flat=target.n, factor=scale << left if calm else 0, lag=lag,
+        weights=_narrow(weights), stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
+        divisor=target.n, flat=1, lag=lag,
     )  # fmt: skip
+
+
+def _narrow(weights: IntArray) -> AnyArray:
+    """Return weights, flat, in as few bytes as they fit: they stay in the first cache."""
+    fits = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
+    narrow = aligned(weights.size, np.int8 if fits else np.int16)
+    narrow[:] = weights.reshape(-1)
+    return narrow
+
+
+def levels_of(synapse: Synapse, spread: Spread, fixed: Constants) -> Levels | None:
+    """Return how v is kept if neurons only add up; None if these do more, or 16 bits are too few.
+
+    They do not leak, have no bias, and at rest stay there. In a step, v rises by the sum of all
+    positive weights at most, and falls by that of all negative ones.
+    """
+    scale, _, left, right = spread.scaling
+    unit = (scale << left) << 6
+    only_adds = (int(fixed.keep_u[0]), int(fixed.keep_v[0])) == (0, 4096) and not fixed.bias.any()
+    if right or not only_adds or fixed.threshold.min() < 0:
+        return None
+    rises, falls = (_most(synapse, sign) // scale for sign in (1, -1))
+    room = min(INT16_MAX, V_TOP // unit)
+    calm = max(rises, falls) * unit >> 6 < 1 << 17  # else currents have to be watched
+    if not calm or fixed.threshold.max() // unit + rises > room or falls > room // 2:
+        return None
+    return Levels(unit=unit, least=falls - room)
+
+
+def _most(synapse: Synapse, sign: int) -> int:
+    """Return the largest sum of a target's weights of one sign."""
+    assert isinstance(synapse, Conv | OneToOne)
+    rows = np.maximum(sign * synapse.weight, 0).reshape(len(synapse.weight), -1)
+    return int(rows.sum(axis=1).max(initial=0))
 
 
 def width_of(target: Image) -> int:

@@ -2,8 +2,11 @@
 
 What `gather` writes down for each pixel and step costs more than the sums themselves where few
 channels see few spikes. Here the sums and the states of all pixels stay in the second cache, side
-by side without padding to whole blocks, and neurons take a step all at once. A spike of a source
-pixel feeds a few runs of neighbouring target pixels, whose weights lie in the same order.
+by side as their bits are, and neurons take a step all at once. A spike of a source pixel feeds a
+few runs of neighbouring target pixels, whose weights lie in the same order.
+
+Neurons that do nothing but add up need no sums beside their states: weights are added to v itself,
+16 bits wide, and the threshold is one of weights. Those few that fall below are taken one by one.
 """
 
 from typing import NamedTuple
@@ -12,15 +15,17 @@ import numpy as np
 from numba import njit
 
 from hwtargets.simulator.kernels.arguments import Frames, Neurons
-from hwtargets.simulator.kernels.bits import list_words, lowest_bit
+from hwtargets.simulator.kernels.bits import list_bits
 from hwtargets.simulator.kernels.gather import zeros
-from hwtargets.simulator.kernels.neuron import update_lif
-from hwtargets.simulator.kernels.rows import add_run
-from hwtargets.simulator.kernels.vector import CHUNK, ESCAPED
+from hwtargets.simulator.kernels.neuron import fire, update_lif
+from hwtargets.simulator.kernels.rows import SPLIT, add_runs
+from hwtargets.simulator.kernels.vector import ESCAPED
 from snndeploy.ir.arrays import AnyArray
 
 AT_ONCE = 64
 """Neurons that are updated together."""
+INT16_MAX = (1 << 15) - 1
+V_TOP = (1 << 23) - 1
 
 
 class Spread(NamedTuple):
@@ -30,13 +35,13 @@ class Spread(NamedTuple):
         runs: int32 [source pixels, runs, 2]: first sum, first weight of channel 0. All pixels have
             as many, all are as long: what is not there has weights of 0.
         length: of a run, in target pixels.
-        weights: int16, flat.
+        weights: int8 or int16, flat.
         stride: weights from one source channel to the next.
         pixels: of the target; width: its channels, padded to 8, 16 or 32. One-to-one synapses of a
             single pixel see its neurons eight by eight.
         scaling: (scale, 0, left, right): a sum s becomes ((s * scale) << left) >> right.
-        flat: the pixels of a source whose spikes come neuron by neuron, as of one pixel; else 0.
-        factor: what a sum << 6 is multiplied with instead, if no current can reach 2^17; else 0.
+        divisor: a bit's number over it is the pixel, the rest the channel; where `flat`, the other
+            way round: spikes come neuron by neuron, as of one pixel.
         lag: steps between a spike and its arrival.
     """
 
@@ -47,9 +52,99 @@ class Spread(NamedTuple):
     pixels: int
     width: int
     scaling: tuple[int, int, int, int]
+    divisor: int
     flat: int
-    factor: int
     lag: int
+
+
+class Levels(NamedTuple):
+    """How v is kept of neurons that only add up and spike.
+
+    Attributes:
+        unit: v of a weight of 1.
+        least: a v of as many units or more is neither clipped nor leaves 16 bits in a step.
+    """
+
+    unit: int
+    least: int
+
+
+@njit(nogil=True, cache=True)
+def run_levels(
+    eights: tuple[int, ...], spread: Spread, bits: AnyArray, neurons: Neurons, levels: Levels,
+    frames: Frames, sent: AnyArray,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Run all steps of some windows as `run_steps` does, of neurons that only add up."""
+    n, unit = n_sums(eights, spread), levels.unit
+    v, threshold = zeros(n // 2).view(np.int16), zeros(len(neurons.threshold)).view(np.int16)
+    for i in range(len(neurons.threshold)):
+        threshold[i] = min(neurons.threshold[i] // unit, INT16_MAX)
+    found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
+    deep, depth = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
+    clips = n_deep = 0
+    for window in range(frames.items[0], frames.items[1]):
+        live, end = frames.live[window]
+        for k in range(live, end):
+            if k == 0 or k == live or k == frames.reset:
+                v[:] = 0
+                n_deep = 0
+            n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
+            if n_spikes == 0:
+                continue
+            add_spikes(eights, spread, found, n_spikes, v)
+            if n_deep:
+                n_deep, clipped = step_deep(v, deep, depth, n_deep, neurons, levels)
+                clips += clipped
+            least = fire(v, threshold, neurons.per_pixel, n // AT_ONCE, sent[window, k])
+            if least < levels.least:
+                n_deep = sink(v, deep, depth, n_deep, levels)
+    return clips
+
+
+@njit(nogil=True, cache=True)
+def sink(
+    v: AnyArray, deep: AnyArray, depth: AnyArray, n_deep: int, levels: Levels
+) -> int:  # pragma: no cover
+    """Move neurons close to the least v to those that are kept in 32 bits; return how many are.
+
+    Args:
+        deep: their numbers; depth: their v.
+    """
+    close = levels.least - levels.least // 8
+    for i in range(len(v)):
+        if v[i] < close:
+            deep[n_deep], depth[n_deep] = i, v[i] * levels.unit
+            n_deep += 1
+            v[i] = 0
+    return n_deep
+
+
+@njit(nogil=True, cache=True)
+def step_deep(
+    v: AnyArray, deep: AnyArray, depth: AnyArray, n_deep: int, neurons: Neurons, levels: Levels
+) -> tuple[int, int]:  # pragma: no cover
+    """Take what was added to neurons in 32 bits; return how many are left, and were clipped.
+
+    Those that have risen go back, and so do those that spike, with a v that makes them. A v that
+    was clipped is not a number of units and stays.
+    """
+    clips = i = 0
+    while i < n_deep:
+        at = deep[i]
+        y = depth[i] + v[at] * levels.unit
+        v[at] = 0
+        if y < -V_TOP:
+            y = -V_TOP
+            clips += 1
+        spikes = y > neurons.threshold[at if neurons.per_pixel else at % AT_ONCE]
+        if spikes or (y > levels.least // 2 * levels.unit and y % levels.unit == 0):
+            v[at] = INT16_MAX if spikes else y // levels.unit
+            n_deep -= 1
+            deep[i], depth[i] = deep[n_deep], depth[n_deep]
+        else:
+            depth[i] = y
+            i += 1
+    return n_deep, clips
 
 
 @njit(nogil=True, cache=True)
@@ -64,17 +159,15 @@ def run_steps(
 
     Args:
         eights: a tuple as long as the channels of a target pixel in units of 8: 1, 2 or 4.
-        bits: uint64 [windows, steps, source pixels, words].
-        sent: uint64 [windows, steps, words of a frame], filled.
+        bits: uint64 [windows, steps, words of a source frame].
+        sent: uint16 [windows, steps, masks of a frame], filled.
     """
-    width = 8 * len(eights)
-    n = (spread.pixels * width + AT_ONCE - 1) // AT_ONCE * AT_ONCE
-    sums, masks = zeros(n // 2).view(np.int16), np.zeros(n // 16, dtype=np.uint16)
-    v = zeros(n)
-    found = np.empty(bits.shape[2] * bits.shape[3] + CHUNK, dtype=np.uint32)
+    n = n_sums(eights, spread)
+    sums, v = zeros(n // 2).view(np.int16), zeros(n)
+    found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
     u = zeros(n if neurons.keep[0] else 0)
     left = 0
-    kind = 3 if neurons.keep[0] else 2 if neurons.keep[1] < 4096 else 4 if spread.factor else 1
+    kind = 3 if neurons.keep[0] else 2 if neurons.keep[1] < 4096 else 1
     clips = escaped = 0
     for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
@@ -83,15 +176,12 @@ def run_steps(
             if starts_over:
                 u[:] = 0
                 v[:] = 0
-            n_spikes = 0
-            if k >= spread.lag:
-                now = bits[window, k - spread.lag].reshape(-1)
-                n_spikes = add_spikes(eights, spread, now, found, bits.shape[3], sums)
+            n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
+            add_spikes(eights, spread, found, n_spikes, sums)
             if n_spikes == 0 and neurons.idles == 1 and not starts_over:
                 continue
-            if kind == 4:
-                left = update_all((0, 0, 0, 0), spread, neurons, sums, u, v, masks)
-            elif kind == 3:
+            masks = sent[window, k]
+            if kind == 3:
                 left = update_all((0, 0, 0), spread, neurons, sums, u, v, masks)
             elif kind == 2:
                 left = update_all((0, 0), spread, neurons, sums, u, v, masks)
@@ -99,45 +189,40 @@ def run_steps(
                 left = update_all((0,), spread, neurons, sums, u, v, masks)
             clips += left & (ESCAPED - 1)
             escaped |= left & ESCAPED
-            note(eights, masks, sent[window, k])
     return clips | escaped
 
 
 @njit(nogil=True, cache=True)
-def add_spikes(
-    eights: tuple[int, ...], spread: Spread, bits: AnyArray, found: AnyArray, n_words: int,
-    sums: AnyArray,
-) -> int:  # pragma: no cover  # fmt: skip
-    """Add the weights of a frame's spikes to the sums; return how many spikes there are.
+def n_sums(eights: tuple[int, ...], spread: Spread) -> int:  # pragma: no cover
+    """Return how many sums there are, in whole blocks."""
+    blocks: int = (spread.pixels * 8 * len(eights) + AT_ONCE - 1) // AT_ONCE
+    return blocks * AT_ONCE
+
+
+@njit(nogil=True, cache=True)
+def list_spikes(words: AnyArray, found: AnyArray) -> int:  # pragma: no cover
+    """List the numbers of the bits that are set in words, uint64; return how many there are.
 
     Args:
-        bits: uint64 [source pixels * n_words].
-        found: scratch, uint32, CHUNK longer.
+        found: uint32, AT_ONCE longer than what is listed.
     """
-    runs, length, weights, stride = spread.runs, spread.length, spread.weights, spread.stride
-    n, total, flat = 0, 0, spread.flat
-    whole = len(bits) // CHUNK * CHUNK
-    for first in range(0, whole, CHUNK):
-        n += list_words(bits, first, found, n)
-    for k in range(whole, len(bits)):
-        found[n] = k
-        n += bits[k] != 0
-    for i in range(n):
-        pixel, part = np.int64(found[i]), np.int64(0)
-        if n_words > 1:
-            pixel, part = pixel // n_words, pixel % n_words
-        word = bits[found[i]]
-        while word:
-            channel = 64 * part + lowest_bit(word)
-            if flat:
-                channel, pixel = divmod(channel, flat)
-            mine = channel * stride
-            word &= word - np.uint64(1)
-            total += 1
-            for r in range(runs.shape[1]):
-                start = mine + runs[pixel, r, 1]
-                add_run(eights, sums, runs[pixel, r, 0], weights, start, length)
-    return total
+    n = 0
+    for k in range(len(words)):
+        if words[k]:
+            n += list_bits(words[k], np.uint32(64 * k), found, n)
+    return n
+
+
+@njit(nogil=True, cache=True)
+def add_spikes(
+    eights: tuple[int, ...], spread: Spread, found: AnyArray, n: int, sums: AnyArray
+) -> None:  # pragma: no cover
+    """Add the weights of n spikes, by the numbers of their bits, to the sums."""
+    split = (spread.divisor, (1 << SPLIT) // spread.divisor + 1, spread.flat)
+    add_runs(
+        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.length,
+        spread.weights, spread.stride,
+    )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
@@ -147,34 +232,13 @@ def update_all(
 ) -> int:  # pragma: no cover  # fmt: skip
     """Take a step of all neurons and clear the sums; return as `gather.advance` does."""
     clips = escaped = 0
-    scaling = (spread.factor << 6, 0, 0, 0) if len(kind) == 4 else spread.scaling
     for block in range(len(sums) // AT_ONCE):
         at = block * AT_ONCE
         left = update_lif(
-            (0, 0), kind, sums, block, 0, scaling, neurons.keep, u, v, at,
+            (0, 0), kind, sums, block, 0, spread.scaling, neurons.keep, u, v, at,
             neurons.threshold, neurons.bias, at * neurons.per_pixel, masks, at // 16,
         )  # fmt: skip
         sums[at : at + AT_ONCE] = 0
         clips += left & (ESCAPED - 1)
         escaped |= left & ESCAPED
     return clips | escaped
-
-
-@njit(nogil=True, cache=True)
-def note(eights: tuple[int, ...], masks: AnyArray, words: AnyArray) -> None:  # pragma: no cover
-    """Set the words of a frame, uint64, to its masks, uint16, flat."""
-    if len(masks) == 4 * len(words):
-        words[:] = masks.view(np.uint64)
-    elif len(eights) == 1:
-        widen(masks.view(np.uint8), words)
-    elif len(eights) == 2:
-        widen(masks, words)
-    else:
-        widen(masks.view(np.uint32), words)
-
-
-@njit(nogil=True, cache=True)
-def widen(masks: AnyArray, words: AnyArray) -> None:  # pragma: no cover
-    """Set words [pixels], uint64, to the masks of as many pixels."""
-    for pixel in range(len(words)):
-        words[pixel] = masks[pixel]

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.np.arrayobj import make_array
 
-I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 CHUNK = 16
 """Lanes of 32 bits that the neuron update and the event lists take at a time."""
 ESCAPED = 1 << 62
@@ -42,7 +42,7 @@ class Code:
 
     def load(self, pointer: Any, kind: Any) -> Any:
         value = self.builder.load(self.builder.bitcast(pointer, kind.as_pointer()))
-        value.align = 2
+        value.align = 1 if getattr(kind, "element", kind) == I8 else 2
         return value
 
     def store(self, value: Any, pointer: Any) -> None:

@@ -59,7 +59,7 @@ def pack_pairs(blocks: AnyArray) -> AnyArray:
     return packed
 
 
-def aligned(n: int, dtype: type[np.int16] | type[np.int32]) -> AnyArray:
+def aligned(n: int, dtype: type[np.int8] | type[np.int16] | type[np.int32]) -> AnyArray:
     """Return n zeros that start where a cache line does: vectors across two lines cost double."""
     line = 64 // np.dtype(dtype).itemsize
     room: AnyArray = np.zeros(n + line, dtype=dtype)
