@@ -45,7 +45,8 @@ class Semantics:
         feedback: what a recurrent affine map sees before the first step: `spike` zeros (its bias
             acts), `output` nothing.
         integer: the model computes as a chip does: inputs, weights and thresholds are whole, what
-            a state keeps is a whole number of 4096ths of it, rounded toward zero to 1/64.
+            a state keeps is a whole number of 4096ths of it, rounded toward zero to 1/64;
+            programs run on integers.
     """
 
     dt: float = 1e-4

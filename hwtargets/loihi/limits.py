@@ -50,14 +50,18 @@ def check_register(population: Population, name: str, low: int, high: int) -> No
         )
 
 
-def is_native_conv(projection: Projection) -> bool:
-    """Whether Lava's Conv computes this projection: no exponent, no delay, int8 geometry."""
+def is_native_conv(projection: Projection, low: int, high: int) -> bool:
+    """Whether Lava's Conv computes this projection for payloads in [low, high].
+
+    It has no exponent, no delay, an int8 geometry, and wraps at 24 bits.
+    """
     conv = projection.synapse
     if not isinstance(conv, Conv) or projection.weight_exp or projection.delay:
         return False
     kernel = conv.weight.shape[2:]
     geometry = (conv.groups, *kernel, *conv.stride, *conv.padding, *conv.dilation)
-    return all(number <= CONV_BYTE for number in geometry)
+    smallest, largest = sum_range(conv, low, high)
+    return max(geometry) <= CONV_BYTE and smallest >= -CONV_WORD and largest < CONV_WORD
 
 
 def message_bits(projection: Projection, low: int, high: int) -> int:
@@ -126,13 +130,13 @@ def check_delay(projection: Projection) -> None:
         )
 
 
-def check_sum(projection: Projection, low: int, high: int, *, word: int) -> None:
+def check_sum(projection: Projection, low: int, high: int) -> None:
     """Refuse a projection whose sum could leave Lava's word (E2203), proven from the weights."""
     smallest, largest = sum_range(projection.synapse, low, high)
-    if smallest < -word or largest >= word:
+    if smallest < -SUM_WORD or largest >= SUM_WORD:
         raise UnsupportedError(
             "E2203",
-            f"sums reach {smallest}..{largest}, Lava wraps at {-word}..{word - 1}",
+            f"sums reach {smallest}..{largest}, Lava wraps at {-SUM_WORD}..{SUM_WORD - 1}",
             where=projection.name,
             remedy="use smaller weights or fewer input bits",
         )

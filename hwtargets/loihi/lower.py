@@ -16,9 +16,7 @@ from collections.abc import Iterator
 
 from hwtargets.loihi.expand import as_sparse
 from hwtargets.loihi.limits import (
-    CONV_WORD,
     REGISTERS,
-    SUM_WORD,
     check_delay,
     check_register,
     check_sum,
@@ -63,7 +61,7 @@ def lower(network: Network) -> LavaProgram:
         outputs=tuple(dict.fromkeys(output.population for output in network.outputs)),
         neurons={p.program.name: p.program for p in network.populations if not judged_by_lava(p)},
         processes=tuple(processes),
-        connections=tuple(c for p in network.projections for c in connect(p)),
+        connections=tuple(c for p in network.projections for c in connect(p, network)),
     )
 
 
@@ -113,8 +111,7 @@ def lower_projection(projection: Projection, network: Network) -> LavaProcess:
     Raises:
         UnsupportedError: E2202, E2203, E2206, E2207.
     """
-    source = network.nodes[projection.source]
-    payload = (source.low, source.high)
+    payload = payload_of(projection, network)
     settings: dict[str, Setting] = {
         "sign_mode": projection.sign_mode,
         "num_weight_bits": projection.weight_bits,
@@ -124,10 +121,9 @@ def lower_projection(projection: Projection, network: Network) -> LavaProcess:
     check_weights(projection)
     check_delay(projection)
     synapse = projection.synapse
-    if isinstance(synapse, Conv) and is_native_conv(projection):
-        check_sum(projection, *payload, word=CONV_WORD)
+    if isinstance(synapse, Conv) and is_native_conv(projection, *payload):
         return _conv_process(projection, synapse, settings)
-    check_sum(projection, *payload, word=SUM_WORD)
+    check_sum(projection, *payload)
     if projection.delay:
         settings["delay"] = projection.delay
     delayed = "delay_" if projection.delay else ""
@@ -165,12 +161,19 @@ def _conv_process(projection: Projection, conv: Conv, settings: dict[str, Settin
     )
 
 
-def connect(projection: Projection) -> Iterator[LavaConnection]:
+def payload_of(projection: Projection, network: Network) -> tuple[int, int]:
+    """Return the smallest and largest value that a projection's source sends."""
+    source = network.nodes[projection.source]
+    return source.low, source.high
+
+
+def connect(projection: Projection, network: Network) -> Iterator[LavaConnection]:
     """Yield the wires into and out of a projection's process."""
     name = synapse_name(projection.name)
     into: Via = ()
     out_of: Via = ()
-    if isinstance(projection.synapse, Conv) and is_native_conv(projection):
+    native = is_native_conv(projection, *payload_of(projection, network))
+    if isinstance(projection.synapse, Conv) and native:
         into = (("reshape", projection.synapse.in_shape), ("transpose", (2, 1, 0)))
         out_of = (("transpose", (2, 1, 0)), ("flatten", ()))
     yield LavaConnection(source=node_name(projection.source), target=name, via=into)

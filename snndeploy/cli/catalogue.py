@@ -1014,9 +1014,9 @@ CATALOGUE: Mapping[str, Entry] = {
         "Export onnx, which holds any network.",
     ),
     "E2411": Entry(
-        "Neuron that netx does not have",
-        "In netx there are current-based integrate-and-fire neurons that reset to 0, with one "
-        "decay and threshold per layer.",
+        "Neuron that is not written as .net",
+        "Current-based integrate-and-fire neurons that reset to 0, with one decay and threshold "
+        "per layer, are written.",
         "Export onnx, or nir if the neuron has a form there.",
     ),
     "E2412": Entry(
@@ -1037,13 +1037,14 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "E2415": Entry(
         "Integer model off the chip's grid",
-        "A model with integer semantics is taken over as it is, and a weight, threshold, bias "
-        "or decay is no value of the chip's registers.",
+        "A model with integer semantics is taken over as it is, and a weight, threshold, bias, "
+        "decay or parameter is no value of the chip's registers, or a sum may wrap.",
         "Compile the float model, or run the network's own file.",
     ),
     "E2416": Entry(
         "Layer of a .net file that is not read",
-        "Dense layers and convolutions with CUBA neurons are read; the file has something else.",
+        "Dense layers and convolutions are read, all with CUBA neurons or all with SDNN neurons "
+        "(sigma-delta with relu); the file has something else.",
         "Remove the layer, or run the file with lava-dl.",
     ),
     "E2417": Entry(

@@ -122,7 +122,7 @@ def _neuron(population: Population) -> dict[str, Any]:
     if population.program != LIF:
         raise UnsupportedError(
             "E2411", f"neurons of program {population.program.name}", where=population.name,
-            remedy="netx has current-based integrate-and-fire neurons that reset to 0",
+            remedy="current-based integrate-and-fire neurons that reset to 0 are written",
         )  # fmt: skip
     for name in ("du", "dv", "vth"):
         if len(population.params[name]) > 1:

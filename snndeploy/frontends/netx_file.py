@@ -1,4 +1,4 @@
-"""Read lava-dl's `.net` files: sequences of dense layers and convolutions with CUBA neurons.
+"""Read lava-dl's `.net` files: dense layers and convolutions in a row, with CUBA or SDNN neurons.
 
 The file holds Loihi's integers, so the model computes in them (semantics `integer`): compiling it
 gives the same integers, and its float interpreter rounds as the chip does. lava-dl's exporter
@@ -8,6 +8,7 @@ Layout: lava-dl 0.6.0, lava/lib/dl/netx/hdf5.py and slayer's `export_hdf5`.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
@@ -21,10 +22,20 @@ import numpy as np
 from snndeploy.errors import ModelError, UnsupportedError
 from snndeploy.frontends.confined import packed
 from snndeploy.frontends.guard_hdf5 import check_hdf5_file
+from snndeploy.frontends.netx_sdnn import (
+    bounded,
+    delta_neuron,
+    input_range,
+    remarks,
+    sigma_delta_neuron,
+    sigma_neuron,
+)
 from snndeploy.ir.arrays import AnyArray, FloatArray
 from snndeploy.ir.neurons import NEVER
+from snndeploy.ir.programs import SIGMA
 from snndeploy.model import ImportNote, InputPort, Model, OutputPort
 from snndeploy.nirgraph.metadata import with_semantics
+from snndeploy.nirgraph.microcode import Microcode
 from snndeploy.nirgraph.rebuild import build_graph
 from snndeploy.nirgraph.shapes import normalize_graph
 from snndeploy.nirgraph.values import check_finite
@@ -37,7 +48,10 @@ KEEPS_ALL = float(1 << 40)
 BETWEEN = 1 / 128
 """Half of what two states of an integer model differ by."""
 INTEGER = Semantics(dt=DT, gain="unit", integer=True)
-CUBA = ("LOIHI", "CUBA")
+KINDS = {"LOIHI": "CUBA", "CUBA": "CUBA", "SDNN": "SDNN"}
+"""Kinds of neurons by what files call them."""
+TRANSFORM = 64, 0
+"""Weight and bias of an input that does not say its own."""
 MAX_LAYERS = 1000
 FACTS = "snndeploy"
 MAX_STEPS = 1 << 20
@@ -56,11 +70,19 @@ class _Chain:
         nodes: NIR nodes in order.
         first: shape of the input, empty while it is not known.
         shape: of what the next layer gets.
+        kind: of its neurons, empty while there are none.
+        values: smallest and largest value of the input.
+        largest: message that the sums of all layers hold.
+        transform: weight and bias with which the host makes them, if the file says so.
     """
 
     nodes: dict[str, Any] = field(default_factory=dict)
     first: Shape = ()
     shape: Shape = ()
+    kind: str = ""
+    values: tuple[int, int] = (0, 1)
+    largest: int = 0
+    transform: tuple[int, int] | None = None
 
 
 def read(path: str | os.PathLike[str], *, steps: int | None = None) -> Model:
@@ -104,14 +126,13 @@ def _model(chain: _Chain, facts: dict[str, Any], origin: str, steps: int | None)
         "input": nir.Input(input_type={"input": np.array(chain.first)}),
         "output": nir.Output(output_type={"output": np.array(chain.shape)}),
     }
-    low, high = float(facts.get("low", 0)), float(facts.get("high", 1))
+    low, high = (float(facts.get(k, v)) for k, v in zip(("low", "high"), chain.values, strict=True))
     known = int(facts["steps"]) if facts.get("steps") else None
     if known is not None and not 0 < known <= MAX_STEPS:
         raise ValueError(f"{known} steps")
-    text = "the file does not say what its input carries; plain spikes"
-    note = ImportNote(kind="assumed", node="input", text=text)
     graph = normalize_graph(build_graph({**ports, **chain.nodes}, list(pairwise(names))))
     check_finite(graph)
+    adds_up = isinstance(last := graph.nodes[names[-2]], Microcode) and last.program == SIGMA
     return Model(
         graph=graph,
         semantics=INTEGER,
@@ -122,11 +143,30 @@ def _model(chain: _Chain, facts: dict[str, Any], origin: str, steps: int | None)
                 repeat=bool(facts.get("repeat", False)),
             ),
         ),
-        outputs=(OutputPort(name="output", shape=chain.shape),),
+        outputs=(
+            OutputPort(name="output", shape=chain.shape, decode="last" if adds_up else "sum"),
+        ),
         steps=steps or known,
-        notes=() if facts else (note,),
+        notes=tuple(_notes(chain, says_input=bool(facts))),
         origin=origin,
     )  # fmt: skip
+
+
+def _notes(chain: _Chain, *, says_input: bool) -> Iterator[ImportNote]:
+    """Yield what the file leaves to its reader."""
+    if chain.transform is not None:
+        weight, bias = chain.transform
+        text = (
+            "whole numbers, which lava-dl's data sets make on the host: "
+            f"int({2 * weight} * x + {bias - weight}) of x in 0..1"
+        )
+        yield ImportNote(kind="assumed", node="input", text=text)
+    elif not says_input:
+        text = "the file does not say what its input carries; plain spikes"
+        yield ImportNote(kind="assumed", node="input", text=text)
+    if chain.kind == "SDNN":
+        for text in remarks(chain.nodes, chain.largest):
+            yield ImportNote(kind="assumed", node="output", text=text)
 
 
 def _chain(layers: h5py.Group) -> _Chain:
@@ -144,24 +184,36 @@ def _chain(layers: h5py.Group) -> _Chain:
             raise _refusal(name, f"a layer of type {kind!r:.20}")
         weights = readers[kind](chain, name, layer)
         if weights:
+            if "delay" in layer and np.any(layer["delay"][()]):
+                raise _refusal(name, "delays")
             _close(chain, name, weights, layer, is_last=index == last)
-    if not chain.nodes:
+    if not any(hasattr(node, "weight") for node in chain.nodes.values()):
         raise ValueError("no layer with weights")
+    chain.nodes, chain.largest = bounded(chain.nodes)
     return chain
 
 
 def _input(chain: _Chain, name: str, layer: h5py.Group) -> str:
-    """Take an input's shape; return no node."""
-    if "neuron" in layer or chain.first:
-        raise _refusal(name, "an input with a neuron, which the host computes")
+    """Take an input's shape, and add the neuron that tells its changes if it has one."""
+    if chain.first:
+        raise _refusal(name, "an input behind another layer")
     chain.first = chain.shape = _ints(layer["shape"])
+    if "neuron" not in layer:
+        return ""
+    neuron = layer["neuron"]
+    if _kind(chain, name, neuron) != "SDNN":
+        raise _refusal(name, f"an input with neurons of type {_text(neuron['type'])!r:.20}")
+    weight, bias = (
+        _whole(layer[key]) if key in layer else default
+        for key, default in zip(("weight", "bias"), TRANSFORM, strict=True)
+    )
+    chain.transform, chain.values = (weight, bias), input_range(weight, bias)
+    _add_neuron(chain, name, delta_neuron(_threshold(name, neuron), chain.values))
     return ""
 
 
 def _dense(chain: _Chain, name: str, layer: h5py.Group) -> str:
     """Add a matrix, an image before it flattened; return the name of its node."""
-    if "delay" in layer and np.any(layer["delay"][()]):
-        raise _refusal(name, "delays")
     n_out = prod(_ints(layer["shape"]))
     weight = np.asarray(layer["weight"][()], dtype=np.float64).reshape(n_out, -1)
     chain.first = chain.first or (weight.shape[1],)
@@ -191,17 +243,58 @@ def _conv(chain: _Chain, name: str, layer: h5py.Group) -> str:
 
 
 def _close(chain: _Chain, name: str, weights: str, layer: h5py.Group, *, is_last: bool) -> None:
-    """Add a layer's bias and neuron; a last one that never fires is a readout and has none."""
+    """Add a layer's bias and neuron."""
     neuron = layer.get("neuron")
     if neuron is None:
         raise _refusal(name, "a layer without a neuron, which forgets all in every step")
-    kind = _text(neuron["type"])
-    if kind not in CUBA:
-        raise _refusal(name, f"neurons of type {kind!r:.20}")
+    bias = _bias(layer, chain.shape)
+    if _kind(chain, name, neuron) == "SDNN":
+        _add_neuron(chain, name, _sdnn(name, neuron, bias))
+    else:
+        _close_cuba(chain, name, weights, neuron, bias, is_last=is_last)
+
+
+def _kind(chain: _Chain, name: str, neuron: h5py.Group) -> str:
+    """Return the kind of a layer's neurons, which is that of the layers before it."""
+    called = _text(neuron["type"])
+    kind = KINDS.get(called)
+    if kind is None:
+        raise _refusal(name, f"neurons of type {called!r:.20}")
+    if chain.kind not in ("", kind):
+        raise _refusal(name, f"neurons of type {called!r:.20} behind those of {chain.kind}")
+    chain.kind = kind
+    return kind
+
+
+def _sdnn(name: str, neuron: h5py.Group, bias: FloatArray) -> Microcode:
+    if "sigma_output" in neuron:
+        if bias.any():
+            raise _refusal(name, "a bias of an output that adds up, which netx does not take")
+        return sigma_neuron()
+    activation = _text(neuron["activation"]) if "activation" in neuron else "relu"
+    if activation != "relu":
+        raise _refusal(name, f"activation {activation!r:.20}, which netx runs as relu")
+    return sigma_delta_neuron(_threshold(name, neuron), bias)
+
+
+def _threshold(name: str, neuron: h5py.Group) -> int:
+    vth = _whole(neuron["vThMant"])
+    if vth < 0:
+        raise ValueError(f"layer {name}: vThMant {vth}")
+    return vth
+
+
+def _add_neuron(chain: _Chain, name: str, node: Any) -> None:
+    chain.nodes[f"neuron{name}"] = with_semantics(node, INTEGER)
+
+
+def _close_cuba(
+    chain: _Chain, name: str, weights: str, neuron: h5py.Group, bias: FloatArray, *, is_last: bool
+) -> None:
+    """Add a bias and a neuron; a last one that never fires is a readout and has none."""
     du, dv, vth = (int(neuron[key][()]) for key in ("iDecay", "vDecay", "vThMant"))
     if not (0 <= du <= FULL_DECAY and 0 <= dv <= FULL_DECAY and vth >= 0):
         raise ValueError(f"layer {name}: iDecay {du}, vDecay {dv}, vThMant {vth}")
-    bias = _bias(layer, chain.shape)
     drive = np.zeros(1)
     if du < FULL_DECAY:  # Loihi's bias enters the potential, a weight's the current
         drive = bias
@@ -212,8 +305,7 @@ def _close(chain: _Chain, name: str, weights: str, layer: h5py.Group, *, is_last
         chain.nodes[weights].bias = np.array(channels[:, 0])
     if is_last and vth >= NEVER and (du, dv) == (FULL_DECAY, 0):
         return
-    node = _neuron(name, chain.shape, du, dv, vth, drive)
-    chain.nodes[f"neuron{name}"] = with_semantics(node, INTEGER)
+    _add_neuron(chain, name, _neuron(name, chain.shape, du, dv, vth, drive))
 
 
 def _bias(layer: h5py.Group, shape: Shape) -> FloatArray:
@@ -261,6 +353,12 @@ def _ints(dataset: h5py.Dataset) -> Shape:
     return tuple(int(size) for size in np.asarray(dataset[()]).reshape(-1))
 
 
+def _whole(dataset: h5py.Dataset) -> int:
+    """Return one number, truncated as netx does."""
+    (value,) = np.asarray(dataset[()]).reshape(-1)
+    return int(value)
+
+
 def _pair(dataset: h5py.Dataset) -> tuple[int, int]:
     values = _ints(dataset)
     return (values[0], values[-1])
@@ -271,5 +369,5 @@ def _refusal(name: str, what: str) -> UnsupportedError:
         "E2416",
         f"{what}",
         where=f"layer {name}",
-        remedy="only dense layers and convolutions with CUBA neurons are read",
+        remedy="only dense layers and convolutions with CUBA or SDNN neurons are read",
     )

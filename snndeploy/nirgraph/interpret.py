@@ -19,7 +19,7 @@ from snndeploy.nirgraph.arithmetic import add_up, apply_stateless, delay_steps
 from snndeploy.nirgraph.canonical import NEURONS
 from snndeploy.nirgraph.dynamics import delay_of, step_constants
 from snndeploy.nirgraph.loops import Stage, check_loops, stages_of
-from snndeploy.nirgraph.microcode import Microcode, run_microcode
+from snndeploy.nirgraph.microcode import Microcode, arithmetic_of, run_microcode
 from snndeploy.nirgraph.neuron_step import run_neuron
 from snndeploy.nirgraph.rebuild import sources_of
 from snndeploy.nirgraph.run_loop import run_loop
@@ -112,7 +112,7 @@ def _run_node(
     model: Model, name: str, node: Any, x: FloatArray
 ) -> tuple[FloatArray, FloatArray | None]:
     if isinstance(node, Microcode):
-        return run_microcode(node, x), None
+        return run_microcode(node, x, arithmetic_of(model.semantics_of(name))), None
     if isinstance(node, NEURONS):
         semantics = model.semantics_of(name)
         return run_neuron(step_constants(node, semantics), semantics, x)

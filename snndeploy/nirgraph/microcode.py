@@ -1,8 +1,9 @@
 """A neuron that NIR has no node for: an integer program of its user's, and its real parameters.
 
 Its float model is the program itself over the reals: the same statements without rounding, wraps
-left out. Its integers follow from the kind of each parameter and the unit that its layer is given,
-so a program and a line per parameter are all that a neuron takes.
+left out; in a model of integers it is the program as the chip runs it. Its integers follow from the
+kind of each parameter and the unit that its layer is given, so a program and a line per parameter
+are all that a neuron takes.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,14 +14,16 @@ import nir
 import numpy as np
 
 from snndeploy.errors import ModelError
-from snndeploy.ir.arrays import FloatArray
+from snndeploy.ir.arrays import AnyArray, FloatArray
+from snndeploy.ir.interpret import OPS
 from snndeploy.ir.program import Op, Program
+from snndeploy.semantics import Semantics
 
 Kind = Literal["level", "share", "count"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SHARE = 4096
 """A share of 1 as an integer: Loihi's decays have 12 bits."""
-Words = dict[str, FloatArray]
+Words = dict[str, AnyArray]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -109,30 +112,54 @@ def check_microcode(name: str, node: Microcode, n: int) -> None:
             )
 
 
-def first_words(node: Microcode, shape: tuple[int, ...]) -> Words:
+@dataclass(frozen=True, eq=False, slots=True)
+class Arithmetic:
+    """Numbers that a program runs on, and what each of its operations means."""
+
+    number: type[np.generic]
+    operations: Mapping[Op, Callable[..., Any]]
+
+
+def arithmetic_of(semantics: Semantics) -> Arithmetic:
+    """Return the chip's integers for a model that computes in them, else the reals."""
+    return INTEGERS if semantics.integer else REALS
+
+
+def first_words(node: Microcode, shape: tuple[int, ...], numbers: Arithmetic) -> Words:
     """Return the states before the first step of [B, *shape] neurons: zeros."""
-    return {state.name: np.zeros(shape) for state in node.program.states}
+    return {state.name: np.zeros(shape, numbers.number) for state in node.program.states}
+
+
+def fixed_words(node: Microcode, shape: tuple[int, ...], numbers: Arithmetic) -> Words:
+    """Return the parameters, [*shape] or [1] each."""
+    return {name: _as(numbers, value) for name, value in node.words(shape).items()}
 
 
 def step_microcode(
-    node: Microcode, parameters: Words, states: Words, x: FloatArray
+    node: Microcode, parameters: Words, states: Words, x: FloatArray, numbers: Arithmetic
 ) -> tuple[FloatArray, Words]:
-    """Take one step of the program over the reals with the input x [B, *shape]."""
-    words = {**parameters, **states, "a": x}
+    """Take one step of the program with the input x [B, *shape]."""
+    words = {**parameters, **states, "a": _as(numbers, x)}
     for statement in node.program.body:
-        args = [words[a] if isinstance(a, str) else np.float64(a) for a in statement.args]
-        words[statement.target] = np.asarray(OVER_THE_REALS[statement.op](*args))
+        args = [words[a] if isinstance(a, str) else numbers.number(a) for a in statement.args]
+        words[statement.target] = np.asarray(numbers.operations[statement.op](*args))
     after = {name: np.broadcast_to(words[name], x.shape) for name in states}
-    return np.broadcast_to(words[node.program.emits], x.shape), after
+    return np.broadcast_to(words[node.program.emits], x.shape).astype(np.float64), after
 
 
-def run_microcode(node: Microcode, x: FloatArray) -> FloatArray:
+def run_microcode(node: Microcode, x: FloatArray, numbers: Arithmetic) -> FloatArray:
     """Run a layer over x [T, B, *shape]; return what it sends, of the same shape."""
-    out, states = np.empty(x.shape), first_words(node, x.shape[1:])
-    parameters = node.words(x.shape[2:])
+    out, states = np.empty(x.shape), first_words(node, x.shape[1:], numbers)
+    parameters = fixed_words(node, x.shape[2:], numbers)
     for t, x_now in enumerate(x):
-        out[t], states = step_microcode(node, parameters, states, x_now)
+        out[t], states = step_microcode(node, parameters, states, x_now, numbers)
     return out
+
+
+def _as(numbers: Arithmetic, values: FloatArray) -> AnyArray:
+    """Return values as such numbers; integers are the nearest ones."""
+    whole = numbers is INTEGERS
+    return np.asarray(np.rint(values) if whole else values).astype(numbers.number)
 
 
 def _shaped(value: Any, shape: tuple[int, ...]) -> FloatArray:
@@ -154,3 +181,5 @@ OVER_THE_REALS: Mapping[Op, Callable[..., Any]] = {
     "wrap": lambda a, _: a,
 }
 """What an operation of `snndeploy.ir.program` means without rounding."""
+REALS = Arithmetic(np.float64, OVER_THE_REALS)
+INTEGERS = Arithmetic(np.int64, OPS)

@@ -36,9 +36,9 @@ class Payload:
         if self.is_spikes:
             return "spikes"
         if self.is_whole and self.high == inf:
-            return f"whole numbers from {self.low:g} up"
+            return f"whole numbers from {self.low:.0f} up"
         if self.is_whole:
-            return f"whole numbers from {self.low:g} to {self.high:g}"
+            return f"whole numbers from {self.low:.0f} to {self.high:.0f}"
         return "real values"
 
     def plus(self, other: "Payload") -> "Payload":

@@ -19,7 +19,13 @@ from snndeploy.nirgraph.arithmetic import add_up, apply_stateless
 from snndeploy.nirgraph.canonical import NEURONS, SPIKING
 from snndeploy.nirgraph.dynamics import delay_of, step_constants
 from snndeploy.nirgraph.loops import Stage, order_among
-from snndeploy.nirgraph.microcode import Microcode, first_words, step_microcode
+from snndeploy.nirgraph.microcode import (
+    Microcode,
+    arithmetic_of,
+    first_words,
+    fixed_words,
+    step_microcode,
+)
 from snndeploy.nirgraph.neuron_step import first_state, step_neuron
 from snndeploy.nirgraph.rebuild import feedback_edges, sources_of, targets_of
 from snndeploy.nirgraph.shapes import shape_of
@@ -160,10 +166,10 @@ def _step_of(model: Model, graph: nir.NIRGraph, name: str, held: FloatArray) -> 
     """
     node = graph.nodes[name]
     if isinstance(node, Microcode):
-        shape = shape_of(node)
-        words = node.words(shape)
-        states = first_words(node, (len(held), *shape))
-        return states, lambda now, x: step_microcode(node, words, now, x)
+        shape, numbers = shape_of(node), arithmetic_of(model.semantics_of(name))
+        words = fixed_words(node, shape, numbers)
+        states = first_words(node, (len(held), *shape), numbers)
+        return states, lambda now, x: step_microcode(node, words, now, x, numbers)
     if _is_neuron(graph, name):
         semantics = model.semantics_of(name)
         constants = step_constants(node, semantics)

@@ -26,7 +26,7 @@ from snndeploy.passes.program import (
 )
 from snndeploy.passes.scale import encode_bias, round_weights, units_for_bias
 from snndeploy.passes.task import Choice, Task
-from snndeploy.passes.whole import whole_choice, whole_readout
+from snndeploy.passes.whole import whole_choice, whole_program, whole_readout
 
 FORGOTTEN = 4096
 """A potential below this is 0 after one step of the largest decay, 4095 / 4096."""
@@ -46,6 +46,8 @@ def choose(task: Task) -> Choice:
             numbers are not the chip's.
     """
     neuron = task.layer.neuron
+    if isinstance(neuron, Microcode) and task.layer.integer:
+        return whole_program(task, neuron)  # a grid given later has to be the chip's
     if is_given(task.layer):
         return given_choice(task)
     if neuron is None:

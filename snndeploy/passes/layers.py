@@ -69,7 +69,7 @@ class Layer:
         shape: of the population.
         neuron: None for a readout without a neuron, and for a sum.
         is_sum: it adds whole weights up and sends the sum as integers.
-        integer: a readout whose weights are the chip's already.
+        integer: a readout, or a neuron of a program, whose numbers are the chip's already.
     """
 
     name: str
@@ -126,10 +126,11 @@ def layers_of(model: Model, sums: SumRule | None = None) -> LayerGraph:
             integer = model.semantics.integer
             outputs[name] = _output(name, arriving, layers, grids, integer=integer)
         elif isinstance(node, NEURONS):
-            own = isinstance(node, Microcode)
-            neuron = node if own else recurrence(name, node, model.semantics_of(name))
-            arriving = ways.into(name)
-            layers += [*_new_sums(ways, layers), _close(arriving, name, neuron, grids)]
+            own, semantics = isinstance(node, Microcode), model.semantics_of(name)
+            neuron = node if own else recurrence(name, node, semantics)
+            layer = _close(ways.into(name), name, neuron, grids)
+            integer = own and semantics.integer
+            layers += [*_new_sums(ways, layers), replace(layer, integer=integer)]
     return LayerGraph(layers=tuple(layers), outputs=outputs)
 
 

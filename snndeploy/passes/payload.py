@@ -28,7 +28,9 @@ def edge_payloads(model: Model) -> Mapping[Edge, Payload]:
     graph = normalize_graph(model.graph)
     sent: dict[str, Payload] = {}
     for port in model.inputs:
-        sent[port.name] = SPIKES if port.values == "spikes" else Payload(port.low, port.high, False)
+        whole = model.semantics.integer and port.low.is_integer() and port.high.is_integer()
+        real = Payload(port.low, port.high, whole)
+        sent[port.name] = SPIKES if port.values == "spikes" else real
     for name, node in graph.nodes.items():
         if isinstance(node, nir.Threshold):
             sent[name] = SPIKES

@@ -96,7 +96,9 @@ class Task:
 
     @property
     def rounds_input(self) -> bool:
-        """Whether the host rounds what it injects."""
+        """Whether the host rounds what it injects; an integer model's input is whole."""
+        if self.layer.integer or getattr(self.layer.neuron, "integer", False):
+            return False
         return any(isinstance(s, Source) and s.encoding == "graded" for s in self.sources)
 
     @cached_property

@@ -1,7 +1,7 @@
 """Layers of a model that computes in the chip's integers: taken over, not chosen.
 
 Such models come from networks: read from a `.net` file, or written as `.nir` by us. One unit
-arriving is 1, so weights, thresholds and decays are the registers' own values.
+arriving is 1, so weights, thresholds, decays and parameters are the registers' own values.
 """
 
 from dataclasses import replace
@@ -13,6 +13,9 @@ from snndeploy.ir.arrays import FloatArray, IntArray
 from snndeploy.ir.grid import natural_sign_mode, stored_weight
 from snndeploy.ir.neurons import integrator, lif
 from snndeploy.ir.program import Params
+from snndeploy.ir.ranges import INPUT_LIMIT
+from snndeploy.nirgraph.microcode import Microcode
+from snndeploy.passes.microcode import parameter_error, registers, unfit
 from snndeploy.passes.neuron import Recurrence
 from snndeploy.passes.program import UNIT, parameters
 from snndeploy.passes.scale import STATE, Rounded, encode_bias
@@ -73,6 +76,24 @@ def whole_readout(task: Task) -> Choice:
     if ranges.u_wraps or (ranges.v_clips and task.steps):
         raise _refusal(task, f"its sum may reach {ranges.potential:,} and clips at {1 << 23:,}")
     return replace(choice, exact=not ranges.v_clips)
+
+
+def whole_program(task: Task, neuron: Microcode) -> Choice:
+    """Return an integer model's layer of a neuron with a program of its own as it is.
+
+    Raises:
+        UnsupportedError: E2415, see `whole_choice`; a parameter outside its register; sums that
+            may leave 32 bits.
+    """
+    params = registers(neuron, 1.0)
+    if names := unfit(neuron, params):
+        raise _refusal(task, f"{', '.join(names)} beyond the registers of {neuron.program.name}")
+    if parameter_error(neuron, params, 1.0) > CLOSE:
+        raise _refusal(task, "its parameters are not whole")
+    choice = replace(_choice(task, params), exact=True)
+    if (most := task.arriving(choice)) > INPUT_LIMIT:
+        raise _refusal(task, f"its sums may reach {most:,} and wrap at {INPUT_LIMIT + 1:,}")
+    return choice
 
 
 def _choice(task: Task, params: Params) -> Choice:

@@ -122,7 +122,7 @@ def _fields(node: Any) -> Iterator[tuple[str, str]]:
         if key in ("input_type", "output_type", "metadata", "nodes", "edges") or value is None:
             continue
         array = np.asarray(value)
-        if array.dtype.kind not in "biuf" or array.size < 2:
+        if array.dtype.kind not in "biuf" or array.ndim == 0:
             yield key, plain(str(value))
         elif array.size <= SMALL:
             yield key, ",".join(f"{number:g}" for number in array.reshape(-1))

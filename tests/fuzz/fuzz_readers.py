@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from chains import DT, chain_model, conv, flatten, lif
 from safetensors.torch import save_file
+from sdnn_files import file_bytes, random_layers
 from test_recordings import aedat4, events
 
 import snndeploy
@@ -300,7 +301,8 @@ def seeds_of_net(folder: Path) -> list[bytes]:
         shape=(5,), out_shape=(3,), steps=4,
     )  # fmt: skip
     export(compile_spikes(model), folder / "seed.net", "netx")
-    return [(folder / "seed.net").read_bytes()]
+    sigma_delta = [file_bytes(random_layers(seed)) for seed in (0, 1)]
+    return [(folder / "seed.net").read_bytes(), *sigma_delta]
 
 
 def compile_spikes(model: Any) -> Any:

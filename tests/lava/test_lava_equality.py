@@ -16,7 +16,7 @@ Known traps of Lava 0.10.0, and what holds each of them:
    nothing is test_lava_worker's comparison with an unmodified LIFReset and Sink
 10 a tag and sub-process models select wrongly: only leaf processes are used
 11 Conv ignores weight_exp, knows no delay, breaks at 128 groups and at int8 geometry: the `conv_*`
-   cases; it wraps at 24 bits: E2203 (test_lower)
+   cases; it wraps at 24 bits: listed synapses then (test_lower, test_lava_sdnn)
 12 a nonpositive matrix with -256 becomes -255 in automatic sign mode: the `minus256` case
 13 all-zero matrices, an unconnected part, an unused source: cases of these names
 14 Lava executes every script beside the one it runs: test_lava_worker

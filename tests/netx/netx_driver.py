@@ -1,8 +1,9 @@
 """Run a `.net` file with lava-dl's netx on Lava; runs in their own Python.
 
 Usage: netx_driver.py NETWORK.net INPUT.npz ANSWER.npz. INPUT holds x [chip steps, n] as the first
-layer takes it (flat, or C, H, W), shape, message_bits, reset_interval and the number of layers;
-ANSWER gets out [chip steps, n] and u<i>, v<i> of every layer, images in Lava's W, H, C.
+layer takes it (flat, or C, H, W), shape, message_bits, reset_interval (0 is none) and the first
+layer to record; ANSWER gets out [chip steps, n] and the words of every layer from that one on
+(u<i>, v<i>, or what sigma-delta neurons hold and send), images in Lava's W, H, C.
 """
 
 import sys
@@ -15,13 +16,20 @@ from lava.proc.io.sink import Read
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Stream
 
+WORDS = {
+    "LIF": ("u", "v"),
+    "LIFReset": ("u", "v"),
+    "Sigma": ("sigma",),
+    "Delta": ("act", "residue"),
+    "SigmaDelta": ("sigma", "act", "residue"),
+}
 given = np.load(sys.argv[2])
 frames = given["x"]
 steps = len(frames)
 net = hdf5.Network(
     net_config=sys.argv[1],
     input_message_bits=int(given["message_bits"]),
-    reset_interval=int(given["reset_interval"]),
+    reset_interval=int(given["reset_interval"]) or None,
     reset_offset=1,
 )
 if len(net.inp.shape) == 3:  # images lie W, H, C in Lava
@@ -29,15 +37,22 @@ if len(net.inp.shape) == 3:  # images lie W, H, C in Lava
 else:
     frames = frames.reshape(steps, -1).T
 stream = Stream(data=frames.astype(np.int32))
-sink = Sink(shape=net.out.shape, buffer=steps)
-stream.s_out.connect(net.inp)
-net.out.connect(sink.a_in)
+sinks = {"out": Sink(shape=net.out.shape, buffer=steps)}
+has_delta = type(net.in_layer.neuron).__name__ == "Delta"  # netx leaves its own port unconnected
+stream.s_out.connect(net.in_layer.neuron.a_in if has_delta else net.inp)
+net.out.connect(sinks["out"].a_in)
 reads = {}
 for index, layer in enumerate(net.layers):
-    for word in ("u", "v"):
+    neuron, kind = layer.neuron, type(layer.neuron).__name__
+    if index < int(given["first"]):
+        continue
+    for word in WORDS[kind]:
         reads[f"{word}{index}"] = Read(buffer=steps)
-        reads[f"{word}{index}"].connect_var(getattr(layer.neuron, word))
+        reads[f"{word}{index}"].connect_var(getattr(neuron, word))
+    if not kind.startswith("LIF"):
+        sinks[f"out{index}"] = Sink(shape=neuron.s_out.shape, buffer=steps)
+        neuron.s_out.connect(sinks[f"out{index}"].a_in)
 net.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-answer = {name: read.data.get() for name, read in reads.items()}
-np.savez(sys.argv[3], out=sink.data.get(), **answer)
+answer = {name: process.data.get() for name, process in {**reads, **sinks}.items()}
+np.savez(sys.argv[3], **answer)
 net.stop()

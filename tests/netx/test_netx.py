@@ -3,21 +3,17 @@
 Run by `make test-netx`, which makes the environment: SNNDEPLOY_NETX_PYTHON names its interpreter.
 """
 
-import os
-import subprocess
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pytest
+from asking import PYTHON, ask_netx
 from sequences import mixed_sequence, random_sequence
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.exporters.netx import netx_file
 from snndeploy.ir.interpret import run_reference
 
-PYTHON = os.environ.get("SNNDEPLOY_NETX_PYTHON")
-DRIVER = Path(__file__).with_name("netx_driver.py")
 N_NETWORKS = 20
 pytestmark = pytest.mark.skipif(not PYTHON, reason="make test-netx runs it")
 
@@ -47,27 +43,9 @@ def run_netx(network, inputs, data, folder):
         start = sample * network.period
         x[start : start + network.steps] = frames[:, sample].reshape(network.steps, -1)
     bits = max(abs(source.low), source.high).bit_length() + 1 if source.is_graded else 0
-    (folder / "a.net").write_bytes(data)
-    np.savez(
-        folder / "in.npz", x=x, shape=source.shape, message_bits=bits,
-        reset_interval=network.period,
-    )  # fmt: skip
-    paths = [str(folder / name) for name in ("a.net", "in.npz", "out.npz")]
-    ran = subprocess.run(
-        [PYTHON, "-I", str(DRIVER), *paths],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+    return ask_netx(
+        folder, data, x, shape=source.shape, message_bits=bits, reset_interval=network.period
     )
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    with np.load(folder / "out.npz") as arrays:
-        return {name: flat(arrays[name], steps) for name in arrays.files}
-
-
-def flat(values, steps):
-    """Return [W, H, C, T] or [n, T] as [T, n] in our order C, H, W."""
-    return values.transpose(range(values.ndim)[::-1]).reshape(steps, -1)
 
 
 def windows(network, population, log):

@@ -194,10 +194,6 @@ REFUSALS = {
     "E2202 bits": (net(Dense(weight=[[2]]), weight_bits=7), "off the 7-bit mixed grid"),
     "E2202 pool": (net(Pool(in_shape=(1, 2, 2), kernel=(2, 2), stride=(1, 1))), "1 weights"),
     "E2202 conv": (net(Conv(weight=[[[[5]]]], in_shape=(1, 1, 1))), "1 weights"),
-    "E2203 conv": (
-        net(CONV, source=Source(name="in", shape=(40,), low=0, high=2**18)),
-        "Lava wraps at -8388608..8388607",
-    ),
     "E2203 int32": (
         net(Dense(weight=np.full((1, 2000), 254)),
             source=Source(name="in", shape=(2000,), low=-(2**13), high=2**13)),
@@ -271,10 +267,14 @@ def chained(level):
     )  # fmt: skip
 
 
-def test_conv_sum_at_the_end_of_the_word_is_taken():
+def test_conv_sum_at_the_end_of_the_word_is_taken_and_beyond_it_listed():
     conv = Conv(weight=[[[[-256]]]], in_shape=(1, 1, 1))
     source = Source(name="in", shape=(1,), low=0, high=2**15)
     assert lowered(conv, source=source).kind == "conv"
+    wider = Source(name="in", shape=(1,), low=0, high=2**15 + 1)
+    listed = lower(net(conv, source=wider))
+    assert listed.process("synapse:s").kind == "sparse"
+    assert all(wire.via == () for wire in listed.connections)
 
 
 def test_equal_networks_give_equal_bytes():

@@ -228,7 +228,7 @@ def set_value(place, value):
         (set_value("layer/1/neuron/iDecay", 5000), "E1411"),
         (set_value("layer/1/shape", np.array([7])), "E1411"),
         (lambda file: file["layer/1"].pop("neuron"), "E2416"),
-        (set_value("layer/1/neuron/type", np.bytes_("SDNN")), "E2416"),
+        (set_value("layer/1/neuron/type", np.bytes_("RF")), "E2416"),
         (set_value("layer/1/type", np.bytes_("average")), "E2416"),
         (lambda file: file["layer/1"].create_dataset("delay", data=np.ones(3)), "E2416"),
     ],
