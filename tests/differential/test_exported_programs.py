@@ -225,7 +225,28 @@ def odd_reset(net, x, v):
     return s, v - 0.5 * s
 
 
+def whole_states(net, x, v):
+    v = ((0.9 * v + net.fc(x)) * 64).to(torch.int32) / 64
+    s = (v > 1).to(x)
+    return s, v * (1 - s)
+
+
+def floored_states(net, x, v):
+    v = torch.div((0.9 * v + net.fc(x)) * 64, 1, rounding_mode="floor") / 64
+    s = (v > 1).to(x)
+    return s, v * (1 - s)
+
+
+def half_states(net, x, v):
+    v = (0.9 * v + net.fc(x)).half().float()
+    s = (v > 1).to(x)
+    return s, v * (1 - s)
+
+
 REFUSED = {
+    "integers": (whole_states, r"rounds what it is given \(aten.to.dtype\)"),
+    "floor": (floored_states, r"rounds what it is given \(aten.div.Tensor_mode\)"),
+    "half floats": (half_states, r"rounds what it is given \(aten.to.dtype\)"),
     "square": (adaptive, "none of|something else"),
     "membrane": (membrane_out, "outside of its neuron"),
     "state lost": (no_state_out, "no next value"),
