@@ -200,6 +200,8 @@ class _Walk:
         if op in ("conv1d", "conv2d"):
             names = ("weight", "bias", "stride", "padding", "dilation", "groups")
             return read_conv(self.draft, path, _convolution(args, names), source)
+        if op == "batch_norm" and args[5]:
+            raise self._refusal(path, "normalizes by its batch, as in training: call net.eval()")
         if op in ("batch_norm", "_native_batch_norm_legit_no_training"):
             return read_batch_norm(self.draft, path, _batch_norm(op, args), source)
         if op in RESHAPES or op in POOLS:

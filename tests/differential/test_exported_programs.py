@@ -265,6 +265,23 @@ def test_what_is_no_step_of_a_spiking_network_is_refused_by_name(name, tmp_path)
     assert "snndeploy.save" in caught.value.line()
 
 
+def test_a_network_that_is_still_in_training_is_refused(tmp_path):
+    def normalized(net, x, v):
+        v = 0.9 * v + net.norm(net.fc(x))
+        s = (v > 1).to(x)
+        return s, v * (1 - s)
+
+    net = Step(normalized)
+    net.norm = nn.BatchNorm1d(4)
+    example = (torch.rand(2, 4), torch.zeros(2, 4))
+    for training in (False, True):
+        program = torch.export.export(net.train(training), example)
+        torch.export.save(program, tmp_path / f"{training}.pt2")
+    assert snndeploy.load(tmp_path / "False.pt2", values="spikes").graph.nodes
+    with pytest.raises(UnsupportedError, match=r"E2421.*norm normalizes by its batch.*net.eval"):
+        snndeploy.load(tmp_path / "True.pt2", values="spikes")
+
+
 def test_what_the_input_carries_must_be_said(tmp_path):
     path = export(Step(odd_reset), (torch.zeros(1, 4),), (4,), tmp_path / "net.pt2")
     with pytest.raises(UsageError, match=r"E5132.*--encode spikes"):
