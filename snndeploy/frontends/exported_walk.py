@@ -19,7 +19,14 @@ from snndeploy.frontends.cells import WHERE, Cell, compared, read_cell, synapse_
 from snndeploy.frontends.confined import packed
 from snndeploy.frontends.draft import Draft, Signal
 from snndeploy.frontends.examples import ImportOptions, Values, source_of, start
-from snndeploy.frontends.exported import EXPORT, Operation, Program, Ref, read_program
+from snndeploy.frontends.exported import (
+    DTYPES,
+    EXPORT,
+    Operation,
+    Program,
+    Ref,
+    read_program,
+)
 from snndeploy.frontends.expressions import (
     Expr,
     Source,
@@ -46,6 +53,15 @@ from snndeploy.semantics import Semantics
 IGNORED = ("_assert_tensor_metadata", "_assert_scalar", "sym_constrain_range_for_size")
 RESHAPES = {"view": "view", "_unsafe_view": "view", "reshape": "view", "flatten": "flatten"}
 POOLS = ("avg_pool2d", "max_pool2d")
+CASTS = ("aten.to.", "aten._to_copy.")
+CAST_TYPE = {"aten.to.dtype": 1, "aten.to.device": 2}
+"""Where the type stands that an operation casts to, unless it has a name."""
+WIDE = (7, 8)
+"""Types that hold what is calculated, float32 and float64; see `DTYPES`."""
+OPTIONS = (
+    "alpha", "dtype", "device", "layout", "memory_format", "pin_memory", "non_blocking", "copy",
+)  # fmt: skip
+"""Options of operators that are taken into account, or change no value."""
 
 
 def load_exported(path: Path, options: ImportOptions | None = None) -> Model:
@@ -150,6 +166,9 @@ class _Walk:
         args = tuple(self._value(arg) for arg in operation.args)
         kwargs = {key: self._value(value) for key, value in operation.kwargs.items()}
         if is_known(op) and operation.target.startswith("aten."):
+            if not _is_exact(operation, args):
+                where = operation.path or operation.name
+                raise self._refusal(where, f"rounds what it is given ({operation.target})")
             args = (*args, kwargs["alpha"]) if "alpha" in kwargs else args
             self.values[operation.name] = self._elementwise(op, args, operation)
             return
@@ -181,6 +200,8 @@ class _Walk:
         if op in ("conv1d", "conv2d"):
             names = ("weight", "bias", "stride", "padding", "dilation", "groups")
             return read_conv(self.draft, path, _convolution(args, names), source)
+        if op == "batch_norm" and args[5]:
+            raise self._refusal(path, "normalizes by its batch, as in training: call net.eval()")
         if op in ("batch_norm", "_native_batch_norm_legit_no_training"):
             return read_batch_norm(self.draft, path, _batch_norm(op, args), source)
         if op in RESHAPES or op in POOLS:
@@ -341,6 +362,24 @@ class _Walk:
             remedy=f"export one step, forward(x, *states) -> (spikes, *states): {EXPORT}; or save "
             "the module with snndeploy.save",
         )  # fmt: skip
+
+
+def _is_exact(operation: Operation, args: tuple[Any, ...]) -> bool:
+    """Whether an operation is calculated here as torch does: nothing rounded, cut or overlooked."""
+    if any(value is not None and key not in OPTIONS for key, value in operation.kwargs.items()):
+        return False  # as of div(…, rounding_mode="floor")
+    if not operation.target.startswith(CASTS):
+        return True
+    place = CAST_TYPE.get(operation.target, 0)
+    kind = args[place] if 0 < place < len(args) else operation.kwargs.get("dtype")
+    if kind is None or kind in WIDE:
+        return True
+    value = unwrapped(args[0])
+    if isinstance(value, Expr):
+        return value.is_comparison  # 0 and 1 are of every type
+    if isinstance(value, State | Source) or kind not in DTYPES:
+        return False
+    return np.array_equal(value, np.asarray(value).astype(DTYPES[kind]))
 
 
 def _currents(value: Any) -> list[Any]:

@@ -225,7 +225,28 @@ def odd_reset(net, x, v):
     return s, v - 0.5 * s
 
 
+def whole_states(net, x, v):
+    v = ((0.9 * v + net.fc(x)) * 64).to(torch.int32) / 64
+    s = (v > 1).to(x)
+    return s, v * (1 - s)
+
+
+def floored_states(net, x, v):
+    v = torch.div((0.9 * v + net.fc(x)) * 64, 1, rounding_mode="floor") / 64
+    s = (v > 1).to(x)
+    return s, v * (1 - s)
+
+
+def half_states(net, x, v):
+    v = (0.9 * v + net.fc(x)).half().float()
+    s = (v > 1).to(x)
+    return s, v * (1 - s)
+
+
 REFUSED = {
+    "integers": (whole_states, r"rounds what it is given \(aten.to.dtype\)"),
+    "floor": (floored_states, r"rounds what it is given \(aten.div.Tensor_mode\)"),
+    "half floats": (half_states, r"rounds what it is given \(aten.to.dtype\)"),
     "square": (adaptive, "none of|something else"),
     "membrane": (membrane_out, "outside of its neuron"),
     "state lost": (no_state_out, "no next value"),
@@ -242,6 +263,23 @@ def test_what_is_no_step_of_a_spiking_network_is_refused_by_name(name, tmp_path)
     with pytest.raises(UnsupportedError, match=f"E2421.*({text})") as caught:
         snndeploy.load(path, values="spikes")
     assert "snndeploy.save" in caught.value.line()
+
+
+def test_a_network_that_is_still_in_training_is_refused(tmp_path):
+    def normalized(net, x, v):
+        v = 0.9 * v + net.norm(net.fc(x))
+        s = (v > 1).to(x)
+        return s, v * (1 - s)
+
+    net = Step(normalized)
+    net.norm = nn.BatchNorm1d(4)
+    example = (torch.rand(2, 4), torch.zeros(2, 4))
+    for training in (False, True):
+        program = torch.export.export(net.train(training), example)
+        torch.export.save(program, tmp_path / f"{training}.pt2")
+    assert snndeploy.load(tmp_path / "False.pt2", values="spikes").graph.nodes
+    with pytest.raises(UnsupportedError, match=r"E2421.*norm normalizes by its batch.*net.eval"):
+        snndeploy.load(tmp_path / "True.pt2", values="spikes")
 
 
 def test_what_the_input_carries_must_be_said(tmp_path):
