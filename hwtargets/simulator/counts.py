@@ -62,7 +62,8 @@ class Counter:
         for source in self.network.sources:
             sent, span = chunk.sent[source.name], self._span(source.name, chunk)
             if not sent.is_silent:
-                self._write("host_in", source.name, span, sent.per_class(1, 1).T)
+                injected = sent.per_label(self.reach[source.name].labels).sum(axis=1)
+                self._write("host_in", source.name, span, injected[None])
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)
