@@ -6,7 +6,7 @@ taken as zero.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, localcontext
 from typing import Literal, Protocol, get_args
@@ -14,7 +14,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from snndeploy.errors import ModelError
-from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.arrays import BoolArray, IntArray
 from snndeploy.quantity import Grade, weakest
 from snndeploy.timing import BOTTLENECKS as BOTTLENECKS
 from snndeploy.timing import LEVELS as LEVELS
@@ -221,7 +221,9 @@ def price(
 def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]:
     names = np.array(counts.populations)
     kinds = [kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events]
-    found = {kind: _by_phase(counts.events[kind], counts.phase) for kind in kinds}
+    others = np.flatnonzero((counts.phase != 0).any(axis=0))
+    beside = [counts.phase[:, others] == index for index in range(1, len(PHASES))]
+    found = {kind: _by_phase(counts.events[kind], others, beside) for kind in kinds}
     for population in dict.fromkeys(counts.populations):
         rows = names == population
         for kind in kinds:
@@ -230,16 +232,14 @@ def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]
                     yield _row(kind, phase, population, count, table.prices[kind])
 
 
-def _by_phase(events: IntArray, phase: IntArray) -> IntArray:
-    """Return events of each row and phase [rows, phases]; few steps are not of work alone."""
-    others = np.flatnonzero((phase != 0).any(axis=0))
-    events_there, phase_there = events[:, others], phase[:, others]
-    beside = [
-        np.where(phase_there == index, events_there, 0).sum(axis=1)
-        for index in range(1, len(PHASES))
-    ]
-    found: IntArray = np.stack([events.sum(axis=1) - sum(beside), *beside], axis=1)
-    return found
+def _by_phase(events: IntArray, others: IntArray, beside: Sequence[BoolArray]) -> IntArray:
+    """Return events of each row and phase [rows, phases].
+
+    `others` are the few steps that are not of work alone, `beside` where they are of other phases.
+    """
+    there = events[:, others]
+    apart = [np.where(inside, there, 0).sum(axis=1) for inside in beside]
+    return np.stack([events.sum(axis=1) - sum(apart), *apart], axis=1)
 
 
 def _add_up(rows: Iterable[EnergyRow]) -> Iterator[EnergyRow]:

@@ -27,6 +27,8 @@ from snndeploy.ir.placement import Placement
 from snndeploy.ir.synapses import Conv, OneToOne, Pool
 
 TRAVEL: tuple[EventKind, ...] = ("spike", "message", "hop_x", "hop_y")
+TOGETHER = 8
+"""Slices of a population whose spikes are multiplied at once."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -40,7 +42,7 @@ class Counter:
         events: [n_rows, n_chip_steps] by kind.
         reach: what a spike of each node sets off.
         routes: and which ways it takes, by population, the kinds of `TRAVEL` for the classes of
-            each row of it [classes, 4].
+            TOGETHER rows of it at a time [classes, 4 * rows].
         sizes: neurons of each class of targets in each slice, by population and shape; places: the
             same for a single image, by projection; as they are needed.
     """
@@ -60,7 +62,8 @@ class Counter:
         for source in self.network.sources:
             sent, span = chunk.sent[source.name], self._span(source.name, chunk)
             if not sent.is_silent:
-                self._write("host_in", source.name, span, sent.per_class(1, 1).T)
+                injected = sent.per_label(self.reach[source.name].labels).sum(axis=1)
+                self._write("host_in", source.name, span, injected[None])
         for population in self.network.populations:
             self._add_input(population.name, chunk)
             self._add_output(population.name, chunk)
@@ -177,7 +180,9 @@ class Counter:
         spikes = sent.per_label(reach.labels)
         travelled = np.empty((len(TRAVEL), len(reach.origins), len(spikes)), dtype=np.int64)
         for k, routes in enumerate(self.routes[name]):
-            travelled[:, k] = routes.tally(spikes[:, reach.first[k] : reach.first[k + 1]])
+            here = slice(k * TOGETHER, min((k + 1) * TOGETHER, len(reach.origins)))
+            mine = spikes[:, reach.first[here.start] : reach.first[here.stop]]
+            travelled[:, here] = routes.tally(mine).reshape(len(TRAVEL), -1, len(spikes))
         for values, kind in zip(travelled, TRAVEL, strict=True):
             self._write(kind, name, span, values)
 
@@ -262,10 +267,16 @@ def _synaptic(projection: Projection, reach: Reach) -> Columns:
 
 
 def _routes(reach: Reach, placement: Placement) -> tuple[Columns, ...]:
-    """Return what one spike of each class sends, origin by origin, [classes of it, 4]."""
-    routes, sizes = reach.routes(placement), reach.labels.sizes
-    mine = [slice(*ends) for ends in pairwise(reach.first)]
-    return tuple(summable(routes[classes], sizes[classes]) for classes in mine)
+    """Return what one spike of each class sends, some origins at a time: [classes, 4 * origins]."""
+    routes, sizes, found = reach.routes(placement), reach.labels.sizes, []
+    for start in range(0, len(reach.origins), TOGETHER):
+        firsts = reach.first[start : start + TOGETHER + 1]
+        apart = np.zeros((firsts[-1] - firsts[0], len(TRAVEL), len(firsts) - 1), dtype=np.int64)
+        for k, (first, stop) in enumerate(pairwise(firsts)):
+            apart[first - firsts[0] : stop - firsts[0], :, k] = routes[first:stop]
+        mine = sizes[firsts[0] : firsts[-1]]
+        found.append(summable(apart.reshape(len(mine), -1), mine))
+    return tuple(found)
 
 
 def _phase(schedule: Schedule, wave: int) -> IntArray:

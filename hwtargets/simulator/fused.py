@@ -245,9 +245,10 @@ class Chunked:
 
     def _run_in_kernels(self, group: tuple[Stage, ...], beat: Beat) -> bool:
         """Run a group of `lif` populations; return whether all currents stayed in range."""
+        thin = [self.is_thin(stage) for stage in group]
         arrived = [
-            NOTHING if self.is_thin(stage) else self.arriving(stage, all_of_it=False)
-            for stage in group
+            NOTHING if is_thin else self.arriving(stage, all_of_it=False)
+            for stage, is_thin in zip(group, thin, strict=True)
         ]
         carried = any(stage.within for stage in group)
         fires = [Firing.of(self, stage, carried=carried) for stage in group]
@@ -257,12 +258,12 @@ class Chunked:
                 fire.sent.windows = None
             self._run_loop(parts, beat)
         else:
-            for stage, fire, a in parts:
+            for (stage, fire, a), is_thin in zip(parts, thin, strict=True):
                 live = self._spans(stage, 0, self.schedule.steps).live
                 if (live[:, 0] == live[:, 1]).all():
                     continue
                 fire.sent.windows = None
-                if self.is_thin(stage):
+                if is_thin:
                     fire.run_steps()
                     continue
                 link = stage.fused

@@ -5,6 +5,7 @@ reaches is its source's bits, shifted and joined.
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import assert_never
 
 import numpy as np
@@ -14,6 +15,8 @@ from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
 WORD = 64
+WIDTHS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
+"""Rows that are numbers once they are packed."""
 
 
 def touched(synapse: Synapse, active: BoolArray, *, kernels: bool = False) -> BoolArray:
@@ -47,7 +50,7 @@ def _image_touched(synapse: Conv | Pool, active: BoolArray) -> BoolArray:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Frame:
-    """Bits of an image with its borders, padded to whole words.
+    """Bits of an image with its borders, padded to whole words, row by row where that is fast.
 
     Attributes:
         shape: groups, rows, columns with borders.
@@ -107,7 +110,10 @@ def _frame_of(synapse: Conv | Pool) -> Frame:
     groups, _, _ = geometry(synapse)
     (_, height, width), (_, out_h, out_w) = synapse.in_shape, synapse.out_shape
     (p_h, p_w), (s_h, s_w) = synapse.padding, synapse.stride
-    shape = (groups, height + 2 * p_h, width + 2 * p_w)
+    pitch = width + 2 * p_w
+    if WIDTHS.get(width) and pitch <= WORD:
+        pitch = WORD
+    shape = (groups, height + 2 * p_h, pitch)
     group, y, x = np.indices((groups, out_h, out_w))
     first = (group * shape[1] + y * s_h) * shape[2] + x * s_w
     n = -(-groups * shape[1] * shape[2] // WORD) * WORD
@@ -122,11 +128,17 @@ def _reached(synapse: Conv | Pool, frame: Frame, active: BoolArray) -> AnyArray:
     groups, kernel, dilation = geometry(synapse)
     _, height, width = synapse.in_shape
     p_h, p_w = synapse.padding
-    flags = np.zeros((len(active), frame.n), dtype=np.bool_)
-    images = flags[:, : groups * frame.shape[1] * frame.shape[2]].reshape(-1, *frame.shape)
-    assert images.base is not None
-    images[:, :, p_h : p_h + height, p_w : p_w + width] = active.reshape(-1, groups, height, width)
-    words = np.packbits(flags.reshape(-1), bitorder="little").view(np.uint64)
+    if frame.shape[2] == WORD and width in WIDTHS:
+        rows = np.packbits(active.reshape(-1), bitorder="little").view(WIDTHS[width])
+        words: AnyArray = np.zeros((len(active), *frame.shape[:2]), dtype=np.uint64)
+        words[:, :, p_h : p_h + height] = rows.reshape(-1, groups, height)
+        words = words.reshape(-1) << np.uint64(p_w)
+    else:
+        flags = np.zeros((len(active), frame.n), dtype=np.bool_)
+        images = flags[:, : prod(frame.shape)].reshape(-1, *frame.shape)
+        here = images[:, :, p_h : p_h + height, p_w : p_w + width]
+        here[:] = active.reshape(here.shape)
+        words = np.packbits(flags.reshape(-1), bitorder="little").view(np.uint64)
     words = _joined(words, kernel[0], dilation[0] * frame.shape[2])
     return _joined(words, kernel[1], dilation[1]).reshape(len(active), -1)
 
@@ -148,7 +160,7 @@ def _later(words: AnyArray, n: int) -> AnyArray:
     if skipped >= len(words):
         return later
     kept = words[skipped:]
-    later[: len(kept)] = kept >> np.uint64(shift)
+    later[: len(kept)] = kept >> np.uint64(shift) if shift else kept
     if shift:
         later[: len(kept) - 1] |= kept[1:] << np.uint64(WORD - shift)
     return later

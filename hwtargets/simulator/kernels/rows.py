@@ -175,7 +175,7 @@ def _add_run(code: Code, goal: Any, origin: Any, kind: Any, width: int, length: 
 
 
 @intrinsic
-def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weights, stride):
+def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length, weights, stride):
     """Add the weights of n spikes to the sums, run by run; see `steps.Spread`.
 
     Args:
@@ -183,22 +183,22 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weigh
         sums: int16, flat; weights: int8 or int16, flat.
         found: uint32, the number of each spike.
         split: (divisor, 2^SPLIT over it rounded up, flat): what a number is of pixel and channel.
-        runs: int32, flat [source pixels, n_runs, 2].
+        runs: int32, flat [source pixels, n_runs, 2]; each: int32 [source pixels], how many count.
         length: of a run, in target pixels.
         stride: weights from one source channel to the next.
     """
     width = 8 * eights.count
     signature = types.void(
-        eights, sums, found, n, split, runs, n_runs, length, weights, stride
+        eights, sums, found, n, split, runs, n_runs, each, length, weights, stride
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        _, sums, found, n, split, runs, n_runs, length, weights, stride = code.args
+        _, sums, found, n, split, runs, n_runs, each, length, weights, stride = code.args
         divisor, reciprocal, flat = (builder.extract_value(split, k) for k in range(3))
         flat = builder.icmp_signed("!=", flat, ir.Constant(flat.type, 0))
         zero, two = ir.Constant(I64, 0), ir.Constant(I64, 2)
-        kind = context.get_data_type(signature.args[8].dtype)
+        kind = context.get_data_type(signature.args[9].dtype)
 
         def add_all(known: int) -> None:
             def spike(i: Any, _: list[Any]) -> list[Any]:
@@ -219,7 +219,8 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weigh
                     _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
                     return []
 
-                code.loop(zero, n_runs, [], run)
+                mine_runs = builder.sext(builder.load(code.at(each, I32, pixel)), I64)
+                code.loop(zero, mine_runs, [], run)
                 return []
 
             code.loop(zero, n, [], spike)

@@ -4,7 +4,7 @@ Along a row of the image, neighbouring targets see a source pixel through places
 are one stride apart, from right to left. So every row of a kernel is stored once per phase of the
 stride, places in descending order: what a pixel feeds in a row of targets is one run of weights.
 Zeros around it make all runs equally long, at the borders of the image too, so that the loops over
-them have nothing to guess.
+them have nothing to guess; how many a pixel has is the same all along a row of the image.
 """
 
 from math import prod
@@ -49,8 +49,9 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     wide = np.zeros((*weight.shape[:2], width), dtype=np.int64)
     wide[:, :, : target.channels] = weight // scale
     _, _, left, right = laid.scaling
+    runs, n_runs = _conv_runs(synapse)
     return Spread(
-        runs=(_conv_runs(synapse) * width).astype(np.int32), length=run_length(synapse),
+        runs=(runs * width).astype(np.int32), n_runs=n_runs, length=run_length(synapse),
         weights=_narrow(wide), stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
         divisor=laid.source.stride, flat=0, lag=lag,
@@ -71,7 +72,8 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
     weights = np.zeros(n * 8, dtype=np.int64)
     weights[neuron * 8 + neuron % 8] = synapse.weight // scale
     return Spread(
-        runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None], length=1,
+        runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None],
+        n_runs=np.ones(len(neuron), dtype=np.int32), length=1,
         weights=_narrow(weights), stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
         divisor=target.n, flat=1, lag=lag,
     )  # fmt: skip
@@ -142,8 +144,8 @@ def _in_runs(conv: Conv) -> IntArray:
     return np.concatenate([zeros[:, 1:], places.reshape(c_in, -1, c_out), zeros[:, :1]], axis=1)
 
 
-def _conv_runs(conv: Conv) -> IntArray:
-    """Return the runs (target, place) of every source pixel [pixels, runs, 2]."""
+def _conv_runs(conv: Conv) -> tuple[IntArray, AnyArray]:
+    """Return the runs (target, place) of every source pixel [pixels, runs, 2], and how many."""
     height, width = conv.in_shape[1:]
     out_h, out_w = conv.out_shape[1:]
     k_h, k_w = int(conv.weight.shape[2]), int(conv.weight.shape[3])
@@ -164,4 +166,6 @@ def _conv_runs(conv: Conv) -> IntArray:
     target = np.clip(row, 0, out_h - 1)[:, None] * out_w + start[:, None]
     nothing = k_h * s_w * (2 * length - 1)
     runs = np.stack([target, np.where(seen, place, nothing)], axis=3)
-    return runs.reshape(height * width, n_rows, 2)
+    first = np.argsort(~seen, axis=2, kind="stable")[:, :, :, None]
+    runs = np.take_along_axis(runs, first, axis=2).reshape(height * width, n_rows, 2)
+    return runs, seen.sum(axis=2, dtype=np.int32).reshape(-1)

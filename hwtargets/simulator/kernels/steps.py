@@ -32,8 +32,8 @@ class Spread(NamedTuple):
     """A projection by source pixel.
 
     Attributes:
-        runs: int32 [source pixels, runs, 2]: first sum, first weight of channel 0. All pixels have
-            as many, all are as long: what is not there has weights of 0.
+        runs: int32 [source pixels, runs, 2]: first sum, first weight of channel 0. All are as long:
+            what is not there has weights of 0. A pixel has the first n_runs of them, int32.
         length: of a run, in target pixels.
         weights: int8 or int16, flat.
         stride: weights from one source channel to the next.
@@ -46,6 +46,7 @@ class Spread(NamedTuple):
     """
 
     runs: AnyArray
+    n_runs: AnyArray
     length: int
     weights: AnyArray
     stride: int
@@ -220,8 +221,8 @@ def add_spikes(
     """Add the weights of n spikes, by the numbers of their bits, to the sums."""
     split = (spread.divisor, (1 << SPLIT) // spread.divisor + 1, spread.flat)
     add_runs(
-        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.length,
-        spread.weights, spread.stride,
+        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.n_runs,
+        spread.length, spread.weights, spread.stride,
     )  # fmt: skip
 
 
