@@ -70,11 +70,13 @@ def paper_parameters(model: Model, *, first_bias: bool = True) -> PaperParameter
     """
     layers = tuple(_layers(normalize_graph(model.graph)).values())
     kept_full = layers[:1] if len(layers) == 1 else (layers[0], layers[-1])
+    biased = kept_full if first_bias else layers[-1:]
     normalised = sum(len(node.weight) for node in layers if isinstance(node, CONVOLUTIONS))
-    biases = len(layers[-1].weight) + (len(layers[0].weight) if first_bias else 0)
     return PaperParameters(
         quantized=sum(node.weight.size for node in layers[1:-1]),
-        full=sum(node.weight.size for node in kept_full) + biases + 2 * normalised,
+        full=sum(node.weight.size for node in kept_full)
+        + sum(len(node.weight) for node in biased)
+        + 2 * normalised,
     )
 
 

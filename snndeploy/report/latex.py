@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from snndeploy.estimation import Estimate
+from snndeploy.operations import ARITHMETIC, operation_prices
 from snndeploy.report.facts import dynamic_words, grade_word, layer_words, time_words
 from snndeploy.report.plain import plain
 from snndeploy.report.sheets import break_even_words
@@ -157,8 +158,10 @@ def _methods(estimate: Estimate) -> str:
             f"Doing one event after the other it takes {seconds} per sample, from "
             f"{estimate.serial.grade} latencies"
         )
+    formula = operation_prices(ARITHMETIC).prices
+    ac, mac = (f"{float(formula[kind].nominal) * 1e12:g} pJ" for kind in ("ac", "mac"))
     sentences.append(
-        f"The {bound.label} of the literature, 0.9 pJ per accumulation and 4.6 pJ per "
+        f"The {bound.label} of the literature, {ac} per accumulation and {mac} per "
         f"multiplication and accumulation ({bound.sources[0]}), is "
         f"{engineering(bound.energy_j[1], 'J')} for {bound.acs:,.0f} accumulations and "
         f"{bound.macs:,.0f} multiplications, summed over all steps; it is no energy of a chip"
