@@ -55,7 +55,8 @@ CATALOGUE: Mapping[str, Entry] = {
     "E1008": Entry(
         "Compiled program",
         "TorchScript archives and exported programs hold code, which is not run here.",
-        "Call snndeploy.save on the module itself, or export NIR.",
+        "Call snndeploy.save on the module itself, or export NIR. An exported program of one step "
+        "is read if its name ends in .pt2.",
     ),
     "E1009": Entry(
         "Not a snndeploy model",
