@@ -5,6 +5,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path, PurePosixPath
 
 from snndeploy.bundle import manifest as manifests
@@ -12,7 +13,7 @@ from snndeploy.bundle.manifest import Manifest, load_manifest, sha256
 from snndeploy.bundle.placement_file import load_placement
 from snndeploy.errors import ModelError
 from snndeploy.frames import longest
-from snndeploy.frontends.nir_file import read as read_nir
+from snndeploy.frontends.confined import read_model
 from snndeploy.ir.arrays import IntArray, frozen_int
 from snndeploy.ir.network import Network
 from snndeploy.ir.placement import Placement
@@ -114,11 +115,17 @@ def _assemble(path: Path, digest: str, manifest: Manifest, files: Mapping[str, b
         manifest=manifest,
         network=network,
         placement=load_placement(files["placement.json"]) if held else None,
-        host=read_nir(path / "host.nir") if "host.nir" in files else None,
+        host=_host(path / "host.nir") if "host.nir" in files else None,
         probes=_probes(network, arrays("probes.npz")),
         expected=_traces(arrays("expected.npz")),
         files=files,
     )
+
+
+def _host(path: Path) -> Model:
+    """Read what the host computes, where its file can do no harm."""
+    options = {"semantics": None, "values": "real", "input_range": (-inf, inf)}
+    return read_model("snndeploy.frontends.nir_file:read_packed", path, options)
 
 
 def _probes(network: Network, arrays: Mapping[str, IntArray]) -> dict[str, IntArray]:

@@ -9,6 +9,7 @@ from snndeploy.cli.options import (
     DEFAULT_TARGET,
     compile_for,
     compile_options,
+    data_options,
     is_bundle,
     open_bundle,
     open_model,
@@ -44,6 +45,7 @@ bundle on the reference if nothing else is said. Exit 7 if one spike differs.
 @click.option("--semantics-b", help="PRESET[,key=value…] of B, if it is not A's.")
 @click.option("--case", type=path_type(), help="Write the smallest failing case there (.json).")
 @click.option("--force", is_flag=True, help="Replace an existing case.")
+@data_options
 @compile_options
 @output_options
 def compare_command(

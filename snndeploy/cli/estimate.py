@@ -60,7 +60,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command("estimate", short_help="Energy, latency and spikes, measured on data.")
-@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE")
+@click.argument("model", type=path_type(), metavar="MODEL|BUNDLE|NETWORK")
 @click.option("--target", "targets", help="Chip, or several chips: T[,T2…]; default: loihi.")
 @click.option("--data", type=path_type(), help="Samples that the network is measured on (.npz).")
 @click.option(

@@ -311,6 +311,20 @@ def test_a_network_is_read_in_another_process(exported, monkeypatch, opened_here
     assert opened_here[-1].endswith(name)
 
 
+def test_what_the_host_computes_is_read_in_another_process_too(files, snn, opened_here):
+    first = ("--host-layers", "1")
+    assert snn("compile", "model.pt", *first, "-o", "net").code == 0
+    want = snn(
+        "run", "model.pt", *first, "--backend", "sim", "--input", "data.npz", "--json"
+    ).json()
+    opened_here.clear()
+    got = snn("run", "net", "--backend", "sim", "--input", "data.npz", "--json").json()
+    assert got["outputs"] == want["outputs"]
+    opened = [path for path in opened_here if path.endswith("host.nir")]
+    assert len(opened) == 1  # for its digest, and not for HDF5
+    assert (files / "net" / "host.nir").exists()
+
+
 def test_the_same_in_python(exported, arrays):
     opened = snndeploy.open_network(exported / "net.onnx")
     answer = snndeploy.run(opened, arrays["x"], backend="onnx", label=arrays["label"])

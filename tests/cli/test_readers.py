@@ -96,6 +96,15 @@ def test_events_need_a_step_for_training_too(snn, files, deep, command):
 
 
 @pytest.mark.usefixtures("net")
+def test_events_are_compared(snn, files):
+    make_events(files / "e.npy")
+    said = ("--encode", "spikes", "--steps", "8", "--data", "e.npy")
+    ran = snn("compare", "w.safetensors", *WEIGHTS, *said, "--dt", "1e-3")
+    assert ran.code in (0, 7), ran.err
+    assert "1 sample" in ran.out
+
+
+@pytest.mark.usefixtures("net")
 def test_a_factory_is_not_for_other_files(snn):
     ran = snn("inspect", "model.nir", "--factory", "cli_net:build")
     assert (ran.code, "E5132" in ran.err) == (2, True)

@@ -68,6 +68,9 @@ def test_the_file_says_what_it_is():
     assert (read["readout"], read["scale"]) == ("increment", network.outputs[0].scale)
     assert [function.name for function in model.functions] == ["lif"]
     assert {o.domain: o.version for o in model.opset_import} == {"": 18, DOMAIN: 1}
+    assert model.ir_version == 8  # the first that holds functions
+    assert len(model.functions[0].node) > 10
+    check_onnx(dump_onnx(network))
     (scan,) = [node for node in model.graph.node if node.op_type == "Scan"]
     assert {node.op_type for node in scan.attribute[0].g.node} >= {"MatMulInteger", "lif"}
     shape = [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
