@@ -17,7 +17,7 @@ from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from hwtargets.simulator.flows import Fabric, Flows
-from hwtargets.simulator.messages_table import Tables, flows_of
+from hwtargets.simulator.messages_table import Tables, flows_in, room_for
 from snndeploy.ir.arrays import IntArray
 
 SHIFT, SLOTS = 7, 4096
@@ -53,7 +53,8 @@ class State(NamedTuple):
         fifo: [FIFOs, 15]; `ring`: their places [places, 4]; `core`: [n, 9].
         message: [m, 4]; `made`: time between the one before it and this one [m].
         event: [events, 3]: of each FIFO the arrival of its first message; of each core what it
-            makes, then what it takes; of each FIFO two for its link.
+            makes, then what it takes; of each FIFO two for its link. In the line, the second of
+            these says that the first message there asks before.
         slot: first event of each, -1 for none; `filled`: a bit for each; `words`: for 64 of those.
         line: events that happen at once.
         counter: see `ORDER`.
@@ -96,7 +97,13 @@ def suits(flows: Flows, fabric: Fabric) -> bool:  # pragma: no cover
 @njit(nogil=True, cache=True)
 def run_wheel(flows: Flows, fabric: Fabric) -> Any:  # pragma: no cover
     """Return when each core has sent and taken everything [2, n] ps; -1 if messages remain."""
-    s = _start(flows, fabric)
+    return _done(flows, fabric, room_for(len(flows.goal)).way)
+
+
+@njit(nogil=True, cache=True)
+def _done(flows: Any, fabric: Any, way: Any) -> Any:  # pragma: no cover
+    """Do as `run_wheel` does in memory for messages [m or more, 4]."""
+    s = _start(flows, fabric, way)
     _run(s)
     answer = np.full((2, s.n), -1, dtype=np.int64)
     if (s.fifo[:, FILL] == 0).all() and (s.core[:, NEXT] == s.core[:, STOP]).all():
@@ -111,11 +118,12 @@ def run_steps(table: Tables, fabric: Fabric, start: int, stop: int, done: IntArr
     Returns:
         The first step that was not run, as times of it are zero; `stop` if there is none.
     """
+    room = room_for(0)
     for t in range(start, stop):
-        flows = flows_of(table, t)
+        flows, room = flows_in(table, t, room)
         if not suits(flows, fabric):
             return t
-        answer = run_wheel(flows, fabric)
+        answer = _done(flows, fabric, room.way)
         done[:, t - start] = np.maximum(answer[0], answer[1])
     return stop
 
@@ -129,21 +137,25 @@ def _run(s: Any) -> None:  # pragma: no cover
         event = _next(s)
         if event < 0:
             break
-        now, target = s.counter[NOW], NONE
+        now, target, other = s.counter[NOW], NONE, NONE
         if event < makes:
             target = _ask(s, now, event)
         elif event >= links:
             target = (event - links) >> 1
+            if (event - links) & 1 and s.counter[TURN_NOW] == LATER:
+                target, other = _ask(s, now, target), target
         elif event < takes:
             _make(s, now, event - makes)
         else:
             _take(s, now, event - takes)
-        if target >= 0:
-            _let_in(s, now, target)
+        while target >= 0 or other >= 0:
+            if target >= 0:
+                _let_in(s, now, target)
+            target, other = other, NONE
 
 
 @njit(nogil=True, cache=True)
-def _start(flows: Any, fabric: Any) -> Any:  # pragma: no cover
+def _start(flows: Any, fabric: Any, message: Any) -> Any:  # pragma: no cover
     """Return the state at the start of a step."""
     n, n_links, lanes = len(flows.tail), len(fabric.hop), fabric.lanes
     places = max(1, fabric.depth // fabric.flits)
@@ -158,8 +170,7 @@ def _start(flows: Any, fabric: Any) -> Any:  # pragma: no cover
         if n <= buffer < n + n_links:
             fifo[q, WAY] = fabric.hop[buffer - n]
         base += fifo[q, SIZE]
-    message = np.empty((len(flows.goal), 4), dtype=np.int64)
-    for i in range(len(message)):
+    for i in range(len(flows.goal)):
         pair = flows.sender[i] * n + flows.goal[i]
         message[i, STEP], message[i, END] = fabric.pointer[pair], fabric.pointer[pair + 1]
         message[i, GOAL], message[i, WORK] = flows.goal[i], flows.work[i]
@@ -389,19 +400,21 @@ def _drop(s: Any, q: Any) -> None:  # pragma: no cover
 @njit(nogil=True, cache=True, inline="always")
 def _leave(s: Any, now: Any, q: Any) -> None:  # pragma: no cover
     """Take a message out of a FIFO: the one behind it may ask, who waits may come in."""
-    fifo = s.fifo
+    fifo, asks = s.fifo, False
     _drop(s, q)
     if fifo[q, FILL] > 0:
         first = fifo[q, BASE] + fifo[q, HEAD]
         if s.ring[first, ARRIVES] > now:
             _later(s, q, s.ring[first, ARRIVES], s.ring[first, NOTE])
         else:
+            asks = True
             note = _arriving(s, q, now)
             if note > s.counter[TURN_NOW]:
                 _later(s, q, now, note)
-            _at_once(s, q)
     if fifo[q, FIRST] >= 0:
-        _at_once(s, len(fifo) + 2 * s.n + 2 * q)
+        _at_once(s, len(fifo) + 2 * s.n + 2 * q + asks)
+    elif asks:
+        _at_once(s, q)
 
 
 @njit(nogil=True, cache=True, inline="always")
