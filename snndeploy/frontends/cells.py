@@ -20,7 +20,7 @@ import numpy as np
 
 from snndeploy.errors import UnsupportedError
 from snndeploy.frontends.decays import DT, decay_constants
-from snndeploy.frontends.expressions import Expr, State, evaluate, states_of, unwrapped
+from snndeploy.frontends.expressions import Expr, State, evaluate, own_states, unwrapped
 from snndeploy.frontends.neurons import Neuron
 from snndeploy.ir.arrays import FloatArray
 from snndeploy.nirgraph.canonical import Shape
@@ -139,17 +139,21 @@ class _Probe:
 
     def v(self, v: FloatArray, i: FloatArray, x: FloatArray) -> FloatArray:
         """Return what is compared with the threshold."""
-        return self._wide(evaluate(self.cell.v, self._known(v, i, x)), x)
+        return self._value(self.cell.v, v, i, x)
 
     def fires(self, v: FloatArray, i: FloatArray, x: FloatArray) -> FloatArray:
         """Return the spikes."""
-        return self._wide(evaluate(self.cell.compare, self._known(v, i, x)), x)
+        return self._value(self.cell.compare, v, i, x)
 
     def after(self, state: str, v: FloatArray, i: FloatArray, x: FloatArray) -> FloatArray:
         """Return the next value of a state."""
-        return self._wide(evaluate(self.cell.after[state], self._known(v, i, x)), x)
+        return self._value(self.cell.after[state], v, i, x)
 
-    def _wide(self, value: Any, x: FloatArray) -> FloatArray:
+    def _value(self, part: Any, v: FloatArray, i: FloatArray, x: FloatArray) -> FloatArray:
+        try:
+            value = evaluate(part, self._known(v, i, x))
+        except KeyError:
+            raise refuse(self.cell, "reads more than its own states and its input") from None
         try:
             return np.array(np.broadcast_to(value, x.shape), dtype=np.float64)
         except ValueError:
@@ -263,4 +267,4 @@ def refuse(cell: Cell, why: str) -> UnsupportedError:
 def synapse_of(potential: str, after: Mapping[str, Any]) -> str | None:
     """Return the state that is a current: its next value reads itself alone."""
     others = [name for name in after if name != potential]
-    return next((name for name in others if states_of(after[name]) <= {name}), None)
+    return next((name for name in others if own_states(after[name]) <= {name}), None)

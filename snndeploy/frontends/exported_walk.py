@@ -33,7 +33,9 @@ from snndeploy.frontends.expressions import (
     State,
     calculate,
     is_known,
+    is_spikes,
     leaves,
+    own_states,
     states_of,
     unwrapped,
 )
@@ -262,7 +264,7 @@ class _Walk:
     def _cell(self, compare: Expr) -> tuple[Cell, Signal]:
         v, threshold = compared(compare)
         path = compare.path
-        states = states_of(v)
+        states = own_states(v)
         if not states or isinstance(threshold, Expr | State | Source):
             raise self._refusal(path or compare.name, "compares something else than a state")
         after = self._next_values(states, path)
@@ -297,8 +299,8 @@ class _Walk:
             if state in self.program.mutated:
                 found[state] = self.values[self.program.mutated[state]]
                 continue
-            reads = [value for value in plain if state in states_of(value)]
-            alone = [value for value in reads if states_of(value) == {state}]
+            reads = [value for value in plain if state in own_states(value)]
+            alone = [value for value in reads if own_states(value) == {state}]
             claimed[state] = alone or reads
         for state, values in sorted(claimed.items(), key=lambda item: _most(item[1])):
             free = [
@@ -314,7 +316,7 @@ class _Walk:
         return _contains(after[name], compare)
 
     def _deepest(self, states: frozenset[str], after: Mapping[str, Any]) -> str:
-        return max(sorted(states), key=lambda name: len(states_of(after[name])))
+        return max(sorted(states), key=lambda name: len(own_states(after[name])))
 
     def _current_parts(self, v: Any, path: str) -> tuple[Any, ...]:
         """Return the parts of v that are no states; their sum is the neuron's input."""
@@ -388,7 +390,7 @@ def _currents(value: Any) -> list[Any]:
         return [value]
     if not isinstance(value, Expr):
         return []
-    if value.is_comparison and any(isinstance(leaf, Source) for leaf in leaves(value)):
+    if is_spikes(value):
         return [value]
     if not states_of(value) and any(isinstance(leaf, Source) for leaf in leaves(value)):
         sources = {id(leaf): leaf for leaf in leaves(value)}
@@ -409,7 +411,7 @@ def _is_spiking(value: Any) -> bool:
 
 
 def _most(values: list[Any]) -> int:
-    return min((len(states_of(value)) for value in values), default=0)
+    return min((len(own_states(value)) for value in values), default=0)
 
 
 def _behind(draft: Draft, name: str, neurons: set[str]) -> set[str]:

@@ -103,19 +103,38 @@ def states_of(value: Any) -> frozenset[str]:
     return frozenset(leaf.name for leaf in leaves(value) if isinstance(leaf, State))
 
 
+def own_states(value: Any) -> frozenset[str]:
+    """Return the same without those that other neurons' spikes were made of.
+
+    Such spikes are a comparison that reads a source; a neuron's own, one step old, reads none.
+    """
+    if isinstance(value, Expr) and not is_spikes(value):
+        return frozenset(name for arg in value.args for name in own_states(arg))
+    return states_of(value) if isinstance(value, State) else frozenset()
+
+
+def is_spikes(value: Any) -> bool:
+    """Return whether a value is what a neuron sends in this step."""
+    is_comparison = isinstance(value, Expr) and value.is_comparison
+    return is_comparison and any(isinstance(leaf, Source) for leaf in leaves(value))
+
+
 def evaluate(value: Any, known: Mapping[Any, Any]) -> Any:
     """Return an expression's value where its leaves have these values.
 
     Args:
         value: expression.
         known: values of states by their `State`, and of sources and expressions by their id.
+
+    Raises:
+        KeyError: it reads a state or source whose value is not known.
     """
     found: dict[int, Any] = {}
 
     def walk(part: Any) -> Any:
         if isinstance(part, State):
             return known[part]
-        if id(part) in known:
+        if id(part) in known or isinstance(part, Source):
             return known[id(part)]
         if not isinstance(part, Expr):
             return part

@@ -167,7 +167,14 @@ POOLS = {
     ),
     "avg_pool2d": (
         read_avg_pool,
-        ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+        (
+            "kernel_size",
+            "stride",
+            "padding",
+            "ceil_mode",
+            "count_include_pad",
+            "divisor_override",
+        ),
     ),
 }
 """Functional pools: their reader and the order of their positional arguments."""

@@ -96,6 +96,23 @@ def sequential_norse(*modules, shape):
     return Flat(net, states), tuple(torch.zeros(size) for size in sizes)
 
 
+class Chained(nn.Module):
+    """A neuron straight behind a neuron, and a third one that adds its spikes to a layer's."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(20, 8), nn.Linear(8, 8)
+
+    def forward(self, x, a, b, c):
+        a = 0.5 * a + self.first(x)
+        one = (a > 0.3).float()
+        b = 0.75 * b + one
+        two = (b > 1.2).float()
+        c = 0.5 * c + self.second(two) + one
+        three = (c > 1.1).float()
+        return three, a * (1 - one), b - 1.2 * two, c * (1 - three)
+
+
 PAIR = ((16,), (8,))
 NETWORKS = {
     "leaky": lambda: (ByHand(leaky(beta=0.9), leaky(beta=torch.rand(8) * 0.5 + 0.4)),
@@ -110,6 +127,7 @@ NETWORKS = {
                          tuple(zero(s) for s in PAIR for _ in range(2)), (20,)),
     "plain_torch": lambda: (PlainTorch(), (zero((4, 8, 8)), zero((4, 8, 8)), zero((6,))),
                             (2, 8, 8)),
+    "chained": lambda: (Chained(), (zero((8,)), zero((8,)), zero((8,))), (20,)),
     "norse_conv": lambda: (*sequential_norse(
         nn.Conv2d(1, 3, 3), norse.LIFCell(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(27, 5),
         norse.LIFBoxCell(), shape=(1, 8, 8)), (1, 8, 8)),
@@ -280,6 +298,25 @@ def test_a_network_that_is_still_in_training_is_refused(tmp_path):
     assert snndeploy.load(tmp_path / "False.pt2", values="spikes").graph.nodes
     with pytest.raises(UnsupportedError, match=r"E2421.*norm normalizes by its batch.*net.eval"):
         snndeploy.load(tmp_path / "True.pt2", values="spikes")
+
+
+def test_states_that_are_one_tensor_are_refused(tmp_path):
+    """torch.export takes them for one input, and the neurons for readers of each other's state."""
+    path = export(Chained(), (torch.zeros(1, 8),) * 3, (20,), tmp_path / "net.pt2")
+    with pytest.raises(UnsupportedError, match=r"E2421.*reads more than its own states"):
+        snndeploy.load(path, values="spikes")
+
+
+def test_a_pool_with_a_divisor_of_its_own_is_refused(tmp_path):
+    class Pooled(nn.Module):
+        def forward(self, x, v):
+            v = 0.5 * v + nn.functional.avg_pool2d(x, 2, divisor_override=3)
+            s = (v > 0.4).float()
+            return s, v * (1 - s)
+
+    path = export(Pooled(), (torch.zeros(1, 2, 3, 3),), (2, 6, 6), tmp_path / "net.pt2")
+    with pytest.raises(UnsupportedError, match=r"E2008.*divisor_override=3 is not supported"):
+        snndeploy.load(path, values="spikes")
 
 
 def test_what_the_input_carries_must_be_said(tmp_path):
