@@ -139,9 +139,9 @@ class Sent:
         return np.ascontiguousarray(self.bits).reshape(-1, self.image.words)
 
     def by_pixel(self) -> AnyArray:
-        """Return a view of the bits as unsigned [windows, steps, pixels], a word or more each."""
-        image, bits = self.image, self.bits
-        assert bits is not None
+        """Return the bits, a view if they are set, as unsigned [windows, steps, pixels]."""
+        assert self.bits is not None
+        image, bits = self.image, np.ascontiguousarray(self.bits)  # those of silence are not
         if image.stride > WORD:
             return bits.reshape(*bits.shape[:2], image.pixels, -1)
         return bits.view(f"u{image.stride // 8}")[:, :, : image.pixels]
