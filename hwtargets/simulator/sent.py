@@ -137,6 +137,19 @@ class Sent:
         tally_groups(bits, groups.starts, groups.words, groups.labels, groups.alike, found)
         return found
 
+    def spikes(self, frames: slice) -> tuple[IntArray, IntArray]:
+        """Return (frame, neuron) of every spike of some frames, in their order."""
+        if self.bits is None:
+            at, neurons = np.nonzero(self.as_values().reshape(-1, self.shape[2])[frames])
+            return at, neurons
+        from hwtargets.simulator.kernels.events import count_bits, list_neurons
+
+        bits = np.ascontiguousarray(_frames(self.bits)[frames])
+        stops = np.empty(len(bits), dtype=np.int64)
+        neurons = np.empty(count_bits(bits.reshape(-1)), dtype=np.int64)
+        list_neurons(bits, self.image.channels, neurons, stops)
+        return np.repeat(np.arange(len(bits)), np.diff(stops, prepend=0)), neurons
+
     @property
     def is_silent(self) -> bool:
         """Whether nothing was sent."""

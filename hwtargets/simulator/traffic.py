@@ -82,8 +82,7 @@ class TrafficCounter:
         spikes = {}
         for name, parts in self.kept.items():
             steps, neurons = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-            order = np.lexsort((neurons, steps))
-            spikes[name] = (steps[order], neurons[order])
+            spikes[name] = (steps, neurons)
         return replace(self.traffic, spikes=spikes)
 
     def _add(self, name: str, load: Load, chunk: Chunk) -> None:
@@ -97,12 +96,9 @@ class TrafficCounter:
         self.traffic.crossed[load.links, at] += found[len(TAKEN) * n_goals :]
 
     def _keep(self, name: str, chunk: Chunk) -> None:
-        wave = self.network.nodes[name].wave
-        exists = self.schedule.exists(chunk.windows, wave)
-        windows, steps, neurons = np.nonzero(chunk.sent[name].as_values())
-        here = exists[windows, steps]
-        at = self.schedule.chip_step(chunk.windows, wave)[windows, steps]
-        self.kept.setdefault(name, []).append((at[here], neurons[here]))
+        frames, at = self.schedule.span(chunk.windows, self.network.nodes[name].wave)
+        steps, neurons = chunk.sent[name].spikes(frames)
+        self.kept.setdefault(name, []).append((steps + at.start, neurons))
 
 
 def traffic_counter(

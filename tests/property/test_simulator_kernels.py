@@ -273,6 +273,21 @@ def test_spikes_of_classes_are_those_of_their_neurons(seed):
     assert np.array_equal(bits.in_windows(), values.any(axis=(1, 2)))
 
 
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_spikes_listed_from_bits_are_those_of_the_numbers(seed):
+    rng = np.random.default_rng(seed)
+    image = Image(channels=int(rng.integers(1, 140)), pixels=int(rng.integers(1, 40)))
+    shape = (int(rng.integers(1, 4)), int(rng.integers(1, 6)), image.n)
+    values = (rng.random(shape) < rng.choice([0.0, 0.02, 0.5])).astype(np.int64)
+    bits, binary = packed(values, image)
+    first, stop = sorted(rng.integers(0, shape[0] * shape[1] + 1, 2).tolist())
+    found = Sent(shape=shape, image=image, bits=bits).spikes(slice(first, stop))
+    assert binary
+    for want, listed in zip(np.nonzero(values.reshape(-1, image.n)[first:stop]), found, strict=True):
+        assert np.array_equal(want, listed)
+
+
 @pytest.mark.parametrize("vth", [0, 300])
 def test_steps_in_which_nothing_arrives_are_passed_over_alike(vth):
     rng = np.random.default_rng(vth)

@@ -26,6 +26,45 @@ def count_bits(words: AnyArray) -> int:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
+def list_neurons(
+    bits: AnyArray, channels: int, neurons: AnyArray, stops: AnyArray
+) -> None:  # pragma: no cover
+    """List the neurons that sent something, frame by frame, in their order.
+
+    Args:
+        bits: uint64 [frames, pixels, words].
+        channels: neuron = channel * pixels + pixel.
+        neurons: int64, filled; as long as `count_bits` says.
+        stops: int64 [frames], filled: where the neurons of each frame end.
+    """
+    n_frames, pixels, n_words = bits.shape
+    channel = np.empty(channels * pixels + SLACK, dtype=np.uint32)
+    pixel = np.empty(channels * pixels, dtype=np.uint32)
+    place = np.empty(channels + 1, dtype=np.int64)
+    start = 0
+    for frame in range(n_frames):
+        place[:] = 0
+        n = 0
+        for p in range(pixels):
+            for k in range(n_words):
+                word = bits[frame, p, k]
+                if word:
+                    more = n + list_bits(word, np.uint32(64 * k), channel, n)
+                    for i in range(n, more):
+                        pixel[i] = p
+                        place[channel[i] + 1] += 1
+                    n = more
+        place[0] = start
+        for c in range(channels):
+            place[c + 1] += place[c]
+        for i in range(n):
+            neurons[place[channel[i]]] = channel[i] * pixels + pixel[i]
+            place[channel[i]] += 1
+        start += n
+        stops[frame] = start
+
+
+@njit(nogil=True, cache=True)
 def list_events(
     bits: AnyArray, cells: AnyArray, words: AnyArray, masks: AnyArray, bases: AnyArray,
     starts: AnyArray, events: AnyArray, first: int, stop: int, at: int,
