@@ -49,6 +49,27 @@ class Tables(NamedTuple):
     unit: float
 
 
+class Room(NamedTuple):
+    """Memory for the messages of a step, kept from step to step: fresh memory costs as much again.
+
+    Attributes:
+        whole: goal, sender, made and work of each message [4, m or more]; `gap`: seconds of made.
+        way: four more numbers for whoever runs them [m or more, 4].
+    """
+
+    whole: IntArray
+    gap: FloatArray
+    way: IntArray
+
+
+@njit(nogil=True, cache=True)
+def room_for(m: int) -> Any:  # pragma: no cover
+    """Return memory for m messages."""
+    return Room(
+        np.empty((4, m), dtype=np.int64), np.empty(m), np.empty((m, 4), dtype=np.int64)
+    )  # fmt: skip
+
+
 def tables(maker: MessageMaker, unit: float) -> Tables:
     """Return the tables of a run; `unit` is that of its times in seconds."""
     n, n_steps = maker.n_rows, maker.costs.making.shape[1]
@@ -98,37 +119,45 @@ def _joined(parts: list[AnyArray], dtype: Any) -> AnyArray:
 @njit(nogil=True, cache=True)
 def flows_of(table: Tables, t: int) -> Any:  # pragma: no cover
     """Return the messages of chip step t."""
-    node, steps, neuron, kind, degree = (
-        table.node,
-        table.steps,
-        table.neuron,
-        table.kind,
-        table.first,
-    )
-    n = len(node)
+    return flows_in(table, t, room_for(0))[0]
+
+
+@njit(nogil=True, cache=True)
+def flows_in(table: Tables, t: int, room: Room) -> Any:  # pragma: no cover
+    """Return the messages of chip step t, and the memory they are in: more if it was too small."""
+    n = len(table.node)
+    spikes, first = _spans(table, t)
+    m = first[n]
+    if m > len(room.gap):
+        room = room_for(2 * m)
+    goal, sender, made, work = room.whole[0], room.whole[1], room.whole[2], room.whole[3]
+    tail, backlog = np.empty(n, dtype=np.int64), table.taking[:, t].copy()
+    for r in range(n):
+        _fill(table, t, r, spikes, first, goal, sender, room.gap, made, work, backlog)
+        left = table.making[r, t] - total(room.gap[first[r] : first[r + 1]])
+        tail[r] = np.rint(max(left, 0.0) / table.unit)
+    late = np.empty(n, dtype=np.int64)
+    for r in range(n):
+        late[r] = np.rint((backlog[r] if backlog[r] > 1e-15 else 0.0) / table.unit)
+    return Flows(first, goal[:m], sender[:m], made[:m], work[:m], tail, late), room
+
+
+@njit(nogil=True, cache=True)
+def _spans(table: Any, t: Any) -> Any:  # pragma: no cover
+    """Return which spikes each core fires in chip step t [n, 2], and its first message [n + 1]."""
+    steps, neuron, kind, degree = table.steps, table.neuron, table.kind, table.first
+    n = len(table.node)
     spikes = np.zeros((n, 2), dtype=np.int64)
     first = np.zeros(n + 1, dtype=np.int64)
     for r in range(n):
-        if node[r] >= 0:
-            a, b = steps[node[r], t], steps[node[r], t + 1]
+        if table.node[r] >= 0:
+            a, b = steps[table.node[r], t], steps[table.node[r], t + 1]
             spikes[r, 0] = a + np.searchsorted(neuron[a:b], table.start[r])
             spikes[r, 1] = a + np.searchsorted(neuron[a:b], table.stop[r])
         for k in range(spikes[r, 0], spikes[r, 1]):
             first[r + 1] += degree[kind[k] + 1] - degree[kind[k]]
         first[r + 1] += first[r]
-    m = first[n]
-    goal, sender = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
-    made, work = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
-    gap = np.empty(m)
-    tail, backlog = np.empty(n, dtype=np.int64), table.taking[:, t].copy()
-    for r in range(n):
-        _fill(table, t, r, spikes, first, goal, sender, gap, made, work, backlog)
-        left = table.making[r, t] - total(gap[first[r] : first[r + 1]])
-        tail[r] = np.rint(max(left, 0.0) / table.unit)
-    late = np.empty(n, dtype=np.int64)
-    for r in range(n):
-        late[r] = np.rint((backlog[r] if backlog[r] > 1e-15 else 0.0) / table.unit)
-    return Flows(first, goal, sender, made, work, tail, late)
+    return spikes, first
 
 
 @njit(nogil=True, cache=True, _nrt=False)

@@ -17,7 +17,7 @@ from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from hwtargets.simulator.flows import Fabric, Flows
-from hwtargets.simulator.messages_table import Tables, flows_of
+from hwtargets.simulator.messages_table import Tables, flows_in, room_for
 from snndeploy.ir.arrays import IntArray
 
 SHIFT, SLOTS = 7, 4096
@@ -96,7 +96,13 @@ def suits(flows: Flows, fabric: Fabric) -> bool:  # pragma: no cover
 @njit(nogil=True, cache=True)
 def run_wheel(flows: Flows, fabric: Fabric) -> Any:  # pragma: no cover
     """Return when each core has sent and taken everything [2, n] ps; -1 if messages remain."""
-    s = _start(flows, fabric)
+    return _done(flows, fabric, room_for(len(flows.goal)).way)
+
+
+@njit(nogil=True, cache=True)
+def _done(flows: Any, fabric: Any, way: Any) -> Any:  # pragma: no cover
+    """Do as `run_wheel` does in memory for messages [m or more, 4]."""
+    s = _start(flows, fabric, way)
     _run(s)
     answer = np.full((2, s.n), -1, dtype=np.int64)
     if (s.fifo[:, FILL] == 0).all() and (s.core[:, NEXT] == s.core[:, STOP]).all():
@@ -111,11 +117,12 @@ def run_steps(table: Tables, fabric: Fabric, start: int, stop: int, done: IntArr
     Returns:
         The first step that was not run, as times of it are zero; `stop` if there is none.
     """
+    room = room_for(0)
     for t in range(start, stop):
-        flows = flows_of(table, t)
+        flows, room = flows_in(table, t, room)
         if not suits(flows, fabric):
             return t
-        answer = run_wheel(flows, fabric)
+        answer = _done(flows, fabric, room.way)
         done[:, t - start] = np.maximum(answer[0], answer[1])
     return stop
 
@@ -143,7 +150,7 @@ def _run(s: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
-def _start(flows: Any, fabric: Any) -> Any:  # pragma: no cover
+def _start(flows: Any, fabric: Any, message: Any) -> Any:  # pragma: no cover
     """Return the state at the start of a step."""
     n, n_links, lanes = len(flows.tail), len(fabric.hop), fabric.lanes
     places = max(1, fabric.depth // fabric.flits)
@@ -158,8 +165,7 @@ def _start(flows: Any, fabric: Any) -> Any:  # pragma: no cover
         if n <= buffer < n + n_links:
             fifo[q, WAY] = fabric.hop[buffer - n]
         base += fifo[q, SIZE]
-    message = np.empty((len(flows.goal), 4), dtype=np.int64)
-    for i in range(len(message)):
+    for i in range(len(flows.goal)):
         pair = flows.sender[i] * n + flows.goal[i]
         message[i, STEP], message[i, END] = fabric.pointer[pair], fabric.pointer[pair + 1]
         message[i, GOAL], message[i, WORK] = flows.goal[i], flows.work[i]
