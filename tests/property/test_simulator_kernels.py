@@ -284,7 +284,8 @@ def test_spikes_listed_from_bits_are_those_of_the_numbers(seed):
     first, stop = sorted(rng.integers(0, shape[0] * shape[1] + 1, 2).tolist())
     found = Sent(shape=shape, image=image, bits=bits).spikes(slice(first, stop))
     assert binary
-    for want, listed in zip(np.nonzero(values.reshape(-1, image.n)[first:stop]), found, strict=True):
+    wanted = np.nonzero(values.reshape(-1, image.n)[first:stop])
+    for want, listed in zip(wanted, found, strict=True):
         assert np.array_equal(want, listed)
 
 

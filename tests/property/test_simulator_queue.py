@@ -16,7 +16,7 @@ from hwtargets.simulator.mesh import Mesh, routes
 from hwtargets.simulator.messages import message_maker
 from hwtargets.simulator.messages_table import flows_of, tables, total
 from hwtargets.simulator.queue import run_queue
-from hwtargets.simulator.queue_wheel import run_wheel, suits
+from hwtargets.simulator.queue_wheel import run_steps, run_wheel, suits
 from hwtargets.simulator.waiting import PICOSECOND, fabric_of, flows, network_data, runner
 from snndeploy.energy import HOST
 
@@ -93,6 +93,25 @@ def test_every_step_is_what_its_messages_give_one_by_one(seed, is_sudden):
             assert np.array_equal(want, found)
         sent_and_taken = run_queue(messages, fabric).max(axis=0)
         assert np.array_equal(done[:, t], sent_and_taken.astype(np.float64) * PICOSECOND)
+
+
+def test_steps_whose_times_are_zero_are_left_to_the_heap_and_no_others():
+    left = 0
+    for seed in range(20):
+        network, inputs, placement = placed_network(seed)
+        counts, traffic = counted(network, inputs, placement)
+        n_steps = counts.phase.shape[1]
+        for chip in (CHIP, SUDDEN):
+            maker = message_maker(counts, traffic, costs_of(counts, traffic, placement, chip), chip)
+            tiles = [placement.tile(core) for core in counts.cores if core != HOST]
+            fabric = fabric_of(network_data(chip, "queue"), traffic.mesh, tiles, PICOSECOND)
+            done = np.empty((maker.n_rows, n_steps), dtype=np.int64)
+            stop = run_steps(tables(maker, PICOSECOND), fabric, 0, n_steps, done)
+            suited = [suits(flows(maker.step(t), PICOSECOND), fabric) for t in range(n_steps)]
+            assert stop == (suited.index(False) if False in suited else n_steps)
+            assert chip is SUDDEN or all(suited)
+            left += chip is SUDDEN and stop < n_steps
+    assert left >= 5
 
 
 @settings(max_examples=200, deadline=None)
