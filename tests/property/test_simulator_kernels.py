@@ -360,3 +360,34 @@ def test_thin_layers_step_by_step_are_the_same(seed):
     assert stage.spread
     assert_same(network, inputs)
     assert_same(replace(network, alone=True), inputs)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_neurons_that_fall_below_16_bits_and_are_clipped_rise_and_spike_alike(seed):
+    """Half of the time inhibited, then excited: v reaches the clip, comes back and spikes."""
+    rng = np.random.default_rng(seed)
+    weight = 2 * rng.integers(1, 60, (8, 2, 3, 3))
+    weight[:, 0] *= -1
+    synapse = Conv(weight=weight, in_shape=(2, 8, 8), stride=(1, 2), padding=(1, 1))
+    exponent, steps = int(rng.integers(0, 4)), 240
+    if seed == 3:
+        synapse = OneToOne(weight=2 * np.tile([-60, 61], 64))
+        exponent = 6
+    network = one_layer(
+        synapse, (2, 8, 8), steps=2 * steps, vth=400 << exponent, weight_exp=exponent, dv=0
+    )
+    spikes = rng.random((2 * steps, 2, 2, 8, 8)) < 0.7
+    if seed < 3:
+        spikes[:steps, :, 1] = spikes[steps:, :, 0] = False
+    inputs = {"in": spikes.astype(np.int64)}
+    schedule = windows.schedule_of(network, inputs)
+    ((stage,),) = fused.FusedRun.of(network, inputs, schedule, Workers()).groups
+    assert stage.levels
+    assert_same(network, inputs)
+    (chunk,) = engine.simulate(network, inputs, record=("p",), kernels=True)
+    ran = chunk.ran["p"]
+    assert ran.states["v"].min() < stage.levels.least * stage.levels.unit
+    assert ran.overflows["v_clips"] > 0
+    if seed < 3:
+        first = ran.states["v"][:, :steps].min(axis=1) == -((1 << 23) - 1)
+        assert (ran.spikes[:, steps:].any(axis=1) & first).any()  # clipped, and spikes later
