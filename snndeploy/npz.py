@@ -56,6 +56,16 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
         return file.read()
 
 
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a regular file, at most `HEAD_BYTES`.
+
+    Raises:
+        ModelError: E1212, see `read_bytes`.
+    """
+    with _opened(path) as file:
+        return file.read(HEAD_BYTES)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file; a FIFO or a device is refused without waiting for it."""

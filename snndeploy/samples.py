@@ -2,6 +2,9 @@
 
 A file's first bytes say what it is: an .npz of arrays or of events, an .npy of events, an AEDAT4
 recording, data beside NIR graphs; a folder holds images, one folder per class.
+
+What a library must parse is read in the reading process. Archives of arrays are not: `npz` checks
+every length itself and unpickles nothing, and their arrays, the largest, would be copied twice.
 """
 
 import hashlib
@@ -15,12 +18,9 @@ import numpy as np
 
 from snndeploy.errors import ModelError, UsageError
 from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray, frozen_float, frozen_int
-from snndeploy.npz import load_npy, load_npz, npy_dtype, read_bytes
-from snndeploy.recordings.aedat4 import MAGIC as AEDAT4_MAGIC
-from snndeploy.recordings.aedat4 import read_aedat4
+from snndeploy.npz import load_npy, load_npz, npy_dtype, read_bytes, read_head
+from snndeploy.recordings import aedat4, images, nir_data
 from snndeploy.recordings.events import Events, bin_events, fields_of, is_events, need_step
-from snndeploy.recordings.images import read_images
-from snndeploy.recordings.nir_data import HDF5_MAGIC, read_nir_data
 
 NPY_MAGIC = b"\x93NUMPY"
 Shapes = Mapping[str, tuple[int, ...]]
@@ -100,13 +100,14 @@ def read_samples(path: Path, shapes: Shapes, *, dt: float | None = None) -> Samp
     """
     where = str(path)
     if path.is_dir():
-        frames, classes, _ = read_images(path, _only_shape(shapes, where))
+        frames, classes = images.read_confined(path, _only_shape(shapes, where))
         _no_step(dt, where)
         return check_samples(_for_only_input(frames, shapes), shapes, label=classes, where=where)
-    data = read_bytes(path)
-    if data.startswith(HDF5_MAGIC):
-        return check_samples(read_nir_data(data, shapes, dt, where), shapes, where=where)
-    arrays = _arrays(data, where)
+    head = read_head(path)
+    if head.startswith(nir_data.HDF5_MAGIC):
+        return check_samples(nir_data.read_confined(path, shapes, dt), shapes, where=where)
+    is_aedat4 = head.startswith(aedat4.MAGIC)
+    arrays = aedat4.read_confined(path) if is_aedat4 else _arrays(read_bytes(path), where)
     label = arrays.get("label")
     if recordings := _recordings(arrays, where):
         shape = _only_shape(shapes, where)
@@ -123,10 +124,8 @@ def read_samples(path: Path, shapes: Shapes, *, dt: float | None = None) -> Samp
     return check_samples(given, shapes, label=label, where=where)
 
 
-def _arrays(data: bytes, where: str) -> dict[str, AnyArray]:
+def _arrays(data: bytes, where: str) -> Mapping[str, AnyArray]:
     """Return the arrays of an archive, or the events of a file that holds nothing else."""
-    if data.startswith(AEDAT4_MAGIC):
-        return {"events": read_aedat4(data, where)}
     if data.startswith(NPY_MAGIC) and is_events(npy_dtype(data)):
         return {"events": load_npy(data, where)}
     return load_npz(data, where)

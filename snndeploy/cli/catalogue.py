@@ -619,7 +619,7 @@ CATALOGUE: Mapping[str, Entry] = {
         "File that cannot be read within bounds",
         "Files are read in a process of their own that may use only so much memory and time for a "
         "file of its size; this one took more, or made the process crash.",
-        "Export the model again. If you trust the file, report it.",
+        "Write the file again. If you trust it, report it.",
     ),
     "E1471": Entry(
         "File that does something",

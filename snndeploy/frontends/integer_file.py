@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from snndeploy.errors import ModelError
-from snndeploy.frontends.confined import read_plain
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.ir.network import Network
 from snndeploy.ir.scale import verify_foreign
 from snndeploy.ir.text import parse_network, print_network
 from snndeploy.npz import read_bytes, smallest_int
+from snndeploy.reading.confined import read_plain
 
 ONNX = ".onnx"
 MAX_BYTES = 256 << 20

@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from snndeploy.errors import ModelError
-from snndeploy.frontends.confined import read_plain
 from snndeploy.frontends.guard import check_file, check_torch_file, looks_like
 from snndeploy.ir.arrays import AnyArray
 from snndeploy.model import ImportNote
+from snndeploy.reading.confined import read_plain
 
 Tensors = Mapping[str, torch.Tensor]
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")

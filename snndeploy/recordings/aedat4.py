@@ -5,19 +5,24 @@ r"""Read the events of an AEDAT4 file: iniVation's container of flatbuffers in c
     packets   stream id and size (int32 each), then a table EVTS, compressed: the size-prefixed
               vector of 16-byte events (int64 t in microseconds, int16 x, int16 y, bool p)
 
-Every offset is checked before it is followed, every packet is bounded before it is inflated; other
-streams (frames, IMU) are skipped. Source: dv-processing, io/, schemas of IOHeader and EventPacket.
+Every offset is checked before it is followed, every packet is bounded before it is inflated, all
+in the reading process; other streams (frames, IMU) are skipped. Source: dv-processing, io/, schemas
+of IOHeader and EventPacket.
 """
 
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from snndeploy.errors import ModelError, TargetError
 from snndeploy.ir.arrays import AnyArray
+from snndeploy.npz import read_bytes
+from snndeploy.reading.confined import read_plain
+from snndeploy.recordings.events import FIELDS, Events
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 EVENT = np.dtype(
@@ -36,6 +41,22 @@ class _Header(NamedTuple):
     end: int
     streams: dict[int, str]
     first: int
+
+
+def read_confined(path: Path) -> Events:
+    """Return the fields of what `read_aedat4` does, the file read where it can do no harm.
+
+    Raises:
+        ModelError, TargetError: see `read_aedat4`; E1470, E1471, see `read_plain`.
+    """
+    _, arrays = read_plain("snndeploy.recordings.aedat4:read_packed", path, {})
+    return dict(zip(FIELDS, arrays, strict=True))
+
+
+def read_packed(path: str) -> tuple[Any, list[AnyArray]]:
+    """Read all events in the reading process: an array per field."""
+    events = read_aedat4(read_bytes(Path(path)), path)
+    return {}, [events[field] for field in FIELDS]
 
 
 def read_aedat4(data: bytes, where: str) -> AnyArray:

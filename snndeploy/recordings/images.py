@@ -4,13 +4,15 @@ Folders are the classes in the order of their names, as in torchvision. Images a
 cropped or recoloured: their size and channels must be the input's.
 """
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from snndeploy.errors import ModelError, TargetError
-from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
+from snndeploy.ir.arrays import AnyArray, FloatArray
+from snndeploy.reading.confined import read_plain
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 FORMATS = ("PNG", "JPEG")
@@ -20,33 +22,45 @@ MAX_VALUES = 1 << 29
 """Values of all images together, 4 GiB of float64."""
 
 
-def read_images(folder: Path, shape: tuple[int, ...]) -> tuple[FloatArray, IntArray, list[str]]:
-    """Return images [1, B, *shape], their classes [B], and the classes' names.
+def read_confined(folder: Path, shape: tuple[int, ...]) -> tuple[FloatArray, AnyArray]:
+    """Return images [1, B, *shape] and their classes [B], read where they can do no harm.
 
     Raises:
         ModelError: E1212 no images, E1445 another size or kind of image than the input takes, E1446
-            a damaged image, E1204 more than fits in memory.
+            a damaged image, E1204 more than fits in memory; E1470, E1471, see `read_plain`.
+        TargetError: E5134, the package that reads them is missing.
     """
+    options = {"shape": list(shape)}
+    _, arrays = read_plain("snndeploy.recordings.images:read_packed", folder, options)
+    pixels, label = arrays
+    return pixels[None] / 255.0, label
+
+
+def read_packed(path: str, shape: list[int]) -> tuple[Any, list[AnyArray]]:
+    """Read images in the reading process: uint8 [B, *shape], and classes [B]."""
+    folder, size = Path(path), tuple(shape)
     classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     files = [
-        (path, index)
+        (file, index)
         for index, name in enumerate(classes)
-        for path in sorted((folder / name).iterdir())
-        if path.suffix.lower() in SUFFIXES
+        for file in sorted((folder / name).iterdir())
+        if file.suffix.lower() in SUFFIXES
     ]
     if not files:
         raise ModelError(
             "E1212", "is a folder, and not one of images (.png, .jpg) in a folder per class",
-            where=str(folder), remedy="give a file, or arrange images as CLASS/IMAGE.png",
+            where=path, remedy="give a file, or arrange images as CLASS/IMAGE.png",
         )  # fmt: skip
-    if len(files) * int(np.prod(shape)) > MAX_VALUES:
-        raise ModelError("E1204", f"{len(files):,} images of shape {shape}", where=str(folder))
-    frames = np.stack([_image(path, shape) for path, _ in files])
-    label = np.array([index for _, index in files], dtype=np.int64)
-    return frames[None], label, classes
+    if len(files) * prod(size) > MAX_VALUES:
+        raise ModelError("E1204", f"{len(files):,} images of shape {size}", where=path)
+    pixels = np.empty((len(files), *size), dtype=np.uint8)
+    for place, (file, _) in zip(pixels, files, strict=True):
+        place[:] = _image(file, size)
+    return {}, [pixels, np.array([index for _, index in files], dtype=np.int64)]
 
 
-def _image(path: Path, shape: tuple[int, ...]) -> FloatArray:
+def _image(path: Path, shape: tuple[int, ...]) -> AnyArray:
+    """Return one image's pixels, uint8 of the shape."""
     where = str(path)
     try:
         from PIL import Image, UnidentifiedImageError
@@ -66,9 +80,9 @@ def _image(path: Path, shape: tuple[int, ...]) -> FloatArray:
     ) as error:  # fmt: skip
         text = str(error).split("\n", maxsplit=1)[0]
         raise ModelError("E1446", f"cannot be read: {text:.100}", where=where) from error
-    values = pixels.astype(np.float64) / (1.0 if pixels.dtype == bool else 255.0)
-    channels = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-    return np.ascontiguousarray(channels).reshape(shape)
+    levels = pixels * np.uint8(255) if pixels.dtype == bool else pixels
+    channels = levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1)
+    return channels.reshape(shape)
 
 
 def _check(image: Any, shape: tuple[int, ...], where: str) -> None:

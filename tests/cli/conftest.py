@@ -1,6 +1,7 @@
 """Model files, data and a bundle for the command line, and a way to run it in this process."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import nir
@@ -56,6 +57,20 @@ def files(tmp_path, monkeypatch, float_model, arrays):
     write(float_model, tmp_path / "model.nir")
     np.savez_compressed(tmp_path / "data.npz", **arrays)
     return tmp_path
+
+
+@pytest.fixture
+def opened_here():
+    """Names of the files that this process opens from now on."""
+    seen, armed = [], [True]
+
+    def watch(event, args):
+        if armed[0] and event == "open":
+            seen.append(str(args[0]))
+
+    sys.addaudithook(watch)  # it cannot be removed again
+    yield seen
+    armed[0] = False
 
 
 @pytest.fixture

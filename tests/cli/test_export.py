@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 
 import numpy as np
 import onnx
@@ -13,9 +12,9 @@ from sequences import mixed_sequence
 import snndeploy
 from snndeploy import npz
 from snndeploy.errors import UsageError
-from snndeploy.frontends import confined
 from snndeploy.ir.text import print_network
 from snndeploy.network_file import read_network
+from snndeploy.reading import confined
 from tests.cli.test_bad_inputs import check_refused, names
 
 
@@ -281,20 +280,6 @@ def test_a_bad_file_is_refused_with_its_code(exported, snn, case):
         ran = snn(command, name, *options)
         check_refused(ran, exported, before=before)
         assert code in ran.err
-
-
-@pytest.fixture
-def opened_here():
-    """Names of the files that this process opens from now on."""
-    seen, armed = [], [True]
-
-    def watch(event, args):
-        if armed[0] and event == "open":
-            seen.append(str(args[0]))
-
-    sys.addaudithook(watch)  # it cannot be removed again
-    yield seen
-    armed[0] = False
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.network"])

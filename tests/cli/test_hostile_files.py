@@ -22,8 +22,8 @@ import pytest
 import torch
 from chains import chain_model, lif
 
-from snndeploy.frontends import confined
 from snndeploy.frontends.nir_file import write
+from snndeploy.reading import confined
 
 SECONDS, BYTES = 5.0, 500e6
 N_IN, N_OUT = 10, 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from snndeploy import load
-from snndeploy.frontends import confined
+from snndeploy.reading import confined
 
 pytestmark = pytest.mark.usefixtures("files")
 HEAVY = ("numpy", "torch", "nir", "h5py", "rich", "numba", "onnx", "lava", "snndeploy.ir")

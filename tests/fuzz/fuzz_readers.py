@@ -305,6 +305,14 @@ def seeds_of_net(folder: Path) -> list[bytes]:
     return [(folder / "seed.net").read_bytes(), *sigma_delta]
 
 
+def seeds_of_nir_data(folder: Path) -> list[bytes]:
+    grid = nir.TimeGriddedData(np.random.default_rng(0).random((3, 7, 6)) < 0.4, 1e-3)
+    for name, data in (("grid", grid), ("events", grid.to_event(40, time_shift=5e-4))):
+        node = nir.NIRNodeData({"spikes": data})
+        nir.write_data(folder / name, nir.NIRGraphData({"input": node}))
+    return [(folder / name).read_bytes() for name in ("grid", "events")]
+
+
 def compile_spikes(model: Any) -> Any:
     ports = tuple(replace(port, low=0.0, high=1.0) for port in model.inputs)
     return snndeploy.compile(replace(model, inputs=ports), "loihi2")
@@ -323,6 +331,12 @@ READERS = {
     "text": Reader(".network", seeds_of_text, leave, read_network),
     "pt2": Reader(".pt2", seeds_of_pt2, leave, lambda path: load(path, values="spikes")),
     "weights": Reader(".safetensors", seeds_of_weights, leave, read_confined),
+    "nir data": Reader(
+        ".h5",
+        seeds_of_nir_data,
+        damage_hdf5,
+        lambda path: read_samples(path, {"input": (6,)}, dt=1e-3),
+    ),
     "aedat4": Reader(
         ".aedat4",
         seeds_of_aedat4,

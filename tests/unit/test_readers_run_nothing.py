@@ -22,6 +22,8 @@ from snndeploy.frontends.weights import read_weights
 from snndeploy.ir.text import print_network
 from snndeploy.npz import dump_npz
 from snndeploy.onnxgraph.file import dump_onnx
+from snndeploy.recordings import aedat4 as aedat4_file
+from snndeploy.recordings import images, nir_data
 from snndeploy.samples import read_samples
 from snndeploy.semantics import PRESETS
 
@@ -99,9 +101,9 @@ def files(tmp_path):
         "text": lambda: read_text(str(tmp_path / "net.network")),
         "npz": lambda: read_samples(tmp_path / "x.npz", {"input": (3,)}),
         "npy": lambda: read_samples(tmp_path / "events.npy", camera, dt=1e-3),
-        "aedat4": lambda: read_samples(tmp_path / "events.aedat4", camera, dt=1e-3),
-        "images": lambda: read_samples(tmp_path / "images", {"input": (1, 4, 5)}),
-        "nir data": lambda: read_samples(tmp_path / "d.h5", {"input": (3,)}),
+        "aedat4": lambda: aedat4_file.read_packed(str(tmp_path / "events.aedat4")),
+        "images": lambda: images.read_packed(str(tmp_path / "images"), [1, 4, 5]),
+        "nir data": lambda: nir_data.read_packed(str(tmp_path / "d.h5"), ["input"]),
     }
 
 

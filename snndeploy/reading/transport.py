@@ -1,10 +1,11 @@
 """Plain data and arrays as bytes, from the process that reads files to the one that uses them.
 
-A block is a JSON header (8 bytes of length in front of it) and the raw bytes of its arrays. Nothing
-in it is code, and every length is checked before it is believed.
+A block is a JSON header (8 bytes of length in front of it) and the raw bytes of its arrays, each
+padded to `ALIGNED` bytes. Nothing in it is code, and every length is checked before it is believed.
 """
 
 import json
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,23 @@ import numpy as np
 from snndeploy.ir.arrays import AnyArray
 
 KINDS = "biuf"
+ALIGNED = 16
 
 
-def pack(header: dict[str, Any], arrays: list[AnyArray]) -> bytes:
-    """Return a block."""
+def pack(header: dict[str, Any], arrays: list[AnyArray]) -> list[bytes | memoryview]:
+    """Return the parts of a block; C-contiguous arrays are not copied."""
     held = [np.asarray(array, order="C") for array in arrays]
     shapes = [[array.dtype.str, list(array.shape)] for array in held]
     text = json.dumps({"header": header, "arrays": shapes}).encode()
-    return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in held)])
+    text += b" " * (-(8 + len(text)) % ALIGNED)
+    parts: list[bytes | memoryview] = [len(text).to_bytes(8, "little"), text]
+    for array in held:
+        parts += [array.reshape(-1).view(np.uint8).data, bytes(-array.nbytes % ALIGNED)]
+    return parts
 
 
 def unpack(data: memoryview) -> tuple[dict[str, Any], list[AnyArray], memoryview]:
-    """Return header and arrays of the first block, and what follows it.
+    """Return header and arrays of the first block, and what follows it; arrays are views of it.
 
     Raises:
         ValueError: it is none.
@@ -36,10 +42,11 @@ def unpack(data: memoryview) -> tuple[dict[str, Any], list[AnyArray], memoryview
         dtype = np.dtype(code)
         if dtype.kind not in KINDS:
             raise ValueError(f"an array of {dtype}")
-        array = np.empty([int(length) for length in shape], dtype=dtype)
-        array.reshape(-1).view(np.uint8)[:] = np.frombuffer(rest[: array.nbytes], dtype=np.uint8)
-        arrays.append(array)
-        rest = rest[array.nbytes :]
+        size = prod(shape) * dtype.itemsize
+        if not 0 <= size <= len(rest):
+            raise ValueError(f"an array of {size:,} bytes where {len(rest):,} are")
+        arrays.append(np.ndarray(shape, dtype, rest[:size]))
+        rest = rest[size + -size % ALIGNED :]
     return block["header"], arrays, rest
 
 
