@@ -13,7 +13,7 @@ from digits import load_digits
 import snndeploy
 
 SCRIPT = Path(finetune_mnist.__file__)
-N_TRAIN, N_TEST = 1000, 500
+N_TRAIN, N_TEST = 1500, 1000
 
 
 @pytest.fixture(scope="module")
