@@ -1,6 +1,6 @@
 """What bits and pruning cost on handwritten digits, as a study that survives being killed.
 
-    python examples/ablation_mnist/run.py            # about 10 minutes on two cores
+    python examples/ablation_mnist/run.py            # about 15 minutes on two cores
     python examples/ablation_mnist/run.py --quick    # a minute: does it run?
     python examples/ablation_mnist/run.py --resume   # after Ctrl-C, or a power cut
 
