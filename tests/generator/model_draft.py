@@ -138,7 +138,8 @@ class Draft:
             node = chains.cuba(shape, keep_u=0.5, keep_v=keep, threshold=threshold)
         else:
             v_reset = -0.25 if own.reset == "zero" and rng.random() < 0.2 else 0.0
-            if len(shape) == 1 and rng.random() < 0.3:
+            alike = v_reset != 0 and own.v_min is not None  # one clamp between reset and threshold
+            if len(shape) == 1 and rng.random() < 0.3 and not alike:
                 threshold = rng.choice([0.5, 0.75, 1.0], shape)
             node = chains.lif(shape, keep=keep, threshold=threshold, v_reset=v_reset)
         node = node if own is self.semantics else with_semantics(node, own)
