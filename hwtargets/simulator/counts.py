@@ -126,7 +126,7 @@ class Counter:
         self._write("neuron_idle", name, span, sizes[:, None] - active)
 
     def _touched(self, projection: Projection, chunk: Chunk) -> BoolArray:
-        """Return which targets a projection reaches; see `fanout.touched`."""
+        """Return which targets a projection reaches; see `touched.touched`."""
         active = self._sending(projection, chunk)
         kernels = chunk.sent[projection.source].bits is not None
         return touched(projection.synapse, active, kernels=kernels)

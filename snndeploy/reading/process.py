@@ -82,8 +82,8 @@ def _reply(request: dict[str, Any]) -> tuple[bytes, bytes | bytearray]:
 
 
 def _widen(pipe: int) -> None:
-    """Let a pipe hold more at a time, if the system grants it."""
-    with suppress(OSError):
+    """Let a pipe hold more at a time, where the system can and grants it: Linux."""
+    with suppress(OSError, AttributeError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, MIB)
 
 
