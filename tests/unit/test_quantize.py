@@ -39,6 +39,20 @@ def images(seed=0, *, values="spikes", positive=False, bias=0.1, repeat=False):
     )  # fmt: skip
 
 
+def meeting_branches(seed, wide, *shortcuts, **semantics):
+    """Return a model in which two layers of other weights feed one population."""
+    rng = np.random.default_rng(seed)
+    nodes = {
+        "w1": nir.Linear(weight=rng.normal(0, 0.5, (8, 6))), "a": lif((8,), keep=0.5),
+        "w2": nir.Linear(weight=rng.normal(0, 0.13, (8, 8))),
+        "w3": nir.Linear(weight=rng.normal(0, wide, (8, 6))), "b": lif((8,), keep=0.5),
+    }  # fmt: skip
+    edges = [("in", "w1"), ("w1", "a"), ("a", "w2"), ("w2", "b"), ("in", "w3"), ("w3", "b"),
+             *shortcuts, ("b", "out")]  # fmt: skip
+    ports = {"inputs": {"in": (6,)}, "outputs": {"out": (8,)}}
+    return graph_model(nodes, edges, **ports, steps=6, **semantics)
+
+
 def integers(projection):
     """Return what a synapse adds per spike, weight by weight."""
     synapse, exponent = projection.synapse, projection.weight_exp
@@ -201,17 +215,7 @@ def test_biases_lie_on_the_chips_grid():
 
 
 def test_residual_branches_share_a_unit():
-    rng = np.random.default_rng(4)
-    nodes = {
-        "w1": nir.Linear(weight=rng.normal(0, 0.5, (8, 6))), "a": lif((8,), keep=0.5),
-        "w2": nir.Linear(weight=rng.normal(0, 0.13, (8, 8))),
-        "w3": nir.Linear(weight=rng.normal(0, 0.9, (8, 6))), "b": lif((8,), keep=0.5),
-    }  # fmt: skip
-    edges = [("in", "w1"), ("w1", "a"), ("a", "w2"), ("w2", "b"), ("in", "w3"), ("w3", "b"),
-             ("a", "b"), ("b", "out")]  # fmt: skip
-    model = graph_model(
-        nodes, edges, inputs={"in": (6,)}, outputs={"out": (8,)}, steps=6, compare="gt"
-    )
+    model = meeting_branches(4, 0.9, ("a", "b"), compare="gt")
     quantized = snndeploy.quantize(model, {"w1": 4, "w2": 4, "w3": 3}, grid="odd")
     units = {
         n: float(grid_of_node(n, quantized.model.graph.nodes[n]).unit[0]) for n in ("w2", "w3")
@@ -230,15 +234,7 @@ def test_residual_branches_share_a_unit():
 
 def test_a_shared_unit_is_named_in_both_layers_that_it_moves(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
-    rng = np.random.default_rng(1)
-    nodes = {
-        "w1": nir.Linear(weight=rng.normal(0, 0.5, (8, 6))), "a": lif((8,), keep=0.5),
-        "w2": nir.Linear(weight=rng.normal(0, 0.13, (8, 8))),
-        "w3": nir.Linear(weight=rng.normal(0, 1.2, (8, 6))), "b": lif((8,), keep=0.5),
-    }  # fmt: skip
-    edges = [("in", "w1"), ("w1", "a"), ("a", "w2"), ("w2", "b"), ("in", "w3"), ("w3", "b"),
-             ("b", "out")]  # fmt: skip
-    model = graph_model(nodes, edges, inputs={"in": (6,)}, outputs={"out": (8,)}, steps=6)
+    model = meeting_branches(1, 1.2)
     quantized = snndeploy.quantize(model, 4)
     off = {row.layer: row.enlarged for row in quantized.report}
     assert off["w1"] == pytest.approx(1, abs=0.02)
