@@ -189,7 +189,8 @@ def _missing(backends: tuple[str, ...], *, require_all: bool) -> dict[str, str]:
 
 def _nothing_to_compare(missing: Mapping[str, str]) -> UsageError | TargetError:
     """Return the error for a run that only the reference would take part in."""
-    for name, reason in missing.items():
+    if missing:
+        name, reason = next(iter(missing.items()))
         return TargetError("E4022", f"backend cannot run here: {reason}", where=name)
     return UsageError(
         "E5064", "nothing to compare the reference with", where="--backends",
