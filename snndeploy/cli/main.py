@@ -109,7 +109,7 @@ def run(args: list[str]) -> int:
         stopped = str(error.__cause__ or error) or "interrupted; nothing was written"
         return _fail(stopped, EXIT_INTERRUPTED, {}, as_json=as_json)
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())
+        message = " ".join(error.format_message().split()).rstrip(".")
         usage = UsageError("E5020", message, remedy=_help_hint(error))
         return _report(usage, as_json=as_json)
     except SnnDeployError as error:
