@@ -53,8 +53,7 @@ class State(NamedTuple):
         fifo: [FIFOs, 15]; `ring`: their places [places, 4]; `core`: [n, 9].
         message: [m, 4]; `made`: time between the one before it and this one [m].
         event: [events, 3]: of each FIFO the arrival of its first message; of each core what it
-            makes, then what it takes; of each FIFO two for its link. In the line, the second of
-            these says that the first message there asks before.
+            makes, then what it takes; of each FIFO two for its link.
         slot: first event of each, -1 for none; `filled`: a bit for each; `words`: for 64 of those.
         line: events that happen at once.
         counter: see `ORDER`.
@@ -137,21 +136,17 @@ def _run(s: Any) -> None:  # pragma: no cover
         event = _next(s)
         if event < 0:
             break
-        now, target, other = s.counter[NOW], NONE, NONE
+        now, target = s.counter[NOW], NONE
         if event < makes:
             target = _ask(s, now, event)
         elif event >= links:
             target = (event - links) >> 1
-            if (event - links) & 1 and s.counter[TURN_NOW] == LATER:
-                target, other = _ask(s, now, target), target
         elif event < takes:
             _make(s, now, event - makes)
         else:
             _take(s, now, event - takes)
-        while target >= 0 or other >= 0:
-            if target >= 0:
-                _let_in(s, now, target)
-            target, other = other, NONE
+        if target >= 0:
+            _let_in(s, now, target)
 
 
 @njit(nogil=True, cache=True)
@@ -400,21 +395,19 @@ def _drop(s: Any, q: Any) -> None:  # pragma: no cover
 @njit(nogil=True, cache=True, inline="always")
 def _leave(s: Any, now: Any, q: Any) -> None:  # pragma: no cover
     """Take a message out of a FIFO: the one behind it may ask, who waits may come in."""
-    fifo, asks = s.fifo, False
+    fifo = s.fifo
     _drop(s, q)
     if fifo[q, FILL] > 0:
         first = fifo[q, BASE] + fifo[q, HEAD]
         if s.ring[first, ARRIVES] > now:
             _later(s, q, s.ring[first, ARRIVES], s.ring[first, NOTE])
         else:
-            asks = True
             note = _arriving(s, q, now)
             if note > s.counter[TURN_NOW]:
                 _later(s, q, now, note)
+            _at_once(s, q)
     if fifo[q, FIRST] >= 0:
-        _at_once(s, len(fifo) + 2 * s.n + 2 * q + asks)
-    elif asks:
-        _at_once(s, q)
+        _at_once(s, len(fifo) + 2 * s.n + 2 * q)
 
 
 @njit(nogil=True, cache=True, inline="always")
