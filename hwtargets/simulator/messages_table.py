@@ -54,20 +54,16 @@ class Room(NamedTuple):
 
     Attributes:
         whole: goal, sender, made and work of each message [4, m or more]; `gap`: seconds of made.
-        way: four more numbers for whoever runs them [m or more, 4].
     """
 
     whole: IntArray
     gap: FloatArray
-    way: IntArray
 
 
 @njit(nogil=True, cache=True)
 def room_for(m: int) -> Any:  # pragma: no cover
     """Return memory for m messages."""
-    return Room(
-        np.empty((4, m), dtype=np.int64), np.empty(m), np.empty((m, 4), dtype=np.int64)
-    )  # fmt: skip
+    return Room(np.empty((4, m), dtype=np.int64), np.empty(m))
 
 
 def tables(maker: MessageMaker, unit: float) -> Tables:

@@ -117,18 +117,13 @@ def fabric_of(data: NetworkData, mesh: Mesh, tiles: list[Tile], unit: float) -> 
 def _queue_runner(fabric: Fabric, maker: MessageMaker) -> UnitRunner:
     """Return what runs chip steps in picoseconds, message by message."""
     from hwtargets.simulator.messages_table import tables
-    from hwtargets.simulator.queue_wheel import run_steps
+    from hwtargets.simulator.queue import run_steps
 
     table = tables(maker, PICOSECOND)
 
     def run(start: int, stop: int) -> IntArray:
         done = np.empty((maker.n_rows, stop - start), dtype=np.int64)
-        at = start
-        while (at := run_steps(table, fabric, at, stop, done[:, at - start :])) < stop:
-            from hwtargets.simulator.queue import run_queue
-
-            done[:, at - start] = run_queue(flows(maker.step(at), PICOSECOND), fabric).max(axis=0)
-            at += 1
+        run_steps(table, fabric, start, stop, done)
         return done
 
     return run

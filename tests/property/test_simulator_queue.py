@@ -1,4 +1,4 @@
-"""The fast queue network gives what the readable one gives, event for event."""
+"""The queue network gives what one in plain Python gives, and messages are those of the run."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from queue_judge import by_hand
 from test_simulator_counts import placed_network
 from test_simulator_timing import CHIP, counted
 
@@ -16,7 +17,6 @@ from hwtargets.simulator.mesh import Mesh, routes
 from hwtargets.simulator.messages import message_maker
 from hwtargets.simulator.messages_table import flows_of, tables, total
 from hwtargets.simulator.queue import run_queue
-from hwtargets.simulator.queue_wheel import run_steps, run_wheel, suits
 from hwtargets.simulator.waiting import PICOSECOND, fabric_of, flows, network_data, runner
 from snndeploy.energy import HOST
 
@@ -66,12 +66,11 @@ def some(seed, *, least=1):
     return messages, fabric
 
 
-@settings(max_examples=600, deadline=None)
-@given(seeds)
-def test_the_wheel_gives_what_the_heap_gives(seed):
-    messages, fabric = some(seed)
-    assert suits(messages, fabric)
-    assert np.array_equal(run_wheel(messages, fabric), run_queue(messages, fabric))
+@settings(max_examples=300, deadline=None)
+@given(seeds, st.integers(0, 1))
+def test_cores_are_done_when_they_are_by_hand(seed, least):
+    messages, fabric = some(seed, least=least)
+    assert np.array_equal(run_queue(messages, fabric), by_hand(messages, fabric))
 
 
 @settings(max_examples=40, deadline=None)
@@ -95,25 +94,6 @@ def test_every_step_is_what_its_messages_give_one_by_one(seed, is_sudden):
         assert np.array_equal(done[:, t], sent_and_taken.astype(np.float64) * PICOSECOND)
 
 
-def test_steps_whose_times_are_zero_are_left_to_the_heap_and_no_others():
-    left = 0
-    for seed in range(20):
-        network, inputs, placement = placed_network(seed)
-        counts, traffic = counted(network, inputs, placement)
-        n_steps = counts.phase.shape[1]
-        for chip in (CHIP, SUDDEN):
-            maker = message_maker(counts, traffic, costs_of(counts, traffic, placement, chip), chip)
-            tiles = [placement.tile(core) for core in counts.cores if core != HOST]
-            fabric = fabric_of(network_data(chip, "queue"), traffic.mesh, tiles, PICOSECOND)
-            done = np.empty((maker.n_rows, n_steps), dtype=np.int64)
-            stop = run_steps(tables(maker, PICOSECOND), fabric, 0, n_steps, done)
-            suited = [suits(flows(maker.step(t), PICOSECOND), fabric) for t in range(n_steps)]
-            assert stop == (suited.index(False) if False in suited else n_steps)
-            assert chip is SUDDEN or all(suited)
-            left += chip is SUDDEN and stop < n_steps
-    assert left >= 5
-
-
 @settings(max_examples=200, deadline=None)
 @given(seeds, st.integers(0, 3000))
 def test_sums_are_those_of_numpy_bit_for_bit(seed, n):
@@ -128,6 +108,6 @@ def test_random_messages_exercise_what_can_differ():
         sent = run_queue(messages, fabric)[0]
         made = [messages.made[a:b].sum() for a, b in pairwise(messages.first)]
         stopped += bool((sent > made + messages.tail).any())
-        zeros += not suits(*some(seed, least=0))
+        zeros += bool((some(seed, least=0)[0].work == 0).any())
     assert stopped >= 50
     assert zeros >= 20
