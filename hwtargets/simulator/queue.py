@@ -25,30 +25,37 @@ from numba import njit
 
 from hwtargets.simulator.flows import Fabric, Flows
 from hwtargets.simulator.messages_table import Tables, flows_in, room_for
-from snndeploy.ir.arrays import IntArray
+from snndeploy.ir.arrays import AnyArray, IntArray
 
-NONE = -1
+NONE, BLOCKED = -1, -2
 NEVER = np.int64(1) << 62
 
-HEAD, FILL, LANE, FREE, WAY, FIRST, LAST, BEHIND = range(8)
-"""Of a FIFO: place of its first message, how many are there or on their way, its lane, when the
-link into it is free, time over that link, first and last FIFO in the line for room in it, and the
-one behind it in the line it stands in itself."""
-MESSAGE, ARRIVES, CURSOR, GOES = range(4)
-"""Of a place in a FIFO: its message, when it arrives, where the rest of its way begins among
-`Ways`, and the FIFO it goes to next."""
-NEXT, STOP, PORT, IS_BLOCKED, TAIL, BUSY, SENT, TAKEN = range(8)
-"""Of a core: its next and last + 1 message, the lane of the next, whether its port is full, work
-after the last one, until when it works on what it took, when it is done with sending and with
-taking."""
+FIFO = np.dtype(
+    [(name, np.int64)
+     for name in ("head", "fill", "room", "free", "way", "first", "last", "behind")]
+)  # fmt: skip
+"""`head`: place of the first message; `fill`: how many are there or on their way; `room`: how many
+there may be; `free`: when the link into it is; `way`: time over that link; `first`, `last`: FIFOs
+in the line for room in it; `behind`: the one behind it in the line it stands in itself. `BLOCKED`
+stands in the line of a port whose core waits."""
+PLACE = np.dtype([(name, np.int64) for name in ("message", "arrives", "cursor", "goes")])
+"""A place in a FIFO: its message, when that arrives, where the rest of its way begins among `Ways`,
+and the FIFO it goes to next."""
+CORE = np.dtype(
+    [(name, np.int64) for name in ("next", "stop", "lane", "tail", "busy", "sent", "taken")]
+)
+"""`next`, `stop`: next and last + 1 message; `lane`: of the next; `tail`: work after the last one;
+`busy`: until when it works on what it took; `sent`, `taken`: when it is done with either."""
+LEFT = np.dtype([("fifo", np.int64), ("at", np.int64)])
+"""A FIFO that a message has left, and when."""
 
 
 class Ways(NamedTuple):
-    """The FIFOs on the ways between all pairs of cores.
+    """The FIFOs on the ways between all pairs of cores, lane by lane.
 
     Attributes:
-        pointer: [n * n]: where the way of (a, b) begins in `fifo`.
-        fifo: lane 0 of the links one after the other, then the input of the core.
+        pointer: [lanes * n * n]: where the way of (a, b) begins in `fifo`.
+        fifo: of the links one after the other, then the input of the core.
     """
 
     pointer: IntArray
@@ -56,22 +63,22 @@ class Ways(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where everything is; tables of integers.
+    """Where everything is.
 
     Attributes:
-        fifo: [FIFOs, 8]; `ring`: their places [FIFOs * size, 4]; `core`: [n, 8].
+        fifo: [FIFOs]; `ring`: their places [FIFOs * size]; `core`: [n].
         tree: the events [2 * leaves]: leaf r is what core r takes next, n + r what it makes next,
             each as time << shift | number; every other node is the smaller of the two below.
-        waiting: FIFOs in which there is room, and since when, yet to be looked at [FIFOs, 2].
+        left: what is yet to be looked at [FIFOs].
         goal, made, work: of the messages, see `Flows`; pointer, way: see `Ways`.
-        inputs: number of the first input; places: in every other FIFO; room: in those.
+        inputs: number of the first input.
     """
 
-    fifo: IntArray
-    ring: IntArray
-    core: IntArray
+    fifo: AnyArray
+    ring: AnyArray
+    core: AnyArray
     tree: IntArray
-    waiting: IntArray
+    left: AnyArray
     goal: IntArray
     made: IntArray
     work: IntArray
@@ -82,8 +89,6 @@ class State(NamedTuple):
     shift: int
     lanes: int
     inputs: int
-    places: int
-    room: int
     size: int
     interface: int
     service: int
@@ -116,23 +121,34 @@ def _done(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
     """Do as `run_queue` does with the ways between the cores."""
     s = _start(flows, fabric, ways)
     _run(s)
-    answer = np.full((2, s.n), NONE, dtype=np.int64)
-    if (s.fifo[:, FILL] == 0).all() and (s.core[:, NEXT] == s.core[:, STOP]).all():
-        answer[0], answer[1] = s.core[:, SENT], s.core[:, TAKEN]
+    answer = np.empty((2, s.n), dtype=np.int64)
+    remain = 0
+    for fifo in s.fifo:
+        remain += fifo.fill
+    for r in range(s.n):
+        core = s.core[r]
+        remain += core.stop - core.next
+        answer[0, r], answer[1, r] = core.sent, core.taken
+    if remain:
+        answer[:] = NONE
     return answer
 
 
 @njit(nogil=True, cache=True)
 def ways_of(n: int, fabric: Fabric) -> Any:  # pragma: no cover
     """Return the ways between n cores."""
-    pointer = np.empty(n * n, dtype=np.int64)
-    fifo = np.empty(len(fabric.route) + n * n, dtype=np.int64)
-    for pair in range(n * n):
-        first, stop = fabric.pointer[pair], fabric.pointer[pair + 1]
-        pointer[pair] = first + pair
-        for k in range(first, stop):
-            fifo[k + pair] = (n + fabric.route[k]) * fabric.lanes
-        fifo[stop + pair] = (n + len(fabric.hop)) * fabric.lanes + pair % n
+    lanes = fabric.lanes
+    pointer = np.empty(lanes * n * n, dtype=np.int64)
+    fifo = np.empty(lanes * (len(fabric.route) + n * n), dtype=np.int64)
+    at = 0
+    for lane in range(lanes):
+        for pair in range(n * n):
+            pointer[lane * n * n + pair] = at
+            for k in range(fabric.pointer[pair], fabric.pointer[pair + 1]):
+                fifo[at] = (n + fabric.route[k]) * lanes + lane
+                at += 1
+            fifo[at] = (n + len(fabric.hop)) * lanes + pair % n
+            at += 1
     return Ways(pointer, fifo)
 
 
@@ -147,41 +163,42 @@ def _start(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
         size *= 2
     while leaves < 2 * n:
         leaves, shift = 2 * leaves, shift + 1
-    fifo = np.zeros((inputs + n, 8), dtype=np.int64)
-    fifo[:, FIRST], fifo[:, WAY] = NONE, fabric.within
-    for q in range(inputs):
-        fifo[q, LANE] = q % lanes
-        if q >= n * lanes:
-            fifo[q, WAY] = fabric.hop[q // lanes - n]
+    fifo = np.zeros(inputs + n, dtype=FIFO)
+    for q in range(len(fifo)):
+        fifo[q].first = NONE
+        fifo[q].room = places if q < inputs else fabric.room
+        link = q // lanes - n
+        fifo[q].way = fabric.hop[link] if 0 <= link < len(fabric.hop) else fabric.within
     s = State(
-        fifo, np.empty((len(fifo) * size, 4), dtype=np.int64), np.zeros((n, 8), dtype=np.int64),
-        np.full(2 * leaves, NEVER, dtype=np.int64), np.empty((len(fifo), 2), dtype=np.int64),
+        fifo, np.empty(len(fifo) * size, dtype=PLACE), np.zeros(n, dtype=CORE),
+        np.full(2 * leaves, NEVER, dtype=np.int64), np.empty(len(fifo), dtype=LEFT),
         flows.goal, flows.made, flows.work, ways.pointer, ways.fifo, n, leaves, shift, lanes,
-        inputs, places, fabric.room, size, fabric.interface, fabric.service,
+        inputs, size, fabric.interface, fabric.service,
     )  # fmt: skip
     for r in range(n):
-        s.core[r, NEXT], s.core[r, STOP] = flows.first[r], flows.first[r + 1]
-        s.core[r, TAIL] = s.core[r, SENT] = flows.tail[r]
-        s.core[r, BUSY] = s.core[r, TAKEN] = flows.backlog[r]
-        if flows.first[r] < flows.first[r + 1]:
-            _plan(s, n + r, flows.made[flows.first[r]])
+        core = s.core[r]
+        core.next, core.stop = flows.first[r], flows.first[r + 1]
+        core.tail = core.sent = flows.tail[r]
+        core.busy = core.taken = flows.backlog[r]
+        if core.next < core.stop:
+            _plan(s, n + r, flows.made[core.next])
     return s
 
 
 @njit(nogil=True, cache=True, _nrt=False)  # tables are made before: counting references is slow
 def _run(s: Any) -> None:  # pragma: no cover
     """Let all events happen, and what follows from them."""
-    waiting = s.waiting
+    left = s.left
     while s.tree[1] < NEVER:
         event, now = s.tree[1] & (s.leaves - 1), s.tree[1] >> s.shift
         q = _take(s, now, event) if event < s.n else _make(s, now, event - s.n)
-        n_waiting = 0 if q == NONE else 1
-        waiting[0, 0], waiting[0, 1] = q, now
-        while n_waiting > 0:
-            n_waiting -= 1
-            q, at = waiting[n_waiting, 0], waiting[n_waiting, 1]
+        n_left = 0 if q == NONE else 1
+        left[0].fifo, left[0].at = q, now
+        while n_left > 0:
+            n_left -= 1
+            q, at = left[n_left].fifo, left[n_left].at
             while at != NONE:
-                n_waiting = _let_in(s, at, q, n_waiting)
+                n_left = _let_in(s, at, q, n_left)
                 at = _move_on(s, at, q) if q < s.inputs else NONE
 
 
@@ -206,55 +223,55 @@ def _set(s: Any, event: Any, key: Any) -> None:  # pragma: no cover
 def _take(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
     """Let a core work on the first message before it; return its input, NONE if nobody waits."""
     fifo, core, ring, q = s.fifo, s.core, s.ring, s.inputs + r
-    busy = now + s.work[ring[q * s.size + fifo[q, HEAD], MESSAGE]]
-    core[r, BUSY] = core[r, TAKEN] = busy
+    busy = now + s.work[ring[q * s.size + fifo[q].head].message]
+    core[r].busy = core[r].taken = busy
     _drop(s, q)
-    if fifo[q, FILL] > 0:
-        _plan(s, r, max(busy, ring[q * s.size + fifo[q, HEAD], ARRIVES]))
+    if fifo[q].fill > 0:
+        _plan(s, r, max(busy, ring[q * s.size + fifo[q].head].arrives))
     else:
         _set(s, r, NEVER)
-    return q if fifo[q, FIRST] != NONE else NONE
+    return q if fifo[q].first != NONE else NONE
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _make(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
     """Hand a core's next message to its port; return the port if it may move on, else NONE."""
-    core, i, lane = s.core, s.core[r, NEXT], s.core[r, PORT]
+    core, i, lane = s.core, s.core[r].next, s.core[r].lane
     q, event = r * s.lanes + lane, s.n + r
-    if s.fifo[q, FILL] == s.places:
-        core[r, IS_BLOCKED] = 1
+    if s.fifo[q].fill == s.fifo[q].room:
+        s.fifo[q].first = BLOCKED
         _set(s, event, NEVER)
         return NONE
-    _put(s, q, i, now + s.interface, s.pointer[r * s.n + s.goal[i]], lane)
-    core[r, NEXT] = i + 1
-    core[r, PORT] = 0 if lane + 1 == s.lanes else lane + 1
-    if i + 1 < core[r, STOP]:
+    _put(s, q, i, now + s.interface, s.pointer[(lane * s.n + r) * s.n + s.goal[i]])
+    core[r].next = i + 1
+    core[r].lane = 0 if lane + 1 == s.lanes else lane + 1
+    if i + 1 < core[r].stop:
         _plan(s, event, now + s.made[i + 1])
     else:
-        core[r, SENT] = now + core[r, TAIL]
+        core[r].sent = now + core[r].tail
         _set(s, event, NEVER)
-    return q if s.fifo[q, FILL] == 1 else NONE
+    return q if s.fifo[q].fill == 1 else NONE
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _let_in(s: Any, at: Any, q: Any, n_waiting: Any) -> Any:  # pragma: no cover
-    """Let those in that wait for a FIFO with room; note that there is room where they were."""
-    fifo, core, ring = s.fifo, s.core, s.ring
-    while fifo[q, FIRST] != NONE and _has_room(s, q):
-        other = fifo[q, FIRST]
-        fifo[q, FIRST] = fifo[other, BEHIND]
-        k = other * s.size + fifo[other, HEAD]
-        moves = max(max(at, ring[k, ARRIVES]), fifo[q, FREE])
-        fifo[q, FREE] = moves + s.service
+def _let_in(s: Any, at: Any, q: Any, n_left: Any) -> Any:  # pragma: no cover
+    """Let those in that wait for room in a FIFO; note that they left theirs."""
+    fifo, ring = s.fifo, s.ring
+    while fifo[q].first != NONE and fifo[q].fill < fifo[q].room:
+        other = fifo[q].first
+        if other == BLOCKED:
+            fifo[q].first = NONE
+            _plan(s, s.n + q // s.lanes, at)
+            break
+        fifo[q].first = fifo[other].behind
+        k = other * s.size + fifo[other].head
+        moves = max(max(at, ring[k].arrives), fifo[q].free)
+        fifo[q].free = moves + s.service
         _drop(s, other)
-        _enter(s, q, ring[k, MESSAGE], moves + fifo[q, WAY], ring[k, CURSOR] + 1)
-        s.waiting[n_waiting, 0], s.waiting[n_waiting, 1] = other, moves
-        n_waiting += 1
-    r = q // s.lanes
-    if r < s.n and core[r, IS_BLOCKED] and core[r, PORT] == fifo[q, LANE] and _has_room(s, q):
-        core[r, IS_BLOCKED] = 0
-        _plan(s, s.n + r, at)
-    return n_waiting
+        _enter(s, q, ring[k].message, moves + fifo[q].way, ring[k].cursor + 1)
+        s.left[n_left].fifo, s.left[n_left].at = other, moves
+        n_left += 1
+    return n_left
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -264,27 +281,27 @@ def _move_on(s: Any, at: Any, q: Any) -> Any:  # pragma: no cover
     If it must wait, its FIFO stands in line; it returns NONE then, and if there is no message.
     """
     fifo, ring = s.fifo, s.ring
-    k = q * s.size + fifo[q, HEAD]
-    goes = ring[k, GOES]
-    if fifo[q, FILL] == 0 or not _is_open(s, goes):
-        if fifo[q, FILL] > 0:
-            _stand_in_line(s, q, goes)
+    if fifo[q].fill == 0:
         return NONE
-    i, cursor, lane = ring[k, MESSAGE], ring[k, CURSOR], fifo[q, LANE]
-    at = max(at, ring[k, ARRIVES])
-    left = max(at, fifo[goes, FREE])
+    k = q * s.size + fifo[q].head
+    goes = ring[k].goes
+    if not _is_open(s, goes):
+        _stand_in_line(s, q, goes)
+        return NONE
+    i, cursor, at = ring[k].message, ring[k].cursor, max(at, ring[k].arrives)
+    left = max(at, fifo[goes].free)
     _drop(s, q)
     while True:
-        at = max(at, fifo[goes, FREE])
-        fifo[goes, FREE] = at + s.service
-        at += fifo[goes, WAY]
+        at = max(at, fifo[goes].free)
+        fifo[goes].free = at + s.service
+        at += fifo[goes].way
         cursor += 1
-        if goes >= s.inputs or fifo[goes, FILL] > 0:
+        if goes >= s.inputs or fifo[goes].fill > 0:
             _enter(s, goes, i, at, cursor)
             return left
-        following = _fifo_at(s, cursor, lane)
+        following = s.way[cursor]
         if not _is_open(s, following):
-            _put(s, goes, i, at, cursor, lane)
+            _put(s, goes, i, at, cursor)
             _stand_in_line(s, goes, following)
             return left
         goes = following
@@ -293,62 +310,51 @@ def _move_on(s: Any, at: Any, q: Any) -> Any:  # pragma: no cover
 @njit(nogil=True, cache=True, inline="always")
 def _is_open(s: Any, q: Any) -> Any:  # pragma: no cover
     """Return whether a FIFO has room and nobody waits for it."""
-    return s.fifo[q, FIRST] == NONE and _has_room(s, q)
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _has_room(s: Any, q: Any) -> Any:  # pragma: no cover
-    return s.fifo[q, FILL] < (s.places if q < s.inputs else s.room)
+    return (s.fifo[q].first == NONE) & (s.fifo[q].fill < s.fifo[q].room)
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _stand_in_line(s: Any, q: Any, goes: Any) -> None:  # pragma: no cover
     """Put a FIFO into the line of those that wait for room in another."""
     fifo = s.fifo
-    fifo[q, BEHIND] = NONE
-    if fifo[goes, FIRST] == NONE:
-        fifo[goes, FIRST] = q
+    fifo[q].behind = NONE
+    if fifo[goes].first == NONE:
+        fifo[goes].first = q
     else:
-        fifo[fifo[goes, LAST], BEHIND] = q
-    fifo[goes, LAST] = q
+        fifo[fifo[goes].last].behind = q
+    fifo[goes].last = q
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _enter(s: Any, q: Any, i: Any, at: Any, cursor: Any) -> None:  # pragma: no cover
     """Put a message into a link's FIFO or a core's input; a free core may take it."""
     if q < s.inputs:
-        _put(s, q, i, at, cursor, s.fifo[q, LANE])
+        _put(s, q, i, at, cursor)
         return
-    s.ring[_place(s, q), MESSAGE], s.ring[_place(s, q), ARRIVES] = i, at
-    s.fifo[q, FILL] += 1
-    if s.fifo[q, FILL] == 1:
-        _plan(s, q - s.inputs, max(at, s.core[q - s.inputs, BUSY]))
+    k = _place(s, q)
+    s.ring[k].message, s.ring[k].arrives = i, at
+    s.fifo[q].fill += 1
+    if s.fifo[q].fill == 1:
+        _plan(s, q - s.inputs, max(at, s.core[q - s.inputs].busy))
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _put(s: Any, q: Any, i: Any, at: Any, cursor: Any, lane: Any) -> None:  # pragma: no cover
+def _put(s: Any, q: Any, i: Any, at: Any, cursor: Any) -> None:  # pragma: no cover
     """Put a message into the FIFO of a port or link."""
     ring, k = s.ring, _place(s, q)
-    ring[k, MESSAGE], ring[k, ARRIVES] = i, at
-    ring[k, CURSOR], ring[k, GOES] = cursor, _fifo_at(s, cursor, lane)
-    s.fifo[q, FILL] += 1
+    ring[k].message, ring[k].arrives = i, at
+    ring[k].cursor, ring[k].goes = cursor, s.way[cursor]
+    s.fifo[q].fill += 1
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _place(s: Any, q: Any) -> Any:  # pragma: no cover
     """Return the first free place of a FIFO."""
-    return q * s.size + ((s.fifo[q, HEAD] + s.fifo[q, FILL]) & (s.size - 1))
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _fifo_at(s: Any, cursor: Any, lane: Any) -> Any:  # pragma: no cover
-    """Return a FIFO of a message's way."""
-    q = s.way[cursor]
-    return q + lane if q < s.inputs else q
+    return q * s.size + ((s.fifo[q].head + s.fifo[q].fill) & (s.size - 1))
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _drop(s: Any, q: Any) -> None:  # pragma: no cover
     """Take the first message out of a FIFO."""
-    s.fifo[q, HEAD] = (s.fifo[q, HEAD] + 1) & (s.size - 1)
-    s.fifo[q, FILL] -= 1
+    s.fifo[q].head = (s.fifo[q].head + 1) & (s.size - 1)
+    s.fifo[q].fill -= 1
