@@ -140,8 +140,8 @@ def update_lif(
 
 
 @intrinsic
-def fire(context, v, threshold, differ, n_blocks, sent):
-    """Set v to 0 where it exceeds the threshold, and note it; return the least v.
+def fire(context, v, rest, threshold, differ, n_blocks, sent):
+    """Set v to rest where it exceeds the threshold, and note it; return the least v, rest at most.
 
     Args:
         v: int16, flat, whole blocks of 64.
@@ -149,13 +149,13 @@ def fire(context, v, threshold, differ, n_blocks, sent):
         differ: 1 or 0.
         sent: a bit per neuron is set, flat.
     """
-    signature = types.int64(v, threshold, differ, n_blocks, sent)
+    signature = types.int64(v, rest, threshold, differ, n_blocks, sent)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        v, threshold, differ, n_blocks, sent = code.args
+        v, rest, threshold, differ, n_blocks, sent = code.args
         lanes = 2 * CHUNK
-        shorts, zero = ir.VectorType(I16, lanes), constant(0, I16, lanes)
+        shorts, rest = ir.VectorType(I16, lanes), code.splat(builder.trunc(rest, I16), lanes)
 
         def block(i: Any, values: list[Any]) -> list[Any]:
             (least,) = values
@@ -166,7 +166,7 @@ def fire(context, v, threshold, differ, n_blocks, sent):
                 level = code.at(threshold, I16, builder.add(builder.mul(start, differ), here))
                 y = code.load(place, shorts)
                 fired = builder.icmp_signed(">", y, code.load(level, shorts))
-                code.store(builder.select(fired, zero, y), place)
+                code.store(builder.select(fired, rest, y), place)
                 word = builder.add(
                     builder.mul(i, ir.Constant(I64, 64 // lanes)), ir.Constant(I64, k)
                 )
@@ -174,7 +174,7 @@ def fire(context, v, threshold, differ, n_blocks, sent):
                 least = builder.select(builder.icmp_signed("<", y, least), y, least)
             return [least]
 
-        (least,) = code.loop(ir.Constant(I64, 0), n_blocks, [zero], block)
+        (least,) = code.loop(ir.Constant(I64, 0), n_blocks, [rest], block)
         lowest = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(I16, [shorts]), f"llvm.vector.reduce.smin.v{lanes}i16"
         )

@@ -183,7 +183,7 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length,
         sums: int16, flat; weights: int8 or int16, flat.
         found: uint32, the number of each spike.
         split: (divisor, 2^SPLIT over it rounded up, flat): what a number is of pixel and channel.
-        runs: int32, flat [source pixels, n_runs, 2]; each: int32 [source pixels], how many count.
+        runs: uint32, flat [source pixels, n_runs]; each: int32 [source pixels], how many count.
         length: of a run, in target pixels.
         stride: weights from one source channel to the next.
     """
@@ -197,7 +197,7 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length,
         _, sums, found, n, split, runs, n_runs, each, length, weights, stride = code.args
         divisor, reciprocal, flat = (builder.extract_value(split, k) for k in range(3))
         flat = builder.icmp_signed("!=", flat, ir.Constant(flat.type, 0))
-        zero, two = ir.Constant(I64, 0), ir.Constant(I64, 2)
+        zero, wide = ir.Constant(I64, 0), ir.Constant(I64, width)
         kind = context.get_data_type(signature.args[9].dtype)
 
         def add_all(known: int) -> None:
@@ -207,14 +207,16 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length,
                 rest = builder.sub(number, builder.mul(over, divisor))
                 pixel = builder.select(flat, rest, over)
                 mine = builder.mul(builder.select(flat, over, rest), stride)
-                first = builder.mul(builder.mul(pixel, n_runs), two)
+                first = builder.mul(pixel, n_runs)
 
                 def run(r: Any, _: list[Any]) -> list[Any]:
-                    at = code.at(runs, I32, builder.add(first, builder.mul(r, two)))
+                    both = builder.load(code.at(runs, I32, builder.add(first, r)))
                     goal, start = (
-                        builder.sext(builder.load(builder.gep(at, [ir.Constant(I32, k)])), I64)
-                        for k in range(2)
-                    )
+                        builder.mul(builder.zext(half, I64), wide)
+                        for half in (
+                            builder.lshr(both, ir.Constant(I32, 16)), builder.trunc(both, I16)
+                        )
+                    )  # fmt: skip
                     origin = code.at(weights, kind, builder.add(mine, start))
                     _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
                     return []

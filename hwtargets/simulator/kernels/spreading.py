@@ -51,7 +51,7 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     _, _, left, right = laid.scaling
     runs, n_runs = _conv_runs(synapse)
     return Spread(
-        runs=(runs * width).astype(np.int32), n_runs=n_runs, length=run_length(synapse),
+        runs=_joined(*np.moveaxis(runs, 2, 0)), n_runs=n_runs, length=run_length(synapse),
         weights=_narrow(wide), stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
         divisor=laid.source.stride, flat=0, lag=lag,
@@ -72,11 +72,16 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
     weights = np.zeros(n * 8, dtype=np.int64)
     weights[neuron * 8 + neuron % 8] = synapse.weight // scale
     return Spread(
-        runs=np.stack([neuron // 8 * 8, neuron * 8], axis=1).astype(np.int32)[:, None],
+        runs=_joined(neuron // 8, neuron)[:, None],
         n_runs=np.ones(len(neuron), dtype=np.int32), length=1,
         weights=_narrow(weights), stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
         divisor=target.n, flat=1, lag=lag,
     )  # fmt: skip
+
+
+def _joined(targets: IntArray, places: IntArray) -> AnyArray:
+    """Return runs as `Spread` has them."""
+    return np.asarray(targets << 16 | places, dtype=np.uint32)
 
 
 def _narrow(weights: IntArray) -> AnyArray:
@@ -99,11 +104,13 @@ def levels_of(synapse: Synapse, spread: Spread, fixed: Constants) -> Levels | No
     if right or not only_adds or fixed.threshold.min() < 0:
         return None
     rises, falls = (_most(synapse, sign) // scale for sign in (1, -1))
-    room = min(INT16_MAX, V_TOP // unit)
+    most = int(fixed.threshold.max()) // unit + rises
+    rest, top = INT16_MAX - most, V_TOP // unit
+    depth = min(INT16_MAX + 1 + rest, top)
     calm = max(rises, falls) * unit >> 6 < 1 << 17  # else currents have to be watched
-    if not calm or fixed.threshold.max() // unit + rises > room or falls > room // 2:
+    if not calm or rest < 0 or most > top or falls > depth // 2:
         return None
-    return Levels(unit=unit, least=falls - room)
+    return Levels(unit=unit, rest=rest, least=falls - depth)
 
 
 def _most(synapse: Synapse, sign: int) -> int:

@@ -32,8 +32,9 @@ class Spread(NamedTuple):
     """A projection by source pixel.
 
     Attributes:
-        runs: int32 [source pixels, runs, 2]: first sum, first weight of channel 0. All are as long:
-            what is not there has weights of 0. A pixel has the first n_runs of them, int32.
+        runs: uint32 [source pixels, runs]: first target pixel << 16 | place of the first weight of
+            channel 0. All are as long: what is not there has weights of 0. A pixel has the first
+            n_runs of them, int32.
         length: of a run, in target pixels.
         weights: int8 or int16, flat.
         stride: weights from one source channel to the next.
@@ -59,14 +60,16 @@ class Spread(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """How v is kept of neurons that only add up and spike.
+    """How v is kept of neurons that only add up and spike: as v / unit + rest.
 
     Attributes:
         unit: v of a weight of 1.
+        rest: so that the most that v can be is the largest number of 16 bits.
         least: a v of as many units or more is neither clipped nor leaves 16 bits in a step.
     """
 
     unit: int
+    rest: int
     least: int
 
 
@@ -76,10 +79,10 @@ def run_levels(
     frames: Frames, sent: AnyArray,
 ) -> int:  # pragma: no cover  # fmt: skip
     """Run all steps of some windows as `run_steps` does, of neurons that only add up."""
-    n, unit = n_sums(eights, spread), levels.unit
+    n, unit, rest = n_sums(eights, spread), levels.unit, levels.rest
     v, threshold = zeros(n // 2).view(np.int16), zeros(len(neurons.threshold)).view(np.int16)
     for i in range(len(neurons.threshold)):
-        threshold[i] = min(neurons.threshold[i] // unit, INT16_MAX)
+        threshold[i] = min(neurons.threshold[i] // unit + rest, INT16_MAX)
     found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
     deep, depth = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
     clips = n_deep = 0
@@ -87,7 +90,7 @@ def run_levels(
         live, end = frames.live[window]
         for k in range(live, end):
             if k == 0 or k == live or k == frames.reset:
-                v[:] = 0
+                v[:] = rest
                 n_deep = 0
             n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
             if n_spikes == 0:
@@ -96,8 +99,8 @@ def run_levels(
             if n_deep:
                 n_deep, clipped = step_deep(v, deep, depth, n_deep, neurons, levels)
                 clips += clipped
-            least = fire(v, threshold, neurons.per_pixel, n // AT_ONCE, sent[window, k])
-            if least < levels.least:
+            least = fire(v, rest, threshold, neurons.per_pixel, n // AT_ONCE, sent[window, k])
+            if least - rest < levels.least:
                 n_deep = sink(v, deep, depth, n_deep, levels)
     return clips
 
@@ -111,12 +114,12 @@ def sink(
     Args:
         deep: their numbers; depth: their v.
     """
-    close = levels.least - levels.least // 8
+    close = levels.least - levels.least // 8 + levels.rest
     for i in range(len(v)):
         if v[i] < close:
-            deep[n_deep], depth[n_deep] = i, v[i] * levels.unit
+            deep[n_deep], depth[n_deep] = i, (v[i] - levels.rest) * levels.unit
             n_deep += 1
-            v[i] = 0
+            v[i] = levels.rest
     return n_deep
 
 
@@ -132,14 +135,14 @@ def step_deep(
     clips = i = 0
     while i < n_deep:
         at = deep[i]
-        y = depth[i] + v[at] * levels.unit
-        v[at] = 0
+        y = depth[i] + (v[at] - levels.rest) * levels.unit
+        v[at] = levels.rest
         if y < -V_TOP:
             y = -V_TOP
             clips += 1
         spikes = y > neurons.threshold[at if neurons.per_pixel else at % AT_ONCE]
         if spikes or (y > levels.least // 2 * levels.unit and y % levels.unit == 0):
-            v[at] = INT16_MAX if spikes else y // levels.unit
+            v[at] = INT16_MAX if spikes else y // levels.unit + levels.rest
             n_deep -= 1
             deep[i], depth[i] = deep[n_deep], depth[n_deep]
         else:
