@@ -219,15 +219,15 @@ def price(
 
 
 def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]:
-    names = np.array(counts.populations)
+    names = dict.fromkeys(counts.populations)
+    members = np.array([np.equal(counts.populations, name) for name in names], dtype=np.int64)
     kinds = [kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events]
     others = np.flatnonzero((counts.phase != 0).any(axis=0))
     beside = [counts.phase[:, others] == index for index in range(1, len(PHASES))]
-    found = {kind: _by_phase(counts.events[kind], others, beside) for kind in kinds}
-    for population in dict.fromkeys(counts.populations):
-        rows = names == population
-        for kind in kinds:
-            for count, phase in zip(found[kind][rows].sum(axis=0).tolist(), PHASES, strict=True):
+    found = [(members @ _by_phase(counts.events[kind], others, beside)).tolist() for kind in kinds]
+    for number, population in enumerate(names):
+        for kind, sums in zip(kinds, found, strict=True):
+            for count, phase in zip(sums[number], PHASES, strict=True):
                 if count:
                     yield _row(kind, phase, population, count, table.prices[kind])
 

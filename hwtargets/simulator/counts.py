@@ -114,7 +114,9 @@ class Counter:
         if len(arriving) == 1 and isinstance(arriving[0].synapse, OneToOne):
             active = work[: len(rows)]  # every operation is that of another neuron
         elif len(arriving) == 1 and isinstance(arriving[0].synapse, Conv | Pool):
-            active = self._places(arriving[0]).count(self._sending(arriving[0], chunk))
+            kernels = chunk.sent[arriving[0].source].bits is not None
+            sending = self._sending(arriving[0], chunk)
+            active = self._places(arriving[0]).count(sending, kernels=kernels)
         else:
             reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
             for projection in arriving:

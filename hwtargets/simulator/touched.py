@@ -77,12 +77,21 @@ class Places:
     masks: AnyArray
     sizes: IntArray
 
-    def count(self, active: BoolArray) -> IntArray:
+    def count(self, active: BoolArray, *, kernels: bool = False) -> IntArray:
         """Return how many neurons of each slice active classes [F, classes] reach [rows, F]."""
-        words = _reached(self.synapse, self.frame, active)
-        found = np.empty((len(self.masks), len(words)), dtype=np.int64)
-        for mask, counts in zip(self.masks, found, strict=True):
-            np.bitwise_count(words & mask).sum(axis=1, dtype=np.int64, out=counts)
+        found = np.zeros((len(self.masks), len(active)), dtype=np.int64)
+        rows = _in_rows(self.synapse, self.frame, active) if kernels else None
+        if rows is not None:
+            from hwtargets.simulator.kernels.counting import tally_places
+
+            groups, kernel, dilation = geometry(self.synapse)
+            masks = self.masks.reshape(len(self.masks), groups, -1)
+            p_h, p_w = self.synapse.padding
+            tally_places(rows, p_h, p_w, kernel, dilation, self.synapse.stride[0], masks, found)
+        else:
+            words = _reached(self.synapse, self.frame, active)
+            for mask, counts in zip(self.masks, found, strict=True):
+                np.bitwise_count(words & mask).sum(axis=1, dtype=np.int64, out=counts)
         counted: IntArray = self.sizes @ found
         return counted
 
@@ -125,13 +134,13 @@ def _reached(synapse: Conv | Pool, frame: Frame, active: BoolArray) -> AnyArray:
 
     Frames are end to end: a shift of all is one long operation, what it mixes up is no place.
     """
-    groups, kernel, dilation = geometry(synapse)
+    _, kernel, dilation = geometry(synapse)
     _, height, width = synapse.in_shape
     p_h, p_w = synapse.padding
-    if frame.shape[2] == WORD and width in WIDTHS:
-        rows = np.packbits(active.reshape(-1), bitorder="little").view(WIDTHS[width])
+    rows = _in_rows(synapse, frame, active)
+    if rows is not None:
         words: AnyArray = np.zeros((len(active), *frame.shape[:2]), dtype=np.uint64)
-        words[:, :, p_h : p_h + height] = rows.reshape(-1, groups, height)
+        words[:, :, p_h : p_h + height] = rows
         words = words.reshape(-1) << np.uint64(p_w)
     else:
         flags = np.zeros((len(active), frame.n), dtype=np.bool_)
@@ -141,6 +150,15 @@ def _reached(synapse: Conv | Pool, frame: Frame, active: BoolArray) -> AnyArray:
         words = np.packbits(flags.reshape(-1), bitorder="little").view(np.uint64)
     words = _joined(words, kernel[0], dilation[0] * frame.shape[2])
     return _joined(words, kernel[1], dilation[1]).reshape(len(active), -1)
+
+
+def _in_rows(synapse: Conv | Pool, frame: Frame, active: BoolArray) -> AnyArray | None:
+    """Return flags as a number per row [F, groups, rows]; None if rows are not so wide."""
+    height, width = synapse.in_shape[1:]
+    if frame.shape[2] != WORD or width not in WIDTHS:
+        return None
+    rows = np.packbits(active.reshape(-1), bitorder="little").view(WIDTHS[width])
+    return rows.reshape(len(active), -1, height)
 
 
 def _joined(words: AnyArray, taps: int, step: int) -> AnyArray:

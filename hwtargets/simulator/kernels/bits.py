@@ -46,6 +46,31 @@ def _byte_by_byte(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any
     return builder.sub(stop, at)
 
 
+FEW = 4
+"""Bits of a word that are listed one by one, always so many."""
+
+
+def _bit_by_bit(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any:
+    """Emit what lists the bits of a word of few, and byte by byte where there are more."""
+    builder = code.builder
+    n = builder.ctpop(word)
+    few, many, after = (builder.append_basic_block(name) for name in ("few", "many", "listed"))
+    builder.cbranch(builder.icmp_unsigned(">", n, ir.Constant(I64, FEW)), many, few)
+    builder.position_at_end(few)
+    left = word
+    for k in range(FEW):
+        bit = builder.trunc(builder.cttz(left, ir.Constant(ir.IntType(1), 0)), I32)
+        place = code.at(events, I32, builder.add(at, ir.Constant(I64, k)))
+        code.store(builder.add(base, bit), place)
+        left = builder.and_(left, builder.sub(left, ir.Constant(I64, 1)))
+    builder.branch(after)
+    builder.position_at_end(many)
+    _byte_by_byte(code, word, base, events, at)
+    builder.branch(after)
+    builder.position_at_end(after)
+    return n
+
+
 def _compressed(builder: Any, values: Any, flags: Any) -> Any:
     """Emit the chosen lanes of a vector, side by side."""
     compress = cgutils.get_or_insert_function(
@@ -70,7 +95,7 @@ def list_bits(context, word, base, events, at):
         code = Code(context, builder, signature, args)
         word, base, events, at = code.args
         if not COMPRESSES:
-            return _byte_by_byte(code, word, base, events, at)
+            return _bit_by_bit(code, word, base, events, at)
         ints, flags = ir.VectorType(I32, CHUNK), ir.VectorType(ir.IntType(1), CHUNK)
         numbers = builder.add(code.splat(base, CHUNK), ir.Constant(ints, list(range(CHUNK))))
         stop = at

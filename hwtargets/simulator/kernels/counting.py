@@ -5,6 +5,7 @@ from numba import njit
 
 from hwtargets.simulator.kernels.bits import list_bits, n_bits
 from snndeploy.ir.arrays import AnyArray
+from snndeploy.ir.synapses import Pair
 
 TOGETHER = 8
 """Frames whose spikes are counted together, so that what is known of a group is at hand."""
@@ -121,6 +122,44 @@ def add_classes(
         for k in range(n):
             total += n_bits(planes[k] & masks[i]) << k
         sums[classes[i]] += total
+
+
+@njit(nogil=True, cache=True)
+def tally_places(
+    rows: AnyArray, first: int, left: int, kernel: Pair, dilation: Pair, stride: int,
+    masks: AnyArray, found: AnyArray,
+) -> None:  # pragma: no cover  # fmt: skip
+    """Add up the windows that see an active pixel.
+
+    Args:
+        rows: unsigned [frames, groups, rows]: a bit per pixel of an image.
+        first, left: rows above the image and columns to its left.
+        kernel, dilation: (rows, columns) of a window; stride: rows between windows.
+        masks: uint64 [masks, groups, rows with borders]: windows that count, by the pixel they
+            start at.
+        found: int64 [masks, frames].
+    """
+    height, n_rows = masks.shape[2], rows.shape[2]
+    stop = height - (kernel[0] - 1) * dilation[0]
+    seen, joined = np.zeros(height, dtype=np.uint64), np.empty(stop, dtype=np.uint64)
+    for frame in range(rows.shape[0]):
+        for group in range(rows.shape[1]):
+            image, inside = rows[frame, group], seen[first : first + n_rows]
+            inside[:] = 0
+            for k in range(kernel[1]):
+                back = np.uint64(k * dilation[1])
+                for y in range(n_rows):
+                    inside[y] |= np.uint64(image[y]) << np.uint64(left) >> back
+            joined[:] = 0
+            for k in range(kernel[0]):
+                later = seen[k * dilation[0] :]
+                for y in range(stop):
+                    joined[y] |= later[y]
+            for mask in range(len(masks)):
+                here, n = masks[mask, group], np.int64(0)
+                for y in range(0, stop, stride):
+                    n += n_bits(joined[y] & here[y])
+                found[mask, frame] += n
 
 
 @njit(nogil=True, cache=True)

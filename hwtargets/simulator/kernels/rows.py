@@ -21,6 +21,8 @@ from hwtargets.simulator.kernels.vector import (
 
 UNROLLED = (1, 2, 3, 5)
 """Lengths of runs of weights, in pixels, that are added without a loop."""
+LAST_RUN = 16
+"""This bit marks the last run of a pixel: a number of runs would be a loop that LLVM unrolls."""
 SPLIT = 40
 """A number over a divisor is the number times its reciprocal, exact while both are below 2^20."""
 TOGETHER = 8
@@ -175,7 +177,7 @@ def _add_run(code: Code, goal: Any, origin: Any, kind: Any, width: int, length: 
 
 
 @intrinsic
-def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length, weights, stride):
+def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weights, stride):
     """Add the weights of n spikes to the sums, run by run; see `steps.Spread`.
 
     Args:
@@ -183,22 +185,22 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length,
         sums: int16, flat; weights: int8 or int16, flat.
         found: uint32, the number of each spike.
         split: (divisor, 2^SPLIT over it rounded up, flat): what a number is of pixel and channel.
-        runs: uint32, flat [source pixels, n_runs]; each: int32 [source pixels], how many count.
+        runs: uint32, flat [source pixels, n_runs].
         length: of a run, in target pixels.
         stride: weights from one source channel to the next.
     """
     width = 8 * eights.count
     signature = types.void(
-        eights, sums, found, n, split, runs, n_runs, each, length, weights, stride
+        eights, sums, found, n, split, runs, n_runs, length, weights, stride
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        _, sums, found, n, split, runs, n_runs, each, length, weights, stride = code.args
+        _, sums, found, n, split, runs, n_runs, length, weights, stride = code.args
         divisor, reciprocal, flat = (builder.extract_value(split, k) for k in range(3))
         flat = builder.icmp_signed("!=", flat, ir.Constant(flat.type, 0))
-        zero, wide = ir.Constant(I64, 0), ir.Constant(I64, width)
-        kind = context.get_data_type(signature.args[9].dtype)
+        zero = ir.Constant(I64, 0)
+        kind = context.get_data_type(signature.args[8].dtype)
 
         def add_all(known: int) -> None:
             def spike(i: Any, _: list[Any]) -> list[Any]:
@@ -207,22 +209,26 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, each, length,
                 rest = builder.sub(number, builder.mul(over, divisor))
                 pixel = builder.select(flat, rest, over)
                 mine = builder.mul(builder.select(flat, over, rest), stride)
+                before, again = builder.block, builder.append_basic_block("run")
                 first = builder.mul(pixel, n_runs)
-
-                def run(r: Any, _: list[Any]) -> list[Any]:
-                    both = builder.load(code.at(runs, I32, builder.add(first, r)))
-                    goal, start = (
-                        builder.mul(builder.zext(half, I64), wide)
-                        for half in (
-                            builder.lshr(both, ir.Constant(I32, 16)), builder.trunc(both, I16)
-                        )
-                    )  # fmt: skip
-                    origin = code.at(weights, kind, builder.add(mine, start))
-                    _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
-                    return []
-
-                mine_runs = builder.sext(builder.load(code.at(each, I32, pixel)), I64)
-                code.loop(zero, mine_runs, [], run)
+                builder.branch(again)
+                builder.position_at_end(again)
+                at = builder.phi(I64)
+                at.add_incoming(first, before)
+                both = builder.load(code.at(runs, I32, at))
+                target = builder.lshr(both, ir.Constant(I32, LAST_RUN + 1))
+                goal, start = (
+                    builder.mul(builder.zext(half, I64), ir.Constant(I64, width))
+                    for half in (target, builder.trunc(both, I16))
+                )
+                origin = code.at(weights, kind, builder.add(mine, start))
+                _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
+                at.add_incoming(builder.add(at, ir.Constant(I64, 1)), builder.block)
+                mark = builder.lshr(both, ir.Constant(I32, LAST_RUN))
+                is_last = builder.trunc(mark, ir.IntType(1))
+                after = builder.append_basic_block("done")
+                builder.cbranch(is_last, after, again)
+                builder.position_at_end(after)
                 return []
 
             code.loop(zero, n, [], spike)

@@ -14,12 +14,15 @@ import numpy as np
 from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
+from hwtargets.simulator.kernels.rows import LAST_RUN
 from hwtargets.simulator.kernels.steps import INT16_MAX, V_TOP, Levels, Spread
 from hwtargets.simulator.kernels.weights import aligned, common_factor
 from hwtargets.simulator.lif import Constants
 from snndeploy.ir.arrays import AnyArray, IntArray
 from snndeploy.ir.synapses import Conv, OneToOne, Synapse
 
+MOST_PIXELS = 1 << 31 - LAST_RUN
+"""Of a target."""
 WIDEST = 32
 """Channels of a target beyond which `gather` is faster."""
 MOST_ALONE = 1 << 16
@@ -37,7 +40,9 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     """
     if isinstance(laid, Listing):
         return _one_by_one(synapse, laid, target, lag)
-    if not isinstance(synapse, Conv) or not _is_plain(synapse) or target.channels > WIDEST:
+    if not isinstance(synapse, Conv) or not _is_plain(synapse):
+        return None
+    if target.channels > WIDEST or target.pixels > MOST_PIXELS:
         return None
     largest = int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max(initial=0))
     weight = _in_runs(synapse)
@@ -49,9 +54,8 @@ def spread_out(synapse: Synapse, laid: Layout | Listing, target: Image, lag: int
     wide = np.zeros((*weight.shape[:2], width), dtype=np.int64)
     wide[:, :, : target.channels] = weight // scale
     _, _, left, right = laid.scaling
-    runs, n_runs = _conv_runs(synapse)
     return Spread(
-        runs=_joined(*np.moveaxis(runs, 2, 0)), n_runs=n_runs, length=run_length(synapse),
+        runs=_conv_runs(synapse), length=run_length(synapse),
         weights=_narrow(wide), stride=weight.shape[1] * width, pixels=target.pixels, width=width,
         scaling=(scale, 0, left, right),
         divisor=laid.source.stride, flat=0, lag=lag,
@@ -72,16 +76,16 @@ def _one_by_one(synapse: Synapse, laid: Listing, target: Image, lag: int) -> Spr
     weights = np.zeros(n * 8, dtype=np.int64)
     weights[neuron * 8 + neuron % 8] = synapse.weight // scale
     return Spread(
-        runs=_joined(neuron // 8, neuron)[:, None],
-        n_runs=np.ones(len(neuron), dtype=np.int32), length=1,
+        runs=_joined(neuron // 8, neuron, neuron >= 0)[:, None], length=1,
         weights=_narrow(weights), stride=0, pixels=n // 8, width=8, scaling=(scale, 0, left, right),
         divisor=target.n, flat=1, lag=lag,
     )  # fmt: skip
 
 
-def _joined(targets: IntArray, places: IntArray) -> AnyArray:
+def _joined(targets: IntArray, places: IntArray, is_last: AnyArray) -> AnyArray:
     """Return runs as `Spread` has them."""
-    return np.asarray(targets << 16 | places, dtype=np.uint32)
+    joined = targets << LAST_RUN + 1 | is_last.astype(np.int64) << LAST_RUN | places
+    return np.asarray(joined, dtype=np.uint32)
 
 
 def _narrow(weights: IntArray) -> AnyArray:
@@ -151,8 +155,8 @@ def _in_runs(conv: Conv) -> IntArray:
     return np.concatenate([zeros[:, 1:], places.reshape(c_in, -1, c_out), zeros[:, :1]], axis=1)
 
 
-def _conv_runs(conv: Conv) -> tuple[IntArray, AnyArray]:
-    """Return the runs (target, place) of every source pixel [pixels, runs, 2], and how many."""
+def _conv_runs(conv: Conv) -> AnyArray:
+    """Return the runs of every source pixel [pixels, runs]; one of zeros where there is none."""
     height, width = conv.in_shape[1:]
     out_h, out_w = conv.out_shape[1:]
     k_h, k_w = int(conv.weight.shape[2]), int(conv.weight.shape[3])
@@ -172,7 +176,10 @@ def _conv_runs(conv: Conv) -> tuple[IntArray, AnyArray]:
     place = i[:, None] * s_w * (2 * length - 1) + column[:, None]
     target = np.clip(row, 0, out_h - 1)[:, None] * out_w + start[:, None]
     nothing = k_h * s_w * (2 * length - 1)
-    runs = np.stack([target, np.where(seen, place, nothing)], axis=3)
-    first = np.argsort(~seen, axis=2, kind="stable")[:, :, :, None]
-    runs = np.take_along_axis(runs, first, axis=2).reshape(height * width, n_rows, 2)
-    return runs, seen.sum(axis=2, dtype=np.int32).reshape(-1)
+    order = np.argsort(~seen, axis=2, kind="stable")
+    target, place = (
+        np.take_along_axis(a, order, axis=2) for a in (target, np.where(seen, place, nothing))
+    )
+    last = np.maximum(seen.sum(axis=2, keepdims=True), 1) - 1
+    runs = _joined(target, place, np.arange(n_rows) == last)
+    return runs.reshape(height * width, n_rows)

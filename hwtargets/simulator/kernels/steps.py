@@ -32,9 +32,9 @@ class Spread(NamedTuple):
     """A projection by source pixel.
 
     Attributes:
-        runs: uint32 [source pixels, runs]: first target pixel << 16 | place of the first weight of
-            channel 0. All are as long: what is not there has weights of 0. A pixel has the first
-            n_runs of them, int32.
+        runs: uint32 [source pixels, runs]: first target pixel << LAST_RUN + 1 | whether it is the
+            pixel's last << LAST_RUN | place of the first weight of channel 0. All are as long: what
+            is not there has weights of 0.
         length: of a run, in target pixels.
         weights: int8 or int16, flat.
         stride: weights from one source channel to the next.
@@ -47,7 +47,6 @@ class Spread(NamedTuple):
     """
 
     runs: AnyArray
-    n_runs: AnyArray
     length: int
     weights: AnyArray
     stride: int
@@ -212,8 +211,7 @@ def list_spikes(words: AnyArray, found: AnyArray) -> int:  # pragma: no cover
     """
     n = 0
     for k in range(len(words)):
-        if words[k]:
-            n += list_bits(words[k], np.uint32(64 * k), found, n)
+        n += list_bits(words[k], np.uint32(64 * k), found, n)
     return n
 
 
@@ -224,8 +222,8 @@ def add_spikes(
     """Add the weights of n spikes, by the numbers of their bits, to the sums."""
     split = (spread.divisor, (1 << SPLIT) // spread.divisor + 1, spread.flat)
     add_runs(
-        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.n_runs,
-        spread.length, spread.weights, spread.stride,
+        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.length,
+        spread.weights, spread.stride,
     )  # fmt: skip
 
 
