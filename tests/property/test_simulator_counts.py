@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwtargets.simulator import SIMULATOR, engine, executor, windows
+from hwtargets.simulator.touched import places, touched
 from snndeploy.energy import HOST, PHASES, price
 from snndeploy.ir.interpret import deliver, injected, step, triples, wrap, zero_state
 from snndeploy.ir.placement import Placement
+from snndeploy.ir.synapses import Conv
 from snndeploy.mapping import place
 from snndeploy.target import load_chip
 from tests.expanded import expanded
@@ -149,6 +151,24 @@ def test_counts_do_not_depend_on_chunks(seed):
     for chunk in engine.simulate(network, inputs, record=(), chunk_cells=1):
         counter.add(chunk)
     assert as_counter(counter.result()) == as_counter(whole)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seeds)
+def test_windows_that_see_a_spike_are_counted_alike_in_kernels_and_on_arrays(seed):
+    rng = np.random.default_rng(seed)
+    size, groups = (int(rng.integers(5, 14)), int(rng.choice([8, 16, 32, 11]))), rng.integers(1, 3)
+    kernel, stride, padding, dilation = rng.integers((1, 1, 0, 1), (4, 3, 3, 3), (2, 4)).T.tolist()
+    conv = Conv(
+        weight=np.ones((2 * groups, 3, *kernel), dtype=np.int64), in_shape=(3 * groups, *size),
+        stride=tuple(stride), padding=tuple(padding), dilation=tuple(dilation), groups=int(groups),
+    )  # fmt: skip
+    active = rng.random((9, groups * size[0] * size[1])) < 0.05
+    seen = touched(conv, active).reshape(9, -1)
+    sizes = rng.integers(0, 3, (3, seen.shape[1]))
+    for kernels in (False, True):
+        found = places(conv, sizes).count(active, kernels=kernels)
+        assert np.array_equal(found, sizes @ seen.T)
 
 
 @settings(max_examples=25, deadline=None)
