@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwtargets.simulator.kernels.arguments import Frames, Lists, Neurons
+from hwtargets.simulator.kernels.counting import find_live
 from hwtargets.simulator.kernels.gather import advance
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
@@ -338,11 +339,10 @@ class Chunked:
         """Return the steps of each window that exist and in which anything happens, from and to."""
         schedule = self.schedule
         start = 0 if schedule.network.alone else stage.population.wave
-        first = self.windows * schedule.steps + start
-        live = np.empty((len(first), 2), dtype=np.int64)
-        begin = live[:, 0] = np.minimum(np.maximum(-first, 0), schedule.steps)
-        end = np.minimum(schedule.n_chip_steps - first, schedule.steps)
-        live[:, 1] = np.where(self._at_rest(stage), begin, np.maximum(begin, end))
+        live = np.empty((len(self.windows), 2), dtype=np.int64)
+        find_live(
+            self.windows, self._at_rest(stage), start, schedule.steps, schedule.n_chip_steps, live
+        )
         return live
 
 

@@ -36,12 +36,13 @@ def _byte_by_byte(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any
             kind, [ir.Constant(octet, row + [0] * (8 - len(row))) for row in rows]
         )
     first, stop = builder.bitcast(table, ir.IntType(64).as_pointer()), at
+    offset, eight = code.splat(base, 8), constant(8, I32, 8)
     for k in range(8):
         byte = builder.and_(builder.lshr(word, ir.Constant(I64, 8 * k)), ir.Constant(I64, 255))
         bits = builder.bitcast(builder.load(builder.gep(first, [byte])), ir.VectorType(I8, 8))
         numbers = builder.zext(bits, ir.VectorType(I32, 8))
-        offset = code.splat(builder.add(base, ir.Constant(I32, 8 * k)), 8)
         code.store(builder.add(numbers, offset), code.at(events, I32, stop))
+        offset = builder.add(offset, eight)
         stop = builder.add(stop, builder.ctpop(byte))
     return builder.sub(stop, at)
 

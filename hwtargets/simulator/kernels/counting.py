@@ -1,4 +1,4 @@
-"""Counting spikes per class of neurons."""
+"""Counting: spikes per class of neurons, windows that see one, steps in which there are any."""
 
 import numpy as np
 from numba import njit
@@ -24,6 +24,23 @@ def has_bits(bits: AnyArray, found: AnyArray) -> None:  # pragma: no cover
             if word:
                 found[window] = True
                 break
+
+
+@njit(nogil=True, cache=True)
+def find_live(
+    windows: AnyArray, rests: AnyArray, start: int, steps: int, n_chip_steps: int, live: AnyArray
+) -> None:  # pragma: no cover
+    """Set live [windows, 2] to the steps of each window from and to which it exists; none if rests.
+
+    Args:
+        windows: numbers, int64; `rests`: bool, for each.
+        start: chip step at which window 0 begins.
+    """
+    for i in range(len(windows)):
+        first = windows[i] * steps + start
+        begin = min(max(-first, 0), steps)
+        end = begin if rests[i] else max(begin, min(n_chip_steps - first, steps))
+        live[i, 0], live[i, 1] = begin, end
 
 
 @njit(nogil=True, cache=True)

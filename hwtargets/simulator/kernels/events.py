@@ -74,8 +74,8 @@ def list_events(
     Args:
         bits: uint64 [frames, words].
         cells: int64 [cells + 1]: cell i visits entries cells[i] .. cells[i + 1] of the next three.
-        words: which word, int32.
-        masks: which bits of it, uint64.
+        words: which word, uint32.
+        masks: which bits of it, uint64; empty: all of them.
         bases: the number of its bit 0, uint32.
         starts: int32 [cells + 1, frames], filled.
         events: uint32, filled; SLACK longer than needed.
@@ -84,10 +84,12 @@ def list_events(
         frame = bits[row]
         for cell in range(len(cells) - 1):
             starts[cell, row] = at
+            if len(masks) == 0:
+                for k in range(cells[cell], cells[cell + 1]):
+                    at += list_bits(frame[words[k]], bases[k], events, at)
+                continue
             for k in range(cells[cell], cells[cell + 1]):
-                word = frame[words[k]] & masks[k]
-                if word:
-                    at += list_bits(word, bases[k], events, at)
+                at += list_bits(frame[words[k]] & masks[k], bases[k], events, at)
         starts[len(cells) - 1, row] = at
     return at
 

@@ -61,6 +61,15 @@ class Reader:
     masks: AnyArray
     bases: AnyArray
 
+    @classmethod
+    def of(cls, cells: IntArray, words: IntArray, masks: AnyArray, bases: IntArray) -> "Reader":
+        """Return a reader; it needs no masks if it reads no word twice."""
+        is_whole = len(np.unique(words)) == len(words)
+        return cls(
+            cells=cells, words=words.astype(np.uint32), masks=masks[: 0 if is_whole else None],
+            bases=bases.astype(np.uint32),  # modulo 2^32
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
@@ -102,11 +111,11 @@ def read_cells(window: Window, image: Image, planes: int) -> Reader:
         number = column[order][:, None] * c_in + seen * WORD - first
         bases.append((number - shift).reshape(-1))
         sizes.append(counts * len(seen))
-    return Reader(
+    return Reader.of(
         cells=np.concatenate([[0], np.cumsum(np.concatenate(sizes))]),
-        words=np.concatenate(words).astype(np.int32),
+        words=np.concatenate(words),
         masks=np.concatenate(masks),
-        bases=np.concatenate(bases).astype(np.uint32),  # modulo 2^32
+        bases=np.concatenate(bases),
     )
 
 
@@ -121,11 +130,11 @@ def read_all(image: Image, at_once: int) -> Reader:
     word, shift = np.divmod(np.arange(image.pixels)[:, None] * image.stride, WORD)
     first = np.arange(image.pixels)[:, None] * image.channels + seen * WORD
     masks = _masks(seen, 0, image.channels) << shift.astype(np.uint64)
-    return Reader(
+    return Reader.of(
         cells=np.concatenate([[0], np.cumsum(np.bincount((first // at_once).reshape(-1)))]),
-        words=(word + seen).reshape(-1).astype(np.int32),
+        words=(word + seen).reshape(-1),
         masks=masks.reshape(-1),
-        bases=(first - shift).reshape(-1).astype(np.uint32),  # modulo 2^32
+        bases=(first - shift).reshape(-1),
     )
 
 
