@@ -23,7 +23,7 @@ class StepMessages:
     Attributes:
         first: messages of row r are first[r] .. first[r + 1] [n + 1].
         goal: row that takes the message [m].
-        made_s: seconds between the message before it, or the start, and this one [m].
+        made_s: seconds from the start after which it is made if nothing stops its core [m].
         work_s: seconds of work where it arrives [m].
         tail_s: seconds that the sender works after its last message [n].
         backlog_s: seconds of work of the receiver for what the host injected [n].
@@ -65,7 +65,7 @@ class MessageMaker:
         sizes = np.zeros(self.n_rows, dtype=np.int64)
         for row, goals, times, _ in parts:
             sizes[row] = len(goals)
-            tail[row] -= times.sum()
+            tail[row] -= times[-1] if len(times) else 0.0
         np.subtract.at(backlog, goal, work)
         return StepMessages(
             first=np.concatenate([[0], np.cumsum(sizes)]),
@@ -79,7 +79,7 @@ class MessageMaker:
     def _slice(
         self, reach: Reach, origin: CoreRow, t: int, making: FloatArray
     ) -> tuple[int, IntArray, FloatArray, FloatArray]:
-        """Return row, destinations, times between messages and work of one slice's messages."""
+        """Return row, destinations, times and work of one slice's messages."""
         steps, neurons = self.traffic.spikes.get(
             origin.node, (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         )
@@ -91,8 +91,7 @@ class MessageMaker:
         own = making[origin.row] - len(mine) * self.spike_s - len(spike) * self.message_s
         visited = (mine - origin.start + 1) * (max(own, 0.0) / (origin.stop - origin.start))
         done = visited + np.arange(1, len(mine) + 1) * self.spike_s
-        at = done[spike] + np.arange(1, len(spike) + 1) * self.message_s
-        made = np.diff(at, prepend=0.0)
+        made = done[spike] + np.arange(1, len(spike) + 1) * self.message_s
         amounts = work[spike, :, goal] @ self.taken_s
         rows = np.array([row.row for row in reach.goals], dtype=np.int64)
         return origin.row, rows[goal], made, amounts

@@ -14,9 +14,6 @@ from hwtargets.simulator.messages import MessageMaker
 from snndeploy.energy import HOST
 from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
 
-BLOCK, LANES = 128, 8
-"""How numpy adds up: blocks of so many numbers, so many sums side by side."""
-
 
 class Tables(NamedTuple):
     """What the messages of any chip step are made from; numba passes it as it is.
@@ -47,23 +44,6 @@ class Tables(NamedTuple):
     spike_s: float
     message_s: float
     unit: float
-
-
-class Room(NamedTuple):
-    """Memory for the messages of a step, kept from step to step: fresh memory costs as much again.
-
-    Attributes:
-        whole: goal, sender, made and work of each message [4, m or more]; `gap`: seconds of made.
-    """
-
-    whole: IntArray
-    gap: FloatArray
-
-
-@njit(nogil=True, cache=True)
-def room_for(m: int) -> Any:  # pragma: no cover
-    """Return memory for m messages."""
-    return Room(np.empty((4, m), dtype=np.int64), np.empty(m))
 
 
 def tables(maker: MessageMaker, unit: float) -> Tables:
@@ -119,20 +99,28 @@ def flows_of(table: Tables, t: int) -> Any:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
-def flows_in(table: Tables, t: int, room: Room) -> Any:  # pragma: no cover
-    """Return the messages of chip step t, and the memory they are in: more if it was too small."""
+def room_for(m: int) -> Any:  # pragma: no cover
+    """Return memory for goal, sender, made and work of m messages [4, m]."""
+    return np.empty((4, m), dtype=np.int64)
+
+
+@njit(nogil=True, cache=True)
+def flows_in(table: Tables, t: int, room: IntArray) -> Any:  # pragma: no cover
+    """Return the messages of chip step t, and the memory they are in: more if it was too small.
+
+    It is kept from step to step: fresh memory costs as much again.
+    """
     n = len(table.node)
     spikes, first = _spans(table, t)
     m = first[n]
-    if m > len(room.gap):
+    if m > room.shape[1]:
         room = room_for(2 * m)
-    goal, sender, made, work = room.whole[0], room.whole[1], room.whole[2], room.whole[3]
-    tail, backlog = np.empty(n, dtype=np.int64), table.taking[:, t].copy()
+    goal, sender, made, work = room[0], room[1], room[2], room[3]
+    tail, late = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    backlog = table.taking[:, t].copy()
     for r in range(n):
-        _fill(table, t, r, spikes, first, goal, sender, room.gap, made, work, backlog)
-        left = table.making[r, t] - total(room.gap[first[r] : first[r + 1]])
-        tail[r] = np.rint(max(left, 0.0) / table.unit)
-    late = np.empty(n, dtype=np.int64)
+        last = _fill(table, t, r, spikes, first, goal, sender, made, work, backlog)
+        tail[r] = np.rint(max(table.making[r, t] - last, 0.0) / table.unit)
     for r in range(n):
         late[r] = np.rint((backlog[r] if backlog[r] > 1e-15 else 0.0) / table.unit)
     return Flows(first, goal[:m], sender[:m], made[:m], work[:m], tail, late), room
@@ -158,57 +146,22 @@ def _spans(table: Any, t: Any) -> Any:  # pragma: no cover
 
 @njit(nogil=True, cache=True, _nrt=False)
 def _fill(
-    table: Any, t: Any, r: Any, spikes: Any, first: Any, goal: Any, sender: Any, gap: Any,
-    made: Any, work: Any, backlog: Any,
-) -> None:  # pragma: no cover  # fmt: skip
-    """Write the messages of a core, in the order of its neurons."""
+    table: Any, t: Any, r: Any, spikes: Any, first: Any, goal: Any, sender: Any, made: Any,
+    work: Any, backlog: Any,
+) -> Any:  # pragma: no cover  # fmt: skip
+    """Write the messages of a core, in the order of its neurons; return when the last is made."""
     n_spikes, n_messages = spikes[r, 1] - spikes[r, 0], first[r + 1] - first[r]
-    if n_spikes == 0:
-        return
     own = table.making[r, t] - n_spikes * table.spike_s - n_messages * table.message_s
-    each = max(own, 0.0) / (table.stop[r] - table.start[r])
-    i, before, total, whole = first[r], 0.0, 0.0, 0.0
+    each = max(own, 0.0) / (table.stop[r] - table.start[r]) if n_spikes else 0.0
+    i, before, at = first[r], np.int64(0), 0.0
     for number in range(n_spikes):
         k = spikes[r, 0] + number
         done = (table.neuron[k] - table.start[r] + 1) * each + (number + 1) * table.spike_s
         for c in range(table.first[table.kind[k]], table.first[table.kind[k] + 1]):
             at = done + (i - first[r] + 1) * table.message_s
-            gap[i] = at - before
-            before = at
-            total += gap[i]
-            ended = np.ceil(total / table.unit - 1e-6)
-            made[i] = np.int64(ended) - np.int64(whole)
-            whole = ended
+            ended = np.int64(np.ceil(at / table.unit - 1e-6))
+            made[i], before = ended - before, ended
             goal[i], sender[i], work[i] = table.goal[c], r, table.work[c]
             backlog[table.goal[c]] -= table.work_s[c]
             i += 1
-
-
-@njit(nogil=True, cache=True)
-def total(a: Any) -> Any:  # pragma: no cover
-    """Return the sum as numpy adds it up, bit for bit."""
-    n = len(a)
-    if n > BLOCK:
-        half = n // 2
-        half -= half % LANES
-        return total(a[:half]) + total(a[half:])
-    if n < LANES:
-        added = 0.0
-        for i in range(n):
-            added += a[i]
-        return added
-    r0, r1, r2, r3, r4, r5, r6, r7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-    whole = n - n % LANES
-    for i in range(LANES, whole, LANES):
-        r0 += a[i]
-        r1 += a[i + 1]
-        r2 += a[i + 2]
-        r3 += a[i + 3]
-        r4 += a[i + 4]
-        r5 += a[i + 5]
-        r6 += a[i + 6]
-        r7 += a[i + 7]
-    added = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-    for i in range(whole, n):
-        added += a[i]
-    return added
+    return at

@@ -149,11 +149,11 @@ def _ceil(value: float) -> int:
 def flows(step: StepMessages, unit: float) -> Flows:
     """Return messages in whole units of time.
 
-    Times between messages are rounded so that their sums stay right, all others to the nearest.
+    The times at which messages are made are rounded up, all others to the nearest.
     """
     made = np.zeros(len(step.goal), dtype=np.int64)
     for start, stop in zip(step.first[:-1], step.first[1:], strict=True):
-        at = np.ceil(np.cumsum(step.made_s[start:stop]) / unit - 1e-6).astype(np.int64)
+        at = np.ceil(step.made_s[start:stop] / unit - 1e-6).astype(np.int64)
         made[start:stop] = np.diff(at, prepend=0)
     work, tail, backlog = (
         np.rint(seconds / unit).astype(np.int64)

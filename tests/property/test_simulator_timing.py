@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,9 +109,11 @@ def test_messages_of_all_steps_are_the_counts(seed):
         assert sizes.tolist() == counts.events["message"][: len(sizes), t].tolist()
         work = step.backlog_s.sum() + step.work_s.sum()
         assert np.isclose(work, costs.taking[:, t].sum(), rtol=1e-9, atol=1e-15)
-        made = step.made_s.sum() + step.tail_s.sum()
-        assert np.isclose(made, costs.making[:, t].sum(), rtol=1e-9, atol=1e-15)
-        assert (step.made_s > 0).all()
+        for row, (start, stop) in enumerate(pairwise(step.first)):
+            times = [0.0, *step.made_s[start:stop]]
+            assert (np.diff(times) > 0).all()
+            done = times[-1] + step.tail_s[row]
+            assert np.isclose(done, costs.making[row, t], rtol=1e-9, atol=1e-15)
 
 
 @settings(max_examples=25, deadline=None)
