@@ -1,11 +1,16 @@
 """Shared by all suites; its place makes the modules beside it (networks, chains) importable."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 TOLD = "told"
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    # One thread each, in us and all that we start: sums are the same however many cores there are,
+    # and no thread of one worker spins on the core of the other.
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
 
 
 def pytest_configure():
