@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ for _library in ("OMP", "MKL", "OPENBLAS"):
     # One thread each, in us and all that we start: sums are the same however many cores there are,
     # and no thread of one worker spins on the core of the other.
     os.environ[f"{_library}_NUM_THREADS"] = "1"
+# The package is compiled once, not by every process that a test starts.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure():
