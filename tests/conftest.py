@@ -1,11 +1,20 @@
 """Shared by all suites; its place makes the modules beside it (networks, chains) importable."""
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 TOLD = "told"
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    # One thread each, in us and all that we start: sums are the same however many cores there are,
+    # and no thread of one worker spins on the core of the other.
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
+# The package is compiled once, not by every process that a test starts.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure():

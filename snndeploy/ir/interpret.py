@@ -67,8 +67,7 @@ def run_reference(
                 name=population.name,
             )
             states[population.name] = {s.name: words[s.name] for s in population.program.states}
-            emitted = np.broadcast_to(words[population.program.emits], population.n)
-            sent[population.name].append(emitted)
+            sent[population.name].append(np.full(population.n, words[population.program.emits]))
             if population.name in logs:
                 kept = (population.program.emits, *states[population.name])
                 logs[population.name].append({word: words[word] for word in kept})
@@ -95,7 +94,7 @@ def in_windows(network: Network, population: Population, log: list[Words]) -> Po
     starts = population.wave + np.arange(n_samples) * network.period
 
     def cut(word: str) -> IntArray:
-        rows = np.stack([np.broadcast_to(w[word], (population.n,)) for w in log])
+        rows = np.stack([np.full(population.n, w[word]) for w in log])
         return np.stack([rows[start : start + network.steps] for start in starts], axis=1)
 
     return PopulationTrace(
@@ -138,7 +137,7 @@ def step(
     for statement in program.body:
         args = [words[a] if isinstance(a, str) else np.asarray(a) for a in statement.args]
         result = OPS[statement.op](*args)
-        if overflows is not None:
+        if overflows is not None and statement.op in ("clip", "wrap", "select"):
             count_overflow(overflows, f"{name}.{statement.target}", statement.op, args, result)
         words[statement.target] = np.asarray(result)
     return words
@@ -149,18 +148,19 @@ def count_overflow(
 ) -> None:
     """Count the neurons whose value a clip, wrap or select changed."""
     before = args[2] if op == "select" else args[0]
-    if op in ("clip", "wrap", "select"):
-        key = f"{key}.{op}"
-        overflows[key] = overflows.get(key, 0) + int(np.count_nonzero(result != before))
+    key = f"{key}.{op}"
+    overflows[key] = overflows.get(key, 0) + int(np.count_nonzero(result != before))
 
 
 def wrap(value: IntArray, bits: int | IntArray) -> IntArray:
     """Return value as a signed word of `bits` bits."""
-    half = np.int64(1) << (np.int64(bits) - 1)
-    return np.asarray((value + half) % (2 * half) - half)
+    above = 64 - np.asarray(bits)
+    return np.asarray(value << above >> above)  # the lowest bits of 64, moved to the top and back
 
 
 def _shift(a: IntArray, b: IntArray) -> IntArray:
+    if b.ndim == 0:
+        return a << b if b >= 0 else a >> -b
     return np.where(b >= 0, a << np.maximum(b, 0), a >> np.maximum(-b, 0))
 
 

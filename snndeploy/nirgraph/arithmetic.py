@@ -77,15 +77,14 @@ def convolve2d(
     n_out, n_in, *kernel = weight.shape
     windows = _windows(x, (kernel[0], kernel[1]), stride, padding, dilation)  # N, C, H', W', kH, kW
     n, _, height, width = windows.shape[:4]
-    out = np.empty((n, height, width, n_out))
+    taps = windows.transpose(0, 1, 4, 5, 2, 3)  # copied row by row, not kernel by kernel
+    out = np.empty((n, n_out, height * width))
     per_group = n_out // groups
     for group in range(groups):
-        channels = windows[:, group * n_in : (group + 1) * n_in]
-        columns = channels.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, -1)
+        columns = taps[:, group * n_in : (group + 1) * n_in].reshape(n, -1, height * width)
         rows = slice(group * per_group, (group + 1) * per_group)
-        product = columns @ weight[rows].reshape(per_group, -1).T
-        out[..., rows] = product.reshape(n, height, width, per_group)
-    return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+        np.matmul(weight[rows].reshape(per_group, -1), columns, out=out[:, rows])
+    return out.reshape(n, n_out, height, width)
 
 
 def convolve1d(

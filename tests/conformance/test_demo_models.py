@@ -26,7 +26,7 @@ from snndeploy.registry import find_target
 MODELS = Path(__file__).parents[2] / "examples" / "models"
 DEMO = ("mnist_images", "mnist_events", "mnist_snntorch")
 SEEDS = {name: tuple(sorted(path.stem for path in MODELS.glob(f"{name}*.pt"))) for name in DEMO}
-N_LAVA = 100
+N_LAVA, N_FULL = 40, 100
 
 
 @cache
@@ -117,11 +117,12 @@ def test_accuracy_with_the_first_layer_on_the_host(name):
 
 @pytest.mark.lava
 @pytest.mark.parametrize("name", DEMO)
+@pytest.mark.parametrize("n", [N_LAVA, pytest.param(N_FULL, marks=pytest.mark.full)])
 @pytest.mark.usefixtures("lava_python")
-def test_lava_equals_reference_and_simulator_on_test_images(name):
+def test_lava_equals_reference_and_simulator_on_test_images(n, name):
     compiled, _, inputs = deployed(name)
     network = compiled.network
-    inputs = {key: values[:, :N_LAVA] for key, values in inputs.items()}
+    inputs = {key: values[:, :n] for key, values in inputs.items()}
     record = tuple(population.name for population in network.populations)
     want = run_reference(network, inputs, record=record)
     simulated = SIMULATOR.run(network, inputs, record=record).traces

@@ -32,7 +32,7 @@ from snndeploy.pipeline import Compiled, CompileOptions
 from snndeploy.samples import Samples, samples_of
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
-N_TRAIN, N_TEST, N_REFERENCE, N_LAVA = 256, 500, 4, 20
+N_TRAIN, N_TEST, N_REFERENCE, N_LAVA, N_FULL = 256, 500, 4, 10, 20
 CASES = {
     "images 8 bit": ("mnist_images", 8, "chip", "tensor"),
     "images 4 bit": ("mnist_images", 4, "chip", "tensor"),
@@ -178,12 +178,13 @@ def test_the_judged_accuracy_is_the_deployed_one():
 
 @pytest.mark.lava
 @pytest.mark.usefixtures("lava_python")
-def test_live_lava_and_the_reference_fire_as_training_did():
+@pytest.mark.parametrize("n", [N_LAVA, pytest.param(N_FULL, marks=pytest.mark.full)])
+def test_live_lava_and_the_reference_fire_as_training_did(n):
     names = ("images 8 bit", "images 4 bit", "images 2 bit odd", "events 2 bit odd")
     jobs, held = [], []
     for name in names:
         case = trained(name)
-        inputs, _ = encode_samples(case.compiled, case.test.first(N_LAVA))
+        inputs, _ = encode_samples(case.compiled, case.test.first(n))
         record = tuple(population.name for population in case.compiled.network.populations)
         jobs.append(LavaJob(program=lower(case.compiled.network), inputs=inputs, record=record))
         held.append((case, inputs, record))
