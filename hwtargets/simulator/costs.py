@@ -7,6 +7,7 @@ and sends their spikes (compute, then axon out). Within a side everything is one
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,7 +28,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 """Events of each stage, as latencies are named."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Costs:
     """Work of every core in every chip step [s], all [n_rows, n_chip_steps]; 0 on the host.
 
@@ -49,11 +50,11 @@ class Costs:
     grade: Grade
     barrier_s: float
 
-    @property
+    @cached_property
     def taking(self) -> FloatArray:
         return self.axon_in + self.memory
 
-    @property
+    @cached_property
     def making(self) -> FloatArray:
         return self.compute + self.axon_out
 
@@ -68,11 +69,11 @@ def costs_of(counts: EventCounts, traffic: Traffic, placement: Placement, chip: 
     known, used, missing = chip.latencies, [], []
     stages: dict[str, FloatArray] = {}
     for stage, kinds in STAGES.items():
-        stages[stage] = np.zeros(counts.phase.shape)
         for kind in kinds:
             events = traffic.taken[kind] if kind in TAKEN else counts.events[kind]  # type: ignore[index]
             if kind in known:
-                stages[stage] += events * float(known[kind].value)
+                seconds = np.multiply(events, float(known[kind].value), dtype=np.float64)
+                stages[stage] = stages[stage] + seconds if stage in stages else seconds
                 used.append(kind)
             elif events.any() and SAME_WORK.get(kind) not in known:  # type: ignore[call-overload]
                 missing.append(kind)
@@ -80,7 +81,7 @@ def costs_of(counts: EventCounts, traffic: Traffic, placement: Placement, chip: 
     if not used or not keys:
         raise ModelError("E3006", "no latencies of cores and barrier", where=chip.name)
     return Costs(
-        **stages,
+        **{stage: stages.get(stage, np.zeros(counts.phase.shape)) for stage in STAGES},
         missing=tuple(missing),
         grade=weakest(known[key].grade for key in (*used, *keys)),
         barrier_s=barrier,

@@ -55,12 +55,14 @@ def time_steps(
             given; E3007, it does not state the network that the level follows.
     """
     costs = costs_of(counts, traffic, placement, chip)
-    link_s, link_grades = _links(traffic, chip)
-    missing = (*costs.missing, *(("links",) if not link_grades and traffic.crossed.any() else ()))
+    used = np.flatnonzero(traffic.crossed.any(axis=1))
+    crossed = traffic.crossed[used]
+    busy_s, link_grades = _links(crossed, chip)
+    missing = (*costs.missing, *(("links",) if not link_grades and len(used) else ()))
     grades = [costs.grade, *link_grades]
     if level == "bound":
         core_s = bound_core_s(costs)
-        steps = Steps(core_s=core_s, step_s=bound_step_s(core_s, link_s))
+        steps = Steps(core_s=core_s, step_s=bound_step_s(core_s, busy_s))
     else:
         data = network_data(chip, level)
         grades.append(data.grade)
@@ -76,13 +78,14 @@ def time_steps(
                 progress(t + 1, n_steps)
         steps = Steps(core_s=core_s, step_s=core_s.max(axis=0))
     critical = np.argmax(steps.core_s, axis=0)
-    crossed = traffic.crossed
+    link_s = np.zeros(traffic.crossed.shape)
+    link_s[used] = busy_s
     return Timing(
         level=level,
         step_s=steps.step_s + costs.barrier_s,
         critical_core=np.array(counts.cores)[critical],
         critical_link=np.where(
-            crossed.any(axis=0), crossed.argmax(axis=0) if len(crossed) else 0, -1
+            crossed.any(axis=0), used[crossed.argmax(axis=0)] if len(used) else 0, -1
         ),
         bottleneck=_bottleneck(costs, steps, critical),
         core_s=steps.core_s,
@@ -96,13 +99,13 @@ def time_steps(
     )
 
 
-def _links(traffic: Traffic, chip: ChipSpec) -> tuple[FloatArray, tuple[Grade, ...]]:
-    """Return how long each link is busy [n_links, T] s, and grades; zeros and none if unknown."""
+def _links(crossed: IntArray, chip: ChipSpec) -> tuple[FloatArray, tuple[Grade, ...]]:
+    """Return how long links are busy [links, T] s, and grades; zeros and none if unknown."""
     found = [chip.network[key] for key in LINKS if key in chip.network]
     if len(found) < len(LINKS):
-        return np.zeros(traffic.crossed.shape), ()
+        return np.zeros(crossed.shape), ()
     lanes, flits, seconds = (float(quantity.value) for quantity in found)
-    busy: FloatArray = traffic.crossed.astype(np.float64) * (flits * seconds / lanes)
+    busy: FloatArray = np.multiply(crossed, flits * seconds / lanes, dtype=np.float64)
     return busy, tuple(quantity.grade for quantity in found)
 
 

@@ -42,7 +42,7 @@ DRIVER = HERE.parent / "sanafe_driver.py"
 LOIHI1 = load_chip(HERE.parents[1] / "hwtargets" / "chips" / "loihi1.toml")
 CHIP = replace(LOIHI1, latencies=LOIHI1.other_latencies["sanafe"])
 NETS = {"dvs": sanafe_nets.dvs_like, "large": sanafe_nets.conv_100k}
-ROUNDS = {"bound": 50, "queue": 3}
+ROUNDS = {"bound": 150, "queue": 5}
 """Before SANA-FE runs, and once more after it: its one run takes so long that it sees more of what
 else the machine does than one of ours would."""
 GOALS = {"bound": 1000, "queue": 50}
@@ -116,9 +116,9 @@ def report(name):
     process, run = ask_sanafe(pair)
     for level, rounds in ROUNDS.items():
         times[level] += [cpu_seconds(ready[level]) for _ in range(rounds)]
-        took = np.median(times[level])
-        before = max(first[level] - took, 0)
-        print(f"   ours, {level:32}{took:10.4f} s CPU, {before:.3f} s before it")
+        low, took, high = np.percentile(times[level], (25, 50, 75))
+        before, spread = max(first[level] - took, 0), f"({low:.4f} .. {high:.4f})"
+        print(f"   ours, {level:32}{took:10.4f} s CPU {spread}, {before:.3f} s before it")
     peak = peak_bytes(lambda: prepared(pair, "bound")())
     print(f"   ours, memory{'':26}{peak / 1e6:10.0f} MB, {peak / n_synapses:.1f} bytes per synapse")
     before = process["chip_s"] + process["build_s"] + run["load_s"]
