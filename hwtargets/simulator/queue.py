@@ -39,8 +39,8 @@ there may be; `free`: when the link into it is; `way`: time over that link; `fir
 in the line for room in it; `behind`: the one behind it in the line it stands in itself. `BLOCKED`
 stands in the line of a port whose core waits."""
 PLACE = np.dtype([(name, np.int64) for name in ("message", "arrives", "cursor", "goes")])
-"""A place in a FIFO: its message, when that arrives, where the rest of its way begins among `Ways`,
-and the FIFO it goes to next."""
+"""A place in a FIFO: its message (before a core: the work it brings), when that arrives, where the
+rest of its way begins among `Ways`, and the FIFO it goes to next."""
 CORE = np.dtype(
     [(name, np.int64) for name in ("next", "stop", "lane", "tail", "busy", "sent", "taken")]
 )
@@ -223,7 +223,7 @@ def _set(s: Any, event: Any, key: Any) -> None:  # pragma: no cover
 def _take(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
     """Let a core work on the first message before it; return its input, NONE if nobody waits."""
     fifo, core, ring, q = s.fifo, s.core, s.ring, s.inputs + r
-    busy = now + s.work[ring[q * s.size + fifo[q].head].message]
+    busy = now + ring[q * s.size + fifo[q].head].message
     core[r].busy = core[r].taken = busy
     _drop(s, q)
     if fifo[q].fill > 0:
@@ -332,7 +332,7 @@ def _enter(s: Any, q: Any, i: Any, at: Any, cursor: Any) -> None:  # pragma: no 
         _put(s, q, i, at, cursor)
         return
     k = _place(s, q)
-    s.ring[k].message, s.ring[k].arrives = i, at
+    s.ring[k].message, s.ring[k].arrives = s.work[i], at
     s.fifo[q].fill += 1
     if s.fifo[q].fill == 1:
         _plan(s, q - s.inputs, max(at, s.core[q - s.inputs].busy))

@@ -41,16 +41,22 @@ def list_neurons(
     found = np.empty(channels * pixels + SLACK, dtype=np.uint32)
     channel = np.empty(channels * pixels, dtype=np.uint32)
     place = np.empty(channels + 1, dtype=np.int64)
-    start = 0
+    start, shift = 0, np.uint32(0)
+    while stride >> shift > 1:
+        shift += np.uint32(1)
+    is_power = 1 << shift == stride  # a division by any other number takes as long as the rest
     for frame in range(len(bits)):
-        place[:] = 0
         n = 0
         for k in range(bits.shape[1]):
-            word = bits[frame, k]
-            if word:
-                n += list_bits(word, np.uint32(64 * k), found, n)
+            n += list_bits(bits[frame, k], np.uint32(64 * k), found, n)
+        if pixels == 1:
+            neurons[start : start + n] = found[:n]
+            start += n
+            stops[frame] = start
+            continue
+        place[:] = 0
         for i in range(n):
-            pixel = found[i] // np.uint32(stride)
+            pixel = found[i] >> shift if is_power else found[i] // np.uint32(stride)
             channel[i] = found[i] - pixel * np.uint32(stride)
             found[i] = pixel
             place[channel[i] + 1] += 1
