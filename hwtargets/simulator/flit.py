@@ -37,6 +37,7 @@ class State(NamedTuple):
             on their way too; `seen`: the same at the start of the cycle [n].
         following: next message to make; `pushed`: flits of it that have left; `start`: when [n].
         busy: until when; `sent`, `taken`: when a core is done with either [n].
+        sender: of each message [m].
         counters: see `LEFT`, `SOONEST`.
     """
 
@@ -57,6 +58,7 @@ class State(NamedTuple):
     busy: IntArray
     sent: IntArray
     taken: IntArray
+    sender: IntArray
     counters: IntArray
 
 
@@ -116,6 +118,7 @@ def _start(flows: Any, fabric: Any) -> Any:
         flows.backlog.copy(),
         flows.tail.copy(),
         flows.backlog.copy(),
+        np.repeat(np.arange(n), np.diff(flows.first)),
         np.array([len(flows.goal), FAR], dtype=np.int64),
     )
 
@@ -156,7 +159,7 @@ def _take(s: Any, flows: Any, now: Any) -> bool:
 def _choose(s: Any, flows: Any, fabric: Any, now: Any, lane: Any) -> bool:
     """Choose for every output the next input, round robin; return whether any flit can move."""
     fill, head, flits, best = s.fill[lane], s.head[lane], s.flits[lane], s.best
-    owner, last, seen, sender, goal = s.owner[lane], s.last[lane], s.seen, flows.sender, flows.goal
+    owner, last, seen, sender, goal = s.owner[lane], s.last[lane], s.seen, s.sender, flows.goal
     pointer, route = fabric.pointer, fabric.route
     n, n_links, n_inputs, any_open = len(seen), len(fabric.hop), len(fill), False
     soonest = s.counters[SOONEST]

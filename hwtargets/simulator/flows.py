@@ -11,7 +11,6 @@ class Flows(NamedTuple):
     Attributes:
         first: messages of core r are first[r] .. first[r + 1] [n + 1].
         goal: row of the core that takes each message [m].
-        sender: row of the core that sends it [m].
         made: time between the message before it, or the start, and this one [m].
         work: time of work where it arrives [m].
         tail: time the sender works after its last message [n].
@@ -20,7 +19,6 @@ class Flows(NamedTuple):
 
     first: IntArray
     goal: IntArray
-    sender: IntArray
     made: IntArray
     work: IntArray
     tail: IntArray

@@ -100,8 +100,8 @@ def flows_of(table: Tables, t: int) -> Any:  # pragma: no cover
 
 @njit(nogil=True, cache=True)
 def room_for(m: int) -> Any:  # pragma: no cover
-    """Return memory for goal, sender, made and work of m messages [4, m]."""
-    return np.empty((4, m), dtype=np.int64)
+    """Return memory for goal, made and work of m messages [3, m]."""
+    return np.empty((3, m), dtype=np.int64)
 
 
 @njit(nogil=True, cache=True)
@@ -115,15 +115,15 @@ def flows_in(table: Tables, t: int, room: IntArray) -> Any:  # pragma: no cover
     m = first[n]
     if m > room.shape[1]:
         room = room_for(2 * m)
-    goal, sender, made, work = room[0], room[1], room[2], room[3]
+    goal, made, work = room[0], room[1], room[2]
     tail, late = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     backlog = table.taking[:, t].copy()
     for r in range(n):
-        last = _fill(table, t, r, spikes, first, goal, sender, made, work, backlog)
+        last = _fill(table, t, r, spikes, first, goal, made, work, backlog)
         tail[r] = np.rint(max(table.making[r, t] - last, 0.0) / table.unit)
     for r in range(n):
         late[r] = np.rint((backlog[r] if backlog[r] > 1e-15 else 0.0) / table.unit)
-    return Flows(first, goal[:m], sender[:m], made[:m], work[:m], tail, late), room
+    return Flows(first, goal[:m], made[:m], work[:m], tail, late), room
 
 
 @njit(nogil=True, cache=True)
@@ -146,7 +146,7 @@ def _spans(table: Any, t: Any) -> Any:  # pragma: no cover
 
 @njit(nogil=True, cache=True, _nrt=False)
 def _fill(
-    table: Any, t: Any, r: Any, spikes: Any, first: Any, goal: Any, sender: Any, made: Any,
+    table: Any, t: Any, r: Any, spikes: Any, first: Any, goal: Any, made: Any,
     work: Any, backlog: Any,
 ) -> Any:  # pragma: no cover  # fmt: skip
     """Write the messages of a core, in the order of its neurons; return when the last is made."""
@@ -161,7 +161,7 @@ def _fill(
             at = done + (i - first[r] + 1) * table.message_s
             ended = np.int64(np.ceil(at / table.unit - 1e-6))
             made[i], before = ended - before, ended
-            goal[i], sender[i], work[i] = table.goal[c], r, table.work[c]
+            goal[i], work[i] = table.goal[c], table.work[c]
             backlog[table.goal[c]] -= table.work_s[c]
             i += 1
     return at

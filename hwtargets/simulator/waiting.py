@@ -159,8 +159,7 @@ def flows(step: StepMessages, unit: float) -> Flows:
         np.rint(seconds / unit).astype(np.int64)
         for seconds in (step.work_s, step.tail_s, step.backlog_s)
     )
-    sender = np.repeat(np.arange(len(tail)), np.diff(step.first))
     return Flows(
-        first=step.first, goal=step.goal, sender=sender, made=made, work=work, tail=tail,
+        first=step.first, goal=step.goal, made=made, work=work, tail=tail,
         backlog=backlog,
     )  # fmt: skip

@@ -52,7 +52,7 @@ def some(seed, *, least=1):
     goals = rng.integers(0, n, int(rng.integers(1, n + 1)))
     messages = Flows(
         first=np.searchsorted(sender, np.arange(n + 1)), goal=rng.choice(goals, n_messages),
-        sender=sender, made=times(rng.choice([1000, 10_000, 100_000, 5_000_000]), n_messages),
+        made=times(rng.choice([1000, 10_000, 100_000, 5_000_000]), n_messages),
         work=times(rng.choice([1000, 20_000, 400_000, 5_000_000]), n_messages),
         tail=times(100_000, n), backlog=rng.integers(0, 2, n) * times(100_000, n),
     )  # fmt: skip
