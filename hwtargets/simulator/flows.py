@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from snndeploy.ir.arrays import IntArray
+import numpy as np
+
+from snndeploy.ir.arrays import AnyArray, IntArray
 
 
 class Flows(NamedTuple):
@@ -10,17 +12,17 @@ class Flows(NamedTuple):
 
     Attributes:
         first: messages of core r are first[r] .. first[r + 1] [n + 1].
-        goal: row of the core that takes each message [m].
+        goal: row of the core that takes each message, int32 [m].
         made: time between the message before it, or the start, and this one [m].
-        work: time of work where it arrives [m].
+        work: time of work where it arrives [m], see `narrow`.
         tail: time the sender works after its last message [n].
         backlog: time the receiver works before its first message [n].
     """
 
     first: IntArray
-    goal: IntArray
+    goal: AnyArray
     made: IntArray
-    work: IntArray
+    work: AnyArray
     tail: IntArray
     backlog: IntArray
 
@@ -50,3 +52,9 @@ class Fabric(NamedTuple):
     depth: int
     room: int
     service: int
+
+
+def narrow(values: IntArray) -> AnyArray:
+    """Return numbers >= 0 in 32 bits if they fit: a step may have more messages than a cache."""
+    fits = values.max(initial=0) <= np.iinfo(np.int32).max
+    return values.astype(np.int32 if fits else np.int64)

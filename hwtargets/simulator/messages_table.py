@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.flows import Flows
+from hwtargets.simulator.flows import Flows, narrow
 from hwtargets.simulator.messages import MessageMaker
 from snndeploy.energy import HOST
 from snndeploy.ir.arrays import AnyArray, FloatArray, IntArray
@@ -36,9 +36,9 @@ class Tables(NamedTuple):
     neuron: AnyArray
     kind: AnyArray
     first: IntArray
-    goal: IntArray
+    goal: AnyArray
     work_s: FloatArray
-    work: IntArray
+    work: AnyArray
     making: FloatArray
     taking: FloatArray
     spike_s: float
@@ -71,7 +71,7 @@ def tables(maker: MessageMaker, unit: float) -> Tables:
         cls, goal = np.nonzero(reach.work[:, 0])
         degree.append(np.bincount(cls, minlength=len(reach.work)))
         goals.append(np.array([row.row for row in reach.goals], dtype=np.int64)[goal])
-        work.append(reach.work[cls, :, goal] @ maker.taken_s)
+        work.append(np.tensordot(maker.taken_s, reach.work, (0, 1))[cls, goal])
         n_spikes, n_classes = n_spikes + len(fired), n_classes + len(reach.work)
     work_s = _joined(work, np.float64)
     return Tables(
@@ -79,8 +79,8 @@ def tables(maker: MessageMaker, unit: float) -> Tables:
         steps=np.array(steps, dtype=np.int64).reshape(-1, n_steps + 1),
         neuron=_joined(neurons, np.int64), kind=_joined(kinds, np.int64),
         first=np.concatenate([[0], np.cumsum(_joined(degree, np.int64))]),
-        goal=_joined(goals, np.int64), work_s=work_s,
-        work=np.rint(work_s / unit).astype(np.int64),
+        goal=_joined(goals, np.int32), work_s=work_s,
+        work=narrow(np.rint(work_s / unit).astype(np.int64)),
         making=np.ascontiguousarray(maker.costs.making[:n]),
         taking=np.ascontiguousarray(maker.costs.taking[:n]),
         spike_s=maker.spike_s, message_s=maker.message_s, unit=unit,
@@ -95,17 +95,18 @@ def _joined(parts: list[AnyArray], dtype: Any) -> AnyArray:
 @njit(nogil=True, cache=True)
 def flows_of(table: Tables, t: int) -> Any:  # pragma: no cover
     """Return the messages of chip step t."""
-    return flows_in(table, t, room_for(0))[0]
+    return flows_in(table, t, room_for(table, 0))[0]
 
 
 @njit(nogil=True, cache=True)
-def room_for(m: int) -> Any:  # pragma: no cover
-    """Return memory for goal, made and work of m messages [3, m]."""
-    return np.empty((3, m), dtype=np.int64)
+def room_for(table: Tables, m: int) -> Any:  # pragma: no cover
+    """Return memory for goal, made and work of m messages."""
+    made = np.empty(m, dtype=np.int64)
+    return np.empty(m, dtype=table.goal.dtype), made, np.empty(m, dtype=table.work.dtype)
 
 
 @njit(nogil=True, cache=True)
-def flows_in(table: Tables, t: int, room: IntArray) -> Any:  # pragma: no cover
+def flows_in(table: Tables, t: int, room: Any) -> Any:  # pragma: no cover
     """Return the messages of chip step t, and the memory they are in: more if it was too small.
 
     It is kept from step to step: fresh memory costs as much again.
@@ -113,9 +114,9 @@ def flows_in(table: Tables, t: int, room: IntArray) -> Any:  # pragma: no cover
     n = len(table.node)
     spikes, first = _spans(table, t)
     m = first[n]
-    if m > room.shape[1]:
-        room = room_for(2 * m)
-    goal, made, work = room[0], room[1], room[2]
+    if m > len(room[0]):
+        room = room_for(table, 2 * m)
+    goal, made, work = room
     tail, late = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     backlog = table.taking[:, t].copy()
     for r in range(n):

@@ -79,9 +79,9 @@ class State(NamedTuple):
     core: AnyArray
     tree: IntArray
     left: AnyArray
-    goal: IntArray
+    goal: AnyArray
     made: IntArray
-    work: IntArray
+    work: AnyArray
     pointer: IntArray
     way: IntArray
     n: int
@@ -102,7 +102,7 @@ def run_steps(
 
     What is done is -1 if messages block each other.
     """
-    room = room_for(0)
+    room = room_for(table, 0)
     ways = ways_of(len(table.node), fabric)
     for t in range(start, stop):
         flows, room = flows_in(table, t, room)

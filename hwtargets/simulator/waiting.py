@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwtargets.simulator.flows import Fabric, Flows
+from hwtargets.simulator.flows import Fabric, Flows, narrow
 from hwtargets.simulator.mesh import Mesh, Tile, routes
 from hwtargets.simulator.messages import MessageMaker, StepMessages
 from snndeploy.chip import NETWORK_UNITS, ChipSpec
@@ -160,6 +160,6 @@ def flows(step: StepMessages, unit: float) -> Flows:
         for seconds in (step.work_s, step.tail_s, step.backlog_s)
     )
     return Flows(
-        first=step.first, goal=step.goal, made=made, work=work, tail=tail,
+        first=step.first, goal=narrow(step.goal), made=made, work=narrow(work), tail=tail,
         backlog=backlog,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from test_simulator_counts import placed_network
 from test_simulator_timing import CHIP, counted
 
 from hwtargets.simulator.costs import costs_of
-from hwtargets.simulator.flows import Fabric, Flows
+from hwtargets.simulator.flows import Fabric, Flows, narrow
 from hwtargets.simulator.mesh import Mesh, routes
 from hwtargets.simulator.messages import message_maker
 from hwtargets.simulator.messages_table import flows_of, tables
@@ -51,9 +51,9 @@ def some(seed, *, least=1):
     sender = np.sort(rng.integers(0, rng.integers(1, n + 1), n_messages))
     goals = rng.integers(0, n, int(rng.integers(1, n + 1)))
     messages = Flows(
-        first=np.searchsorted(sender, np.arange(n + 1)), goal=rng.choice(goals, n_messages),
+        first=np.searchsorted(sender, np.arange(n + 1)), goal=narrow(rng.choice(goals, n_messages)),
         made=times(rng.choice([1000, 10_000, 100_000, 5_000_000]), n_messages),
-        work=times(rng.choice([1000, 20_000, 400_000, 5_000_000]), n_messages),
+        work=narrow(times(rng.choice([1000, 20_000, 400_000, 5_000_000]), n_messages)),
         tail=times(100_000, n), backlog=rng.integers(0, 2, n) * times(100_000, n),
     )  # fmt: skip
     flits = int(rng.integers(1, 3))

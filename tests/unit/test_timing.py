@@ -112,8 +112,8 @@ def stream(run_level, n, *, work=1000, hops=0):
     mesh = Mesh((8, 1))
     pointer, links = routes(mesh, [(0, 0), (hops, 0)])
     flows = Flows(
-        first=np.array([0, n, n]), goal=np.ones(n, dtype=np.int64), made=np.full(n, 10),
-        work=np.full(n, work), tail=ZERO, backlog=ZERO,
+        first=np.array([0, n, n]), goal=np.ones(n, dtype=np.int32), made=np.full(n, 10),
+        work=np.full(n, work, dtype=np.int32), tail=ZERO, backlog=ZERO,
     )  # fmt: skip
     answer = {"queue": run_queue, "flit": run_flit}[run_level](
         flows, fabric(pointer, links, len(mesh.links))
@@ -138,8 +138,8 @@ def test_a_message_of_several_flits_takes_a_link_as_many_cycles():
     mesh = Mesh((4, 1))
     pointer, links = routes(mesh, [(0, 0), (3, 0)])
     flows = Flows(
-        first=np.array([0, 1, 1]), goal=np.array([1]), made=np.array([10]),
-        work=np.array([7]), tail=ZERO, backlog=ZERO,
+        first=np.array([0, 1, 1]), goal=np.ones(1, dtype=np.int32), made=np.array([10]),
+        work=np.array([7], dtype=np.int32), tail=ZERO, backlog=ZERO,
     )  # fmt: skip
     for flits in (1, 2, 5):
         answer = run_flit(flows, fabric(pointer, links, len(mesh.links), flits))
