@@ -1,6 +1,6 @@
 """The messages of all chip steps, compiled: those of `messages.py`, in whole picoseconds.
 
-`messages.py` and `waiting.in_units` say what a message is; this module does the same additions in
+`messages.py` and `waiting.flows` say what a message is; this module does the same additions in
 the same order, so that every number is the same, without an array per slice and step.
 """
 
