@@ -68,6 +68,15 @@ def processes_of(folder):
     return found
 
 
+def youngest_of(folder):
+    """Return the one that started last; the numbers of processes begin anew some time."""
+
+    def started(process):
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+
+    return max(processes_of(folder), key=started)
+
+
 def lost_shared_memory():
     """Return shared memory whose run has no folder any more, here or beside us."""
     names = [path.name for path in Path("/dev/shm").glob("sd-*")]
@@ -114,7 +123,7 @@ def test_error_inside_lava_is_reported_in_one_line(kind, settings, message, at_h
 
 def test_killed_actor_is_reported(at_home):
     def kill_one(*_):
-        os.kill(max(processes_of(at_home)), signal.SIGKILL)
+        os.kill(youngest_of(at_home), signal.SIGKILL)
 
     with pytest.raises(TargetError, match=r"E4003.*an actor ended with status -9"):
         run_endless(kill_one)
