@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from math import floor, inf
+from numbers import Real
 
 import numpy as np
 
@@ -37,14 +38,14 @@ def ratios_of(groups: tuple[Group, ...], free: tuple[Group, ...], ratio: Ratio) 
             channels that stand and fall together).
         UnsupportedError: E2320, a named layer cannot be pruned.
     """
-    if isinstance(ratio, int | float):
-        _check(float(ratio), "--ratio")
-        return {group.name: float(ratio) for group in free}
+    if not isinstance(ratio, Mapping):
+        share = _share(ratio, "--ratio")
+        return {group.name: share for group in free}
     known, found = by_node(groups), dict[str, float]()
     allowed = {group.name for group in free}
     said: dict[str, str] = {}
-    for name, share in ratio.items():
-        _check(float(share), name)
+    for name, said_share in ratio.items():
+        share = _share(said_share, name)
         if name not in known:
             raise _unknown(name, free)
         group = known[name]
@@ -53,7 +54,7 @@ def ratios_of(groups: tuple[Group, ...], free: tuple[Group, ...], ratio: Ratio) 
                 "E2320", f"its channels cannot be pruned: it {group.fixed or 'is not scored'}",
                 where=name, remedy=f"prune {', '.join(sorted(allowed)) or 'another network'}",
             )  # fmt: skip
-        if found.setdefault(group.name, float(share)) != share:
+        if found.setdefault(group.name, share) != share:
             raise UsageError(
                 "E5092",
                 f"{share:g}, but {found[group.name]:g} of {said[group.name]}: both have the "
@@ -162,12 +163,15 @@ def within_budget(
     return {group.name: ratio for group in free}, report
 
 
-def _check(share: float, where: str) -> None:
-    if not 0 <= share < 1:
-        raise UsageError(
-            "E5090", f"a ratio of {share:g}", where=where,
-            remedy="use a share from 0 up to, but not, 1; it is removed",
-        )  # fmt: skip
+def _share(said: object, where: str) -> float:
+    """Return a share that is a number from 0 up to, but not, 1."""
+    if isinstance(said, Real) and 0 <= float(said) < 1:
+        return float(said)
+    shown = f"{float(said):g}" if isinstance(said, Real) else repr(said)
+    raise UsageError(
+        "E5090", f"a ratio of {shown}", where=where,
+        remedy="use a share from 0 up to, but not, 1; it is removed",
+    )  # fmt: skip
 
 
 def _unknown(name: str, free: tuple[Group, ...]) -> UsageError:

@@ -177,6 +177,8 @@ REFUSALS = {
     "E5090] --ratio: a ratio and": {"ratio": 0.5, "budget": Budget(cost="weights", limit=0.5)},
     "E5090] --ratio: a ratio of 1;": {"ratio": 1.0},
     "E5090] n0: a ratio of -0.1": {"ratio": {"n0": -0.1}},
+    "E5090] --ratio: a ratio of '0.5'": {"ratio": "0.5"},
+    "E5090] n0: a ratio of None": {"ratio": {"n0": None}},
     "E5090] --criterion: unknown criterion 'size'": {"ratio": 0.5, "criterion": "size"},
     "E5090] --n-scored: 0 samples to score": {"ratio": 0.5, "n_scored": 0},
     "E5090] --seed: a seed of -1": {"ratio": 0.5, "criterion": "random", "seed": -1},
