@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from snndeploy.ablation.measures import Measures
-from snndeploy.errors import CapacityError, Violation
+from snndeploy.errors import CapacityError, ModelError, Violation
 
 PAUSE_S = 0.2
 TRIED = "tried.txt"
@@ -65,6 +65,16 @@ def slower(job):
         return measure(trial)
 
     return wait
+
+
+def unproven(job):
+    """No unit keeps the sums of any network in a word."""
+
+    def measure(trial):
+        note(job, trial)
+        raise ModelError("E1053", "no step keeps its sums in 24 bits", where="fc")
+
+    return measure
 
 
 def troubled(job):

@@ -63,6 +63,14 @@ def test_trials_that_fail_are_retried_and_told_with_their_reasons(study, run, fo
     assert not record["complete"]
 
 
+def test_a_network_whose_sums_no_unit_proves_is_refused_at_once(study, run, folder):
+    results = run(study(ONE), bench="unproven", engine="serial")
+    assert {row.status for row in results.rows} == {"refused"}
+    assert {row.attempts for row in results.rows} == {1}
+    assert results.rows[0].reason == "error[E1053] fc: no step keeps its sums in 24 bits"
+    assert len((folder / "tried.txt").read_text().split()) == len(results.rows)
+
+
 def test_failed_trials_are_tried_again_on_resume_and_finished_ones_are_not(study, run, folder):
     some = ("seeds = [0, 1, 2]", "seeds = [0, 1, 6]")
     run(study(some, ONE), bench="troubled", engine="serial")
