@@ -12,7 +12,7 @@ with it, at the times at which it will happen: a message moves on until it meets
 without room, and where it leaves room, those move up that wait for it. So a message that nothing
 stops passes all its links in one go, and one made later comes after it on each of them, even where
 it would have been there some nanoseconds earlier. That costs an event per message instead of one
-per router, and does not show in how far step times are from those of a cycle-accurate network.
+per router; step times stay in the same band around those of a cycle-accurate network.
 
 Buffers are numbered: ports of the cores 0 .. n - 1, then links, with `lanes` FIFOs each: lane k of
 buffer b is FIFO b * lanes + k. Then comes one FIFO per core, its input.
