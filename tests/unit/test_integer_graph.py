@@ -204,12 +204,18 @@ def host_and_torch(model, x):
     return snndeploy.run(snndeploy.compile(quantized), x).y["output"], y["output"].numpy()
 
 
+def two_layers(rng):
+    """Return 10 inputs, 12 neurons and a readout of 4."""
+    return chain_model(
+        nir.Affine(weight=rng.normal(0.1, 0.5, (12, 10)), bias=rng.normal(0, 0.1, 12)),
+        lif((12,), keep=0.5), nir.Linear(weight=rng.normal(0, 0.3, (4, 12))),
+        shape=(10,), out_shape=(4,), steps=7, compare="gt",
+    )  # fmt: skip
+
+
 def test_answers_are_those_that_the_host_reads_to_the_bit():
     rng = np.random.default_rng(6)
-    weights = nir.Affine(weight=rng.normal(0.1, 0.5, (12, 10)), bias=rng.normal(0, 0.1, 12))
-    weighted = (weights, lif((12,), keep=0.5), nir.Linear(weight=rng.normal(0, 0.3, (4, 12))))
-    x = rng.integers(0, 2, (7, 50, 10))
-    model = chain_model(*weighted, shape=(10,), out_shape=(4,), steps=7, compare="gt")
+    model, x = two_layers(rng), rng.integers(0, 2, (7, 50, 10))
     want, got = host_and_torch(model, x)
     assert np.array_equal(want, got)
     assert len(np.unique(want)) > 5
@@ -229,12 +235,7 @@ def test_a_readout_without_weights_is_run():
 
 def test_epochs_are_judged_as_the_host_decides_ties_included():
     rng = np.random.default_rng(8)
-    model = chain_model(
-        nir.Affine(weight=rng.normal(0.1, 0.5, (12, 10)), bias=rng.normal(0, 0.1, 12)),
-        lif((12,), keep=0.5), nir.Linear(weight=rng.normal(0, 0.3, (4, 12))),
-        shape=(10,), out_shape=(4,), steps=7, compare="gt",
-    )  # fmt: skip
-    quantized = snndeploy.quantize(model, 2).model
+    quantized = snndeploy.quantize(two_layers(rng), 2).model
     x = rng.integers(0, 2, (7, 2000, 10))
     answer = snndeploy.run(snndeploy.compile(quantized), x)
     decided = answer.decision["output"]
