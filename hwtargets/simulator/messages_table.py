@@ -71,7 +71,7 @@ def tables(maker: MessageMaker, unit: float) -> Tables:
         cls, goal = np.nonzero(reach.work[:, 0])
         degree.append(np.bincount(cls, minlength=len(reach.work)))
         goals.append(np.array([row.row for row in reach.goals], dtype=np.int64)[goal])
-        work.append(np.tensordot(maker.taken_s, reach.work, (0, 1))[cls, goal])
+        work.append(reach.work[cls, :, goal] @ maker.taken_s)
         n_spikes, n_classes = n_spikes + len(fired), n_classes + len(reach.work)
     work_s = _joined(work, np.float64)
     return Tables(
