@@ -39,7 +39,8 @@ class Counter:
         rows: by node, in neuron order.
         synaptic: per projection the operations, then the words, of each class of its source's
             reach into each slice, [classes, 2 * rows].
-        events: [n_rows, n_chip_steps] by kind.
+        events: [n_rows, n_chip_steps] by kind; to begin with, those of a run without a spike.
+        phase: of every row and chip step, see `EventCounts`.
         reach: what a spike of each node sets off.
         routes: and which ways it takes, by population, the kinds of `TRAVEL` for the classes of
             TOGETHER rows of it at a time [classes, 4 * rows].
@@ -51,7 +52,8 @@ class Counter:
     schedule: Schedule
     rows: Rows
     synaptic: dict[str, Columns]
-    events: dict[EventKind, IntArray]
+    events: Mapping[EventKind, IntArray]
+    phase: IntArray
     reach: Mapping[str, Reach]
     routes: Mapping[str, tuple[Columns, ...]]
     sizes: dict[str, Columns] = field(default_factory=dict)
@@ -59,6 +61,8 @@ class Counter:
 
     def add(self, chunk: Chunk) -> None:
         """Count the windows of a chunk."""
+        if not chunk.before and all(sent.is_silent for sent in chunk.sent.values()):
+            return
         for source in self.network.sources:
             sent, span = chunk.sent[source.name], self._span(source.name, chunk)
             if not sent.is_silent:
@@ -70,24 +74,12 @@ class Counter:
 
     def result(self) -> EventCounts:
         """Return the counts of everything added."""
-        rows = sorted((row for rows in self.rows.values() for row in rows), key=lambda r: r.row)
-        for row in rows:
-            if row.core != HOST:
-                self.events["barrier"][row.row] = 1
-        if self.network.alone:
-            host = next(row for row in rows if row.core == HOST)
-            self.events["reset"][host.row, :: self.network.period] = 1
-        waves = {node: self.network.nodes[node].wave for node in self.rows}
-        phases = {wave: _phase(self.schedule, wave) for wave in set(waves.values())}
-        phase = np.stack([phases[waves[row.node]] for row in rows])
-        for row in rows:
-            if row.reads:
-                self.events["host_out"][row.row] = row.reads * (phase[row.row] == 0)
+        rows = [row for rows in self.rows.values() for row in rows]
         return EventCounts(
             cores=tuple(row.core for row in rows),
             populations=tuple(row.node for row in rows),
             events=self.events,
-            phase=phase,
+            phase=self.phase,
             n_samples=self.schedule.n_samples,
         )
 
@@ -103,8 +95,6 @@ class Counter:
             if chunk.before or not chunk.sent[projection.source].is_silent
         ]
         if not arriving:
-            idle = np.broadcast_to(sizes[:, None], (len(rows), n_frames))
-            self._write("neuron_idle", name, span, idle)
             return
         work = np.zeros((2 * len(rows), n_frames), dtype=np.int64)
         for projection in arriving:
@@ -201,20 +191,37 @@ class Counter:
 
 
 def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:
-    """Return an empty counter: fan-outs and routes of every slice, all counts zero."""
+    """Return a counter of no chunk: fan-outs and routes of every slice, counts without a spike."""
     rows = _rows(network, placement)
-    n_rows = sum(len(found) for found in rows.values())
-    shape = (n_rows, schedule.n_chip_steps)
     reach = {name: reach_of(network, rows, name) for name in network.nodes}
+    phase = _phases(schedule, rows)
     return Counter(
         network=network,
         schedule=schedule,
         rows=rows,
         synaptic={p.name: _synaptic(p, reach[p.source]) for p in network.projections},
-        events={kind: np.zeros(shape, dtype=np.int64) for kind in EVENT_KINDS},
+        events=_events_at_rest(schedule, rows, phase),
+        phase=phase,
         reach=reach,
         routes={p.name: _routes(reach[p.name], placement) for p in network.populations},
     )
+
+
+def _events_at_rest(
+    schedule: Schedule, rows: Rows, phase: IntArray
+) -> Mapping[EventKind, IntArray]:
+    """Return what happens without a spike: neurons visited, barriers, what the host does anyway."""
+    events = {kind: np.zeros(phase.shape, dtype=np.int64) for kind in EVENT_KINDS}
+    every = [row for mine in rows.values() for row in mine]
+    for row in every:
+        if row.core != HOST:
+            events["neuron_idle"][row.row] = row.stop - row.start
+            events["barrier"][row.row] = 1
+        events["host_out"][row.row] = row.reads * (phase[row.row] == 0)
+    if schedule.network.alone:
+        host = next(row for row in every if row.core == HOST)
+        events["reset"][host.row, :: schedule.network.period] = 1
+    return events
 
 
 def _rows(network: Network, placement: Placement) -> Rows:
@@ -279,6 +286,13 @@ def _routes(reach: Reach, placement: Placement) -> tuple[Columns, ...]:
         mine = sizes[firsts[0] : firsts[-1]]
         found.append(summable(apart.reshape(len(mine), -1), mine))
     return tuple(found)
+
+
+def _phases(schedule: Schedule, rows: Rows) -> IntArray:
+    """Return the phase of every row in every chip step [n_rows, n_chip_steps]."""
+    waves = [schedule.network.nodes[row.node].wave for mine in rows.values() for row in mine]
+    phases = {wave: _phase(schedule, wave) for wave in waves}
+    return np.stack([phases[wave] for wave in waves])
 
 
 def _phase(schedule: Schedule, wave: int) -> IntArray:

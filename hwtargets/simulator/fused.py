@@ -256,17 +256,17 @@ class Chunked:
         parts = list(zip(group, fires, arrived, strict=True))
         if carried:
             for fire in fires:
-                fire.sent.windows = None
+                fire.begin()
             self._run_loop(parts, beat)
         else:
             for (stage, fire, a), is_thin in zip(parts, thin, strict=True):
                 live = self._spans(stage, 0, self.schedule.steps).live
                 if (live[:, 0] == live[:, 1]).all():
                     continue
-                fire.sent.windows = None
                 if is_thin:
                     fire.run_steps()
                     continue
+                fire.begin()
                 link = stage.fused
                 steps = self.schedule.steps
                 lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
@@ -363,10 +363,14 @@ class Firing:
         name, image = stage.population.name, stage.image
         shape = (len(chunk.windows), chunk.schedule.steps)
         sent = chunk.sent[name] = Sent.silent(*shape, image)
-        sent.bits = np.zeros((*shape, image.words), dtype=np.uint64)
         logged = shape[0] * shape[1] * (name in chunk.record)
         neurons = with_states(stage, shape[0] if carried else 0, logged)
         return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)
+
+    def begin(self) -> None:
+        """Make room for spikes."""
+        shape = (*self.sent.shape[:2], self.stage.image.words)
+        self.sent.bits, self.sent.windows = np.zeros(shape, dtype=np.uint64), None
 
     def run(
         self, arrived: AnyArray, first: int, stop: int, fused: Link | None = None,
@@ -406,7 +410,6 @@ class Firing:
         assert link.laid is not None
         assert spread is not None
         assert neurons is not None
-        assert self.sent.bits is not None
         frames = chunk._spans(stage, 0, chunk.schedule.steps)
         source, wanted = chunk.sent[link.source], link.laid.source
         if source.bits is not None and source.image.pixels == 1:
@@ -415,8 +418,9 @@ class Firing:
         else:
             bits = source.as_bits(wanted)
         bits = np.ascontiguousarray(bits)
-        sent = self.sent.bits.view(np.uint16)
-        eights = (0,) * (spread.width // 8)
+        spikes = np.empty((*self.sent.shape[:2], stage.image.words), dtype=np.uint64)
+        self.sent.bits, self.sent.windows = spikes, None
+        sent, eights = spikes.view(np.uint16), (0,) * (spread.width // 8)
 
         def task(items: tuple[int, int]) -> int:
             mine = frames._replace(items=items)

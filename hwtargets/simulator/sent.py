@@ -36,7 +36,8 @@ class Sent:
     @classmethod
     def silent(cls, windows: int, steps: int, image: Image) -> "Sent":
         """Return a node that sends nothing; its bits take no memory and are not to be set."""
-        bits = np.broadcast_to(np.zeros(1, dtype=np.uint64), (windows, steps, image.words))
+        shape = (windows, steps, image.words)
+        bits: AnyArray = np.ndarray(shape, dtype=np.uint64, buffer=bytes(8), strides=(0, 0, 0))
         return cls(
             shape=(windows, steps, image.n), image=image, bits=bits,
             windows=np.zeros(windows, dtype=np.bool_),

@@ -68,10 +68,10 @@ def prepared(pair, level):
     keep = level != "bound"
     traffic = traffic_counter(network, placement, schedule, counted.reach, keep=keep)
 
+
     def once():
-        for table in (*counted.events.values(), *traffic.traffic.taken.values()):
-            table[:] = 0
-        traffic.traffic.crossed[:] = 0
+        for table in (*traffic.traffic.taken.values(), traffic.traffic.crossed):
+            table[:] = 0  # added to; events are written
         traffic.kept.clear()
         for windows in schedule.chunks(1):
             chunk = run.chunk(windows, ())

@@ -87,12 +87,14 @@ def run_levels(
     clips = n_deep = 0
     for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
+        sent[window, :live], sent[window, end:] = 0, 0
         for k in range(live, end):
             if k == 0 or k == live or k == frames.reset:
                 v[:] = rest
                 n_deep = 0
             n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
             if n_spikes == 0:
+                sent[window, k] = 0
                 continue
             add_spikes(eights, spread, found, n_spikes, v)
             if n_deep:
@@ -163,7 +165,7 @@ def run_steps(
     Args:
         eights: a tuple as long as the channels of a target pixel in units of 8: 1, 2 or 4.
         bits: uint64 [windows, steps, words of a source frame].
-        sent: uint16 [windows, steps, masks of a frame], filled.
+        sent: uint16 [windows, steps, masks of a frame], all of it set.
     """
     n = n_sums(eights, spread)
     sums, v = zeros(n // 2).view(np.int16), zeros(n)
@@ -174,6 +176,7 @@ def run_steps(
     clips = escaped = 0
     for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
+        sent[window, :live], sent[window, end:] = 0, 0
         for k in range(live, end):
             starts_over = k == 0 or k == live or k == frames.reset
             if starts_over:
@@ -182,6 +185,7 @@ def run_steps(
             n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
             add_spikes(eights, spread, found, n_spikes, sums)
             if n_spikes == 0 and neurons.idles == 1 and not starts_over:
+                sent[window, k] = 0
                 continue
             masks = sent[window, k]
             if kind == 3:
