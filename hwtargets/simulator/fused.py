@@ -185,7 +185,7 @@ class Chunked:
             source.in_windows().sum() * some.shape[1],
         )
         return bool(
-            spikes * spread.runs.shape[1] * spread.length > CROWDED * spread.pixels * frames
+            spikes * max(spread.n_runs) * max(spread.lengths) > CROWDED * spread.pixels * frames
         )
 
     def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
@@ -414,7 +414,8 @@ class Firing:
         source, wanted = chunk.sent[link.source], link.laid.source
         if source.bits is not None and source.image.pixels == 1:
             bits, pixels = source.bits, max(wanted.pixels, spread.divisor * spread.flat)
-            spread = spread._replace(divisor=pixels, flat=1)
+            words = np.arange(source.image.words, dtype=np.uint32)[None]
+            spread = spread._replace(words=words, divisor=pixels, flat=1)
         else:
             bits = source.as_bits(wanted)
         bits = np.ascontiguousarray(bits)

@@ -142,7 +142,7 @@ def _stage(
     fits = [link for link in before if lif and not within and _covers(link.laid, image)]
     fused = fits[-1] if fits else None
     alone = links[0][1] if lif and len(links) == len(before) == 1 else None
-    spread = _spread(alone, image) if alone and alone.laid else None
+    spread = _spread(alone, images[alone.source], image) if alone and alone.laid else None
     return Stage(
         population=population, image=image, lif=lif,
         neurons=neurons_of(lif, image) if lif else None,
@@ -154,10 +154,10 @@ def _stage(
     )  # fmt: skip
 
 
-def _spread(link: Link, target: Image) -> Spread | None:
+def _spread(link: Link, source: Image, target: Image) -> Spread | None:
     """Return a projection laid out for the stepwise kernel, if it is a thin one."""
     assert link.laid is not None
-    return spread_out(link.projection.synapse, link.laid, target, link.lag)
+    return spread_out(link.projection.synapse, link.laid, source, target, link.lag)
 
 
 def _link(

@@ -68,7 +68,6 @@ def prepared(pair, level):
     keep = level != "bound"
     traffic = traffic_counter(network, placement, schedule, counted.reach, keep=keep)
 
-
     def once():
         for table in (*traffic.traffic.taken.values(), traffic.traffic.crossed):
             table[:] = 0  # added to; events are written

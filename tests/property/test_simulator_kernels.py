@@ -362,6 +362,26 @@ def test_thin_layers_step_by_step_are_the_same(seed):
     assert_same(replace(network, alone=True), inputs)
 
 
+@pytest.mark.parametrize("stride", [(2, 2), (2, 1), (1, 2)])
+@pytest.mark.parametrize(
+    ("kernel", "padding"), [((5, 5), (2, 2)), ((3, 3), (1, 0)), ((1, 3), (0, 1))]
+)
+@pytest.mark.parametrize("c_in", [2, 9, 24])
+def test_rows_and_columns_that_feed_fewer_targets_are_listed_apart(c_in, kernel, padding, stride):
+    rng = np.random.default_rng(c_in)
+    synapse = Conv(
+        weight=2 * rng.integers(-20, 25, (20, c_in, *kernel)), in_shape=(c_in, 8, 16),
+        stride=stride, padding=padding,
+    )  # fmt: skip
+    network = one_layer(synapse, synapse.in_shape, steps=6, vth=40)
+    inputs = {"in": (rng.random((6, 2, *synapse.in_shape)) < 0.1).astype(np.int64)}
+    schedule = windows.schedule_of(network, inputs)
+    ((stage,),) = fused.FusedRun.of(network, inputs, schedule, Workers()).groups
+    differ = tuple(s == 2 for s in stride)
+    assert (len(stage.spread.words) == 2, stage.spread.evens != 0) == differ
+    assert_same(network, inputs)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_neurons_that_fall_below_16_bits_and_are_clipped_rise_and_spike_alike(seed):
     """Half of the time inhibited, then excited: v reaches the clip, comes back and spikes."""

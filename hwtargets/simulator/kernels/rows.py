@@ -19,10 +19,10 @@ from hwtargets.simulator.kernels.vector import (
     constant,
 )
 
-UNROLLED = (1, 2, 3, 5)
-"""Lengths of runs of weights, in pixels, that are added without a loop."""
-LAST_RUN = 16
-"""This bit marks the last run of a pixel: a number of runs would be a loop that LLVM unrolls."""
+UNROLLED = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), (5, 5))
+"""Numbers of runs of weights and their lengths, in pixels, that are added without a loop."""
+PLACE_BITS = 16
+"""Of where a pixel's runs start: so many for the first weight, the others for the first target."""
 SPLIT = 40
 """A number over a divisor is the number times its reciprocal, exact while both are below 2^20."""
 TOGETHER = 8
@@ -177,7 +177,19 @@ def _add_run(code: Code, goal: Any, origin: Any, kind: Any, width: int, length: 
 
 
 @intrinsic
-def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weights, stride):
+def add_runs(
+    context,
+    eights,
+    sums,
+    found,
+    n,
+    split,
+    starts,
+    shape,
+    steps,
+    weights,
+    stride,
+):
     """Add the weights of n spikes to the sums, run by run; see `steps.Spread`.
 
     Args:
@@ -185,61 +197,65 @@ def add_runs(context, eights, sums, found, n, split, runs, n_runs, length, weigh
         sums: int16, flat; weights: int8 or int16, flat.
         found: uint32, the number of each spike.
         split: (divisor, 2^SPLIT over it rounded up, flat): what a number is of pixel and channel.
-        runs: uint32, flat [source pixels, n_runs].
-        length: of a run, in target pixels.
+        starts: uint32, of each pixel.
+        shape: (runs, length of each in target pixels).
+        steps: from run to run, (target pixels back, places on).
         stride: weights from one source channel to the next.
     """
     width = 8 * eights.count
     signature = types.void(
-        eights, sums, found, n, split, runs, n_runs, length, weights, stride
+        eights, sums, found, n, split, starts, shape, steps, weights, stride
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        _, sums, found, n, split, runs, n_runs, length, weights, stride = code.args
+        _, sums, found, n, split, starts, shape, steps, weights, stride = code.args
         divisor, reciprocal, flat = (builder.extract_value(split, k) for k in range(3))
+        n_runs, length = (builder.extract_value(shape, k) for k in range(2))
+        back, on = (
+            builder.mul(builder.extract_value(steps, k), ir.Constant(I64, width)) for k in range(2)
+        )
         flat = builder.icmp_signed("!=", flat, ir.Constant(flat.type, 0))
-        zero = ir.Constant(I64, 0)
         kind = context.get_data_type(signature.args[8].dtype)
 
-        def add_all(known: int) -> None:
+        def add_all(known: tuple[int, int] | None) -> None:
             def spike(i: Any, _: list[Any]) -> list[Any]:
                 number = builder.zext(builder.load(code.at(found, I32, i)), I64)
                 over = builder.lshr(builder.mul(number, reciprocal), ir.Constant(I64, SPLIT))
                 rest = builder.sub(number, builder.mul(over, divisor))
                 pixel = builder.select(flat, rest, over)
                 mine = builder.mul(builder.select(flat, over, rest), stride)
-                before, again = builder.block, builder.append_basic_block("run")
-                first = builder.mul(pixel, n_runs)
-                builder.branch(again)
-                builder.position_at_end(again)
-                at = builder.phi(I64)
-                at.add_incoming(first, before)
-                both = builder.load(code.at(runs, I32, at))
-                target = builder.lshr(both, ir.Constant(I32, LAST_RUN + 1))
-                goal, start = (
-                    builder.mul(builder.zext(half, I64), ir.Constant(I64, width))
-                    for half in (target, builder.trunc(both, I16))
-                )
-                origin = code.at(weights, kind, builder.add(mine, start))
-                _add_run(code, code.at(sums, I16, goal), origin, kind, width, known or length)
-                at.add_incoming(builder.add(at, ir.Constant(I64, 1)), builder.block)
-                mark = builder.lshr(both, ir.Constant(I32, LAST_RUN))
-                is_last = builder.trunc(mark, ir.IntType(1))
-                after = builder.append_basic_block("done")
-                builder.cbranch(is_last, after, again)
-                builder.position_at_end(after)
+                both = builder.zext(builder.load(code.at(starts, I32, pixel)), I64)
+                place = builder.and_(both, ir.Constant(I64, (1 << PLACE_BITS) - 1))
+                target = builder.lshr(both, ir.Constant(I64, PLACE_BITS))
+                goal = builder.mul(target, ir.Constant(I64, width))
+                origin = builder.add(mine, builder.mul(place, ir.Constant(I64, width)))
+
+                def run(_: Any, at: list[Any]) -> list[Any]:
+                    goal, origin = at
+                    _add_run(
+                        code, code.at(sums, I16, goal), code.at(weights, kind, origin), kind,
+                        width, known[1] if known else length,
+                    )  # fmt: skip
+                    return [builder.sub(goal, back), builder.add(origin, on)]
+
+                if known:
+                    for _k in range(known[0]):
+                        goal, origin = run(None, [goal, origin])
+                else:
+                    code.loop(ir.Constant(I64, 0), n_runs, [goal, origin], run)
                 return []
 
-            code.loop(zero, n, [], spike)
+            code.loop(ir.Constant(I64, 0), n, [], spike)
 
         after = builder.append_basic_block("added")
-        cases = builder.switch(length, builder.append_basic_block("any"))
-        for known in (*UNROLLED, 0):
+        shape = builder.or_(builder.shl(n_runs, ir.Constant(I64, 8)), length)
+        cases = builder.switch(shape, builder.append_basic_block("any"))
+        for known in (*UNROLLED, None):
             block = cases.default
             if known:
-                block = builder.append_basic_block(f"runs_of_{known}")
-                cases.add_case(ir.Constant(I64, known), block)
+                block = builder.append_basic_block(f"runs_{known[0]}_{known[1]}")
+                cases.add_case(ir.Constant(I64, known[0] << 8 | known[1]), block)
             builder.position_at_end(block)
             add_all(known)
             builder.branch(after)

@@ -32,10 +32,16 @@ class Spread(NamedTuple):
     """A projection by source pixel.
 
     Attributes:
-        runs: uint32 [source pixels, runs]: first target pixel << LAST_RUN + 1 | whether it is the
-            pixel's last << LAST_RUN | place of the first weight of channel 0. All are as long: what
-            is not there has weights of 0.
-        length: of a run, in target pixels.
+        words: uint32 [row phases, words]: those of a source frame in which its rows of each phase
+            are, in the order in which spikes are listed.
+        evens: bits of the even pixels of a word where even and odd columns are a phase each, else
+            0; see `list_phase`.
+        starts: uint32 [row phases, column phases, source pixels as listed]: of the first run, the
+            target pixel in `room` << PLACE_BITS | place of the first weight of channel 0. What is
+            not there has weights of 0.
+        n_runs: of a pixel, by row phase; lengths: of a run in target pixels, by column phase.
+        steps: from run to run, (target pixels back, places on).
+        room: target pixels before the first and after the last: where runs beyond the image go.
         weights: int8 or int16, flat.
         stride: weights from one source channel to the next.
         pixels: of the target; width: its channels, padded to 8, 16 or 32. One-to-one synapses of a
@@ -46,8 +52,13 @@ class Spread(NamedTuple):
         lag: steps between a spike and its arrival.
     """
 
-    runs: AnyArray
-    length: int
+    words: AnyArray
+    evens: int
+    starts: AnyArray
+    n_runs: tuple[int, int]
+    lengths: tuple[int, int]
+    steps: tuple[int, int]
+    room: tuple[int, int]
     weights: AnyArray
     stride: int
     pixels: int
@@ -79,7 +90,9 @@ def run_levels(
 ) -> int:  # pragma: no cover  # fmt: skip
     """Run all steps of some windows as `run_steps` does, of neurons that only add up."""
     n, unit, rest = n_sums(eights, spread), levels.unit, levels.rest
-    v, threshold = zeros(n // 2).view(np.int16), zeros(len(neurons.threshold)).view(np.int16)
+    around, v = with_room(eights, spread)
+    beyond = spread.pixels * 8 * len(eights)
+    threshold = zeros(len(neurons.threshold)).view(np.int16)
     for i in range(len(neurons.threshold)):
         threshold[i] = min(neurons.threshold[i] // unit + rest, INT16_MAX)
     found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
@@ -92,11 +105,13 @@ def run_levels(
             if k == 0 or k == live or k == frames.reset:
                 v[:] = rest
                 n_deep = 0
-            n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
+            n_spikes = 0
+            if k >= spread.lag:
+                n_spikes = add_spikes(eights, spread, bits[window, k - spread.lag], found, around)
+                v[beyond:] = rest
             if n_spikes == 0:
                 sent[window, k] = 0
                 continue
-            add_spikes(eights, spread, found, n_spikes, v)
             if n_deep:
                 n_deep, clipped = step_deep(v, deep, depth, n_deep, neurons, levels)
                 clips += clipped
@@ -168,7 +183,8 @@ def run_steps(
         sent: uint16 [windows, steps, masks of a frame], all of it set.
     """
     n = n_sums(eights, spread)
-    sums, v = zeros(n // 2).view(np.int16), zeros(n)
+    (around, sums), v = with_room(eights, spread), zeros(n)
+    beyond = spread.pixels * 8 * len(eights)
     found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
     u = zeros(n if neurons.keep[0] else 0)
     left = 0
@@ -182,8 +198,10 @@ def run_steps(
             if starts_over:
                 u[:] = 0
                 v[:] = 0
-            n_spikes = list_spikes(bits[window, k - spread.lag], found) if k >= spread.lag else 0
-            add_spikes(eights, spread, found, n_spikes, sums)
+            n_spikes = 0
+            if k >= spread.lag:
+                n_spikes = add_spikes(eights, spread, bits[window, k - spread.lag], found, around)
+                sums[beyond:] = 0
             if n_spikes == 0 and neurons.idles == 1 and not starts_over:
                 sent[window, k] = 0
                 continue
@@ -207,28 +225,66 @@ def n_sums(eights: tuple[int, ...], spread: Spread) -> int:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
-def list_spikes(words: AnyArray, found: AnyArray) -> int:  # pragma: no cover
-    """List the numbers of the bits that are set in words, uint64; return how many there are.
-
-    Args:
-        found: uint32, AT_ONCE longer than what is listed.
-    """
-    n = 0
-    for k in range(len(words)):
-        n += list_bits(words[k], np.uint32(64 * k), found, n)
-    return n
+def with_room(
+    eights: tuple[int, ...], spread: Spread
+) -> tuple[AnyArray, AnyArray]:  # pragma: no cover
+    """Return sums, int16, with the room around them, and without."""
+    n, width = n_sums(eights, spread), 8 * len(eights)
+    before, after = spread.room[0] * width, spread.room[1] * width
+    around = zeros((before + n + after + 1) // 2).view(np.int16)
+    return around, around[before : before + n]
 
 
 @njit(nogil=True, cache=True)
 def add_spikes(
-    eights: tuple[int, ...], spread: Spread, found: AnyArray, n: int, sums: AnyArray
-) -> None:  # pragma: no cover
-    """Add the weights of n spikes, by the numbers of their bits, to the sums."""
+    eights: tuple[int, ...], spread: Spread, words: AnyArray, found: AnyArray, sums: AnyArray
+) -> int:  # pragma: no cover
+    """Add the weights of all spikes of a frame to the sums; return how many there are.
+
+    Args:
+        words: uint64, a frame of the source.
+        found: uint32, room for the numbers of the spikes, AT_ONCE more than there can be.
+        sums: int16, with the room around them.
+    """
     split = (spread.divisor, (1 << SPLIT) // spread.divisor + 1, spread.flat)
-    add_runs(
-        eights, sums, found, n, split, spread.runs, spread.runs.shape[1], spread.length,
-        spread.weights, spread.stride,
-    )  # fmt: skip
+    n_spikes = 0
+    for row in range(len(spread.words)):
+        for column in range(spread.starts.shape[1]):
+            n = list_phase(words, spread.words[row], np.uint64(spread.evens), spread.divisor,
+                           column, found)  # fmt: skip
+            shape = spread.n_runs[row], spread.lengths[column]
+            add_runs(
+                eights, sums, found, n, split, spread.starts[row, column], shape, spread.steps,
+                spread.weights, spread.stride,
+            )  # fmt: skip
+            n_spikes += n
+    return n_spikes
+
+
+@njit(nogil=True, cache=True)
+def list_phase(
+    words: AnyArray, of: AnyArray, evens: int, stride: int, column: int, found: AnyArray
+) -> int:  # pragma: no cover
+    """List the numbers of the bits that are set in some of the words; return how many there are.
+
+    Bits count on from word to word. If `evens` are the bits of the even pixels of a word, only
+    those of two words count, side by side in turn, as one word, or only those of the odd pixels.
+
+    Args:
+        of: numbers of the words.
+        stride: bits of a pixel; column: 0 for even pixels, 1 for odd ones.
+    """
+    n = 0
+    if not evens:
+        for k in range(len(of)):
+            n += list_bits(words[of[k]], np.uint32(64 * k), found, n)
+        return n
+    down, up = np.uint64(column * stride), np.uint64((1 - column) * stride)
+    for k in range(0, len(of), 2):
+        first, second = words[of[k]], words[of[k + 1]]
+        both = (first >> down & evens) | (second << up & ~evens)
+        n += list_bits(both, np.uint32(32 * k), found, n)
+    return n
 
 
 @njit(nogil=True, cache=True)
