@@ -96,17 +96,13 @@ class Counter:
         ]
         if not arriving:
             return
-        work = np.zeros((2 * len(rows), n_frames), dtype=np.int64)
-        for projection in arriving:
-            labels = self.reach[projection.source].labels
-            spikes = self._arriving(partial(Sent.per_label, labels=labels), projection, chunk)
-            work += self.synaptic[projection.name].tally(spikes)
+        work, *others = (self._work(projection, chunk) for projection in arriving)
+        for other in others:
+            work += other
         if len(arriving) == 1 and isinstance(arriving[0].synapse, OneToOne):
             active = work[: len(rows)]  # every operation is that of another neuron
         elif len(arriving) == 1 and isinstance(arriving[0].synapse, Conv | Pool):
-            kernels = chunk.sent[arriving[0].source].bits is not None
-            sending = self._sending(arriving[0], chunk)
-            active = self._places(arriving[0]).count(sending, kernels=kernels)
+            active = self._reached(arriving[0], chunk)
         else:
             reached = np.zeros((n_frames, 1, 1), dtype=np.bool_)
             for projection in arriving:
@@ -116,6 +112,21 @@ class Counter:
         self._write("synaptic_word", name, span, work[len(rows) :])
         self._write("neuron_active", name, span, active)
         self._write("neuron_idle", name, span, sizes[:, None] - active)
+
+    def _work(self, projection: Projection, chunk: Chunk) -> IntArray:
+        """Return operations, then words, that a projection brings to each slice [2 * rows, F]."""
+        labels = self.reach[projection.source].labels
+        spikes = self._arriving(partial(Sent.per_label, labels=labels), projection, chunk)
+        return self.synaptic[projection.name].tally(spikes)
+
+    def _reached(self, projection: Projection, chunk: Chunk) -> IntArray:
+        """Return how many neurons of each slice an image reaches [rows, F]."""
+        found = self._places(projection)
+        if chunk.sent[projection.source].bits is None or not found.in_rows:
+            return found.count(self._sending(projection, chunk))
+        kind, width = classes(found.synapse), found.synapse.in_shape[2]
+        rows = self._arriving(lambda sent: sent.active_rows(*kind, width), projection, chunk)
+        return found.count_rows(rows)
 
     def _touched(self, projection: Projection, chunk: Chunk) -> BoolArray:
         """Return which targets a projection reaches; see `touched.touched`."""
@@ -170,13 +181,14 @@ class Counter:
             return
         span = self._span(name, chunk)
         spikes = sent.per_label(reach.labels)
-        travelled = np.empty((len(TRAVEL), len(reach.origins), len(spikes)), dtype=np.int64)
+        first, (frames, steps) = self.rows[name][0].row, span
         for k, routes in enumerate(self.routes[name]):
             here = slice(k * TOGETHER, min((k + 1) * TOGETHER, len(reach.origins)))
-            mine = spikes[:, reach.first[here.start] : reach.first[here.stop]]
-            travelled[:, here] = routes.tally(mine).reshape(len(TRAVEL), -1, len(spikes))
-        for values, kind in zip(travelled, TRAVEL, strict=True):
-            self._write(kind, name, span, values)
+            n, mine = here.stop - here.start, slice(reach.first[here.start], reach.first[here.stop])
+            found = routes.tally(spikes[frames, mine])
+            for number, kind in enumerate(TRAVEL):
+                rows = slice(first + here.start, first + here.stop)
+                self.events[kind][rows, steps] = found[number * n : (number + 1) * n]
 
     def _span(self, name: str, chunk: Chunk) -> tuple[slice, slice]:
         """Return which frames of a node's windows exist, and their chip steps."""

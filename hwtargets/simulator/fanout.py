@@ -105,7 +105,7 @@ class Columns:
 
     def tally(self, counts: AnyArray) -> IntArray:
         """Return the exact sums (counts [F, n] @ columns).T, as int64 [columns, F]."""
-        product: AnyArray = self.matrix.T @ counts.astype(self.matrix.dtype).T
+        product: AnyArray = self.matrix.T @ counts.astype(self.matrix.dtype, copy=False).T
         return product.astype(np.int64)[self.index]
 
 

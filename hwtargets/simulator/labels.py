@@ -18,7 +18,7 @@ class Groups:
 
     Attributes:
         starts: int64 [groups + 1]: group i has words starts[i] .. starts[i + 1].
-        words: int32, numbers of the words of a frame.
+        words: uint32, numbers of the words of a frame.
         labels: int32 [groups, 64]: class of each bit, -1 where there is no neuron.
         firsts: int64 [groups + 1]: group i has classes firsts[i] .. firsts[i + 1] of the next two.
         classes: int32; masks: uint64, their bits in the words.
@@ -78,7 +78,7 @@ def group_words(labels: AnyArray, image: Image) -> Groups:
     ]
     return Groups(
         starts=np.concatenate([[0], np.cumsum(np.bincount(kind.reshape(-1)))]),
-        words=np.argsort(kind.reshape(-1), kind="stable").astype(np.int32),
+        words=np.argsort(kind.reshape(-1), kind="stable").astype(np.uint32),
         labels=kinds,
         firsts=np.cumsum([0, *map(len, found)]),
         classes=np.concatenate(found).astype(np.int32),

@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from hwtargets.simulator.deliver import exact_dtype
 from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.labels import Labels
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
+
+ROW_TYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
+"""Rows of an image that are numbers once they are packed."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +34,7 @@ class Sent:
     values: AnyArray | None = None
     others: dict[Image, AnyArray] = field(default_factory=dict)
     counted: dict[tuple[int, int], IntArray] = field(default_factory=dict)
-    labelled: dict[Labels, IntArray] = field(default_factory=dict)
+    labelled: dict[Labels, AnyArray] = field(default_factory=dict)
     windows: BoolArray | None = None
 
     @classmethod
@@ -98,7 +102,8 @@ class Sent:
         """Return which classes of `per_class` send anything [windows * steps, groups * pixels]."""
         key = (groups, pixels)
         if self.bits is not None and self.image.pixels == 1 and groups == 1 and pixels % 64 == 0:
-            return self._active_pixels(pixels)
+            by_byte = self._active_pixels(pixels).view(np.uint8)
+            return np.unpackbits(by_byte, axis=1, bitorder="little").view(np.bool_)
         known = key in self.counted or self.bits is None
         if known or groups > 1 or pixels not in (1, self.image.pixels):
             return np.asarray(self.per_class(groups, pixels) > 0)
@@ -107,27 +112,32 @@ class Sent:
         flags = (self.by_pixel() != 0).reshape(self.shape[0] * self.shape[1], pixels, -1)
         return np.asarray(flags.any(axis=2) if flags.shape[2] > 1 else flags[:, :, 0])
 
-    def _active_pixels(self, pixels: int) -> BoolArray:
-        """Return which pixels send anything, of bits that come neuron by neuron."""
+    def active_rows(self, groups: int, pixels: int, width: int) -> AnyArray:
+        """Return `active` as a number of `width` bits per row [windows * steps, groups * rows]."""
+        if self.bits is not None and self.image.pixels == 1 and groups == 1 and pixels % 64 == 0:
+            return self._active_pixels(pixels).view(ROW_TYPES[width])
+        return packed_rows(self.active(groups, pixels), width)
+
+    def _active_pixels(self, pixels: int) -> AnyArray:
+        """Return a bit for each pixel that sends anything, of bits that come neuron by neuron."""
         assert self.bits is not None
         words = self._frames().reshape(self.shape[0] * self.shape[1], -1, pixels // 64)
-        by_byte = np.bitwise_or.reduce(words, axis=1).view(np.uint8)
-        return np.unpackbits(by_byte, axis=1, bitorder="little").view(np.bool_)
+        return np.asarray(np.bitwise_or.reduce(words, axis=1))
 
-    def per_label(self, labels: Labels) -> IntArray:
-        """Return spikes per frame and class [windows * steps, classes]."""
+    def per_label(self, labels: Labels) -> AnyArray:
+        """Return spikes per frame and class [windows * steps, classes], in a type to multiply."""
         if labels not in self.labelled:
             self.labelled[labels] = self._count_labels(labels)
         return self.labelled[labels]
 
-    def _count_labels(self, labels: Labels) -> IntArray:
-        n_frames = self.shape[0] * self.shape[1]
+    def _count_labels(self, labels: Labels) -> AnyArray:
+        n_frames, dtype = self.shape[0] * self.shape[1], exact_dtype(self.shape[2])
         if self.bits is None:
-            return labels.count(self.as_values().reshape(n_frames, -1))
+            return labels.count(self.as_values().reshape(n_frames, -1)).astype(dtype)
         from hwtargets.simulator.kernels.counting import tally_groups
 
         groups = labels.in_image(self.image)
-        found = np.zeros((n_frames, labels.n_classes), dtype=np.int64)
+        found = np.zeros((n_frames, labels.n_classes), dtype=dtype)
         tally_groups(
             self._frames(), groups.starts, groups.words, groups.labels, groups.firsts,
             groups.classes, groups.masks, found,
@@ -201,3 +211,9 @@ def packed(values: AnyArray, image: Image) -> tuple[AnyArray, bool]:
     frames = np.ascontiguousarray(values).reshape(-1, values.shape[2])
     channels, pixels, stride = image.channels, image.pixels, image.stride
     return bits, bool(pack(frames, channels, pixels, stride, bits.reshape(-1, image.words)))
+
+
+def packed_rows(flags: BoolArray, width: int) -> AnyArray:
+    """Return flags [F, rows * width] as a number per row [F, rows], of as many bits."""
+    bits = np.packbits(flags.reshape(-1), bitorder="little")
+    return bits.view(ROW_TYPES[width]).reshape(len(flags), -1)

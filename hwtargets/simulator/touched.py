@@ -11,12 +11,11 @@ from typing import assert_never
 import numpy as np
 
 from hwtargets.simulator.fanout import geometry
+from hwtargets.simulator.sent import ROW_TYPES, packed_rows
 from snndeploy.ir.arrays import AnyArray, BoolArray, IntArray
 from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse, Synapse
 
 WORD = 64
-WIDTHS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
-"""Rows that are numbers once they are packed."""
 
 
 def touched(synapse: Synapse, active: BoolArray, *, kernels: bool = False) -> BoolArray:
@@ -77,21 +76,29 @@ class Places:
     masks: AnyArray
     sizes: IntArray
 
-    def count(self, active: BoolArray, *, kernels: bool = False) -> IntArray:
-        """Return how many neurons of each slice active classes [F, classes] reach [rows, F]."""
-        found = np.zeros((len(self.masks), len(active)), dtype=np.int64)
-        rows = _in_rows(self.synapse, self.frame, active) if kernels else None
-        if rows is not None:
-            from hwtargets.simulator.kernels.counting import tally_places
+    @property
+    def in_rows(self) -> bool:
+        """Whether `count_rows` may be used."""
+        return _has_rows(self.synapse, self.frame)
 
-            groups, kernel, dilation = geometry(self.synapse)
-            masks = self.masks.reshape(len(self.masks), groups, -1)
-            p_h, p_w = self.synapse.padding
-            tally_places(rows, p_h, p_w, kernel, dilation, self.synapse.stride[0], masks, found)
-        else:
-            words = _reached(self.synapse, self.frame, active)
-            for mask, counts in zip(self.masks, found, strict=True):
-                np.bitwise_count(words & mask).sum(axis=1, dtype=np.int64, out=counts)
+    def count(self, active: BoolArray) -> IntArray:
+        """Return how many neurons of each slice active classes [F, classes] reach [rows, F]."""
+        words = _reached(self.synapse, self.frame, active)
+        found = [np.bitwise_count(words & mask).sum(axis=1, dtype=np.int64) for mask in self.masks]
+        counted: IntArray = self.sizes @ np.stack(found)
+        return counted
+
+    def count_rows(self, active: AnyArray) -> IntArray:
+        """Return what `count` does, of active rows [F, groups * rows]; compiled."""
+        from hwtargets.simulator.kernels.counting import tally_places
+
+        groups, kernel, dilation = geometry(self.synapse)
+        masks = self.masks.reshape(len(self.masks), groups, -1)
+        found = np.zeros((len(masks), len(active)), dtype=np.int64)
+        tally_places(
+            active.reshape(len(active), groups, -1), *self.synapse.padding, kernel, dilation,
+            self.synapse.stride[0], masks, found,
+        )  # fmt: skip
         counted: IntArray = self.sizes @ found
         return counted
 
@@ -120,7 +127,7 @@ def _frame_of(synapse: Conv | Pool) -> Frame:
     (_, height, width), (_, out_h, out_w) = synapse.in_shape, synapse.out_shape
     (p_h, p_w), (s_h, s_w) = synapse.padding, synapse.stride
     pitch = width + 2 * p_w
-    if WIDTHS.get(width) and pitch <= WORD:
+    if ROW_TYPES.get(width) and pitch <= WORD:
         pitch = WORD
     shape = (groups, height + 2 * p_h, pitch)
     group, y, x = np.indices((groups, out_h, out_w))
@@ -154,11 +161,15 @@ def _reached(synapse: Conv | Pool, frame: Frame, active: BoolArray) -> AnyArray:
 
 def _in_rows(synapse: Conv | Pool, frame: Frame, active: BoolArray) -> AnyArray | None:
     """Return flags as a number per row [F, groups, rows]; None if rows are not so wide."""
-    height, width = synapse.in_shape[1:]
-    if frame.shape[2] != WORD or width not in WIDTHS:
+    if not _has_rows(synapse, frame):
         return None
-    rows = np.packbits(active.reshape(-1), bitorder="little").view(WIDTHS[width])
-    return rows.reshape(len(active), -1, height)
+    height, width = synapse.in_shape[1:]
+    return packed_rows(active, width).reshape(len(active), -1, height)
+
+
+def _has_rows(synapse: Conv | Pool, frame: Frame) -> bool:
+    """Return whether a row of the image is a number, and with its borders a word."""
+    return frame.shape[2] == WORD and synapse.in_shape[2] in ROW_TYPES
 
 
 def _joined(words: AnyArray, taps: int, step: int) -> AnyArray:

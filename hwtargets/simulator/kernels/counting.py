@@ -85,44 +85,50 @@ def add_listed(
             sums[of[found[i]]] += 1
 
 
+@njit(nogil=True, cache=True, inline="always")
+def full(a: int, b: int, c: int) -> tuple[int, int]:  # pragma: no cover
+    """Return the sum of three bits and what is carried, for 64 of each."""
+    half = a ^ b
+    return half ^ c, (a & b) | (half & c)
+
+
 @njit(nogil=True, cache=True)
 def add_up(row: AnyArray, words: AnyArray, planes: AnyArray) -> int:  # pragma: no cover
     """Count, for each of 64 bits, in how many words it is set; return how many digits there are.
 
     Args:
-        row: uint64; which of them: words, fewer than two to the PLANES.
+        row: uint64; which of them: words, uint32, fewer than two to the PLANES.
         planes: uint64, set: bit i of word k is digit k of the number of bit i.
     """
     if len(words) == 1:
         planes[0] = row[words[0]]
         return 1
-    planes[:] = 0
-    ones = twos = fours = np.uint64(0)
-    whole = len(words) // 4 * 4
-    for i in range(0, len(words), 4):
-        a = row[words[i]]
-        b, c, d = np.uint64(0), np.uint64(0), np.uint64(0)
+    none = np.uint64(0)
+    d0 = d1 = d2 = d3 = d4 = d5 = d6 = d7 = none
+    whole, i = len(words) // 8 * 8, 0
+    while i < len(words):
         if i < whole:
-            b, c, d = row[words[i + 1]], row[words[i + 2]], row[words[i + 3]]
+            a, twos_a = full(row[words[i]], row[words[i + 1]], row[words[i + 2]])
+            b, twos_b = full(row[words[i + 3]], row[words[i + 4]], row[words[i + 5]])
+            c, twos_c = full(row[words[i + 6]], row[words[i + 7]], d0)
+            d0, twos = full(a, b, c)
+            a, fours_a = full(twos_a, twos_b, twos_c)
+            d1, fours = full(twos, a, d1)
+            d2, carry = full(fours_a, fours, d2)
+            i += 8
         else:
-            b = row[words[i + 1]] if i + 1 < len(words) else b
-            c = row[words[i + 2]] if i + 2 < len(words) else c
-        half = a ^ b
-        first = (a & b) | (half & c)
-        half ^= c
-        second = (half & d) | ((half ^ d) & ones)
-        ones ^= half ^ d
-        half = first ^ second
-        carry = (first & second) | (half & twos)
-        twos ^= half
-        left = fours & carry
-        fours ^= carry
-        k = 3
-        while left:
-            carry, left = left, planes[k] & left
-            planes[k] ^= carry
-            k += 1
-    planes[0], planes[1], planes[2] = ones, twos, fours
+            d0, carry = full(d0, row[words[i]], row[words[i + 1]] if i + 1 < len(words) else none)
+            d1, carry = d1 ^ carry, d1 & carry
+            d2, carry = d2 ^ carry, d2 & carry
+            i += 2
+        if carry:
+            d3, carry = d3 ^ carry, d3 & carry
+            d4, carry = d4 ^ carry, d4 & carry
+            d5, carry = d5 ^ carry, d5 & carry
+            d6, carry = d6 ^ carry, d6 & carry
+            d7 ^= carry
+    planes[0], planes[1], planes[2], planes[3] = d0, d1, d2, d3
+    planes[4], planes[5], planes[6], planes[7] = d4, d5, d6, d7
     n = PLANES
     while n and planes[n - 1] == 0:
         n -= 1
