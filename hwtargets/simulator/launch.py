@@ -78,8 +78,8 @@ def with_states(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
 
 
 NO_NEURONS = Neurons(
-    keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, idles=0, u=NOTHING, v=NOTHING,
-    carried=0, log_u=NOTHING, log_v=NOTHING,
+    keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, calm=0, idles=0,
+    u=NOTHING, v=NOTHING, carried=0, log_u=NOTHING, log_v=NOTHING,
 )  # fmt: skip
 """Of the right types, as what follows."""
 NO_GATHER = Gather(

@@ -29,6 +29,8 @@ from snndeploy.ir.synapses import Conv, Dense, OneToOne, Pool, Sparse
 LISTED_DENSITY = 1 / 32
 """Denser lists of synapses are gathered as a matrix: a row of 64 adds costs as much as two."""
 MATRIX_CELLS = 1 << 22
+CALM = 1 << 17
+"""Less than this cannot bring a current out of its range."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -145,11 +147,11 @@ def _stage(
     spread = _spread(alone, images[alone.source], image) if alone and alone.laid else None
     return Stage(
         population=population, image=image, lif=lif,
-        neurons=neurons_of(lif, image) if lif else None,
+        neurons=neurons_of(lif, image, arriving) if lif else None,
         fused=fused, within=within,
         before=tuple(link for link in before if link is not fused),
         alone=alone if spread else None, spread=spread,
-        thin=thin_neurons(lif, image, spread) if spread and lif else None,
+        thin=thin_neurons(lif, image, spread, arriving) if spread and lif else None,
         levels=levels_of(links[0][0].synapse, spread, lif) if spread and lif else None,
     )  # fmt: skip
 
@@ -220,8 +222,8 @@ def is_quiet(fixed: Constants) -> bool:
     return not fixed.bias.any() and int(fixed.threshold.min()) >= 0
 
 
-def neurons_of(fixed: Constants, image: Image) -> Neurons:
-    """Return parameters as the kernel takes them, without states."""
+def neurons_of(fixed: Constants, image: Image, arriving: int) -> Neurons:
+    """Return parameters as the kernel takes them, without states; `arriving` bounds what comes."""
     per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
 
     def spread(values: AnyArray, beyond: int) -> AnyArray:
@@ -238,12 +240,13 @@ def neurons_of(fixed: Constants, image: Image) -> Neurons:
     nothing, keep = np.empty(0, dtype=np.int32), (int(fixed.keep_u[0]), int(fixed.keep_v[0]))
     return Neurons(
         keep=keep, threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
-        per_pixel=int(per_pixel), idles=int(keep == (0, 4096) and is_quiet(fixed)),
+        per_pixel=int(per_pixel), calm=int(keep[0] == 0 and arriving < CALM),
+        idles=int(keep == (0, 4096) and is_quiet(fixed)),
         u=nothing, v=nothing, carried=0, log_u=nothing, log_v=nothing,
     )  # fmt: skip
 
 
-def thin_neurons(fixed: Constants, image: Image, spread: Spread) -> Neurons:
+def thin_neurons(fixed: Constants, image: Image, spread: Spread, arriving: int) -> Neurons:
     """Return parameters as the stepwise kernel takes them: of 64 neurons if all are alike.
 
     What is beyond the last neuron never spikes nor clips.
@@ -259,7 +262,7 @@ def thin_neurons(fixed: Constants, image: Image, spread: Spread) -> Neurons:
         flat[places.reshape(-1)] = np.broadcast_to(values, (image.n,))
         return flat if per_pixel else flat[:AT_ONCE]
 
-    return neurons_of(fixed, image)._replace(
+    return neurons_of(fixed, image, arriving)._replace(
         threshold=laid(fixed.threshold, INT32_MAX), bias=laid(fixed.bias, 0),
         per_pixel=int(per_pixel),
     )  # fmt: skip

@@ -225,7 +225,8 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
     image = Image(channels=n, pixels=1)
     fixed = plan.lif_of(population)
     stage = plan.Stage(
-        population=population, image=image, lif=fixed, neurons=plan.neurons_of(fixed, image),
+        population=population, image=image, lif=fixed,
+        neurons=plan.neurons_of(fixed, image, 1 << 20),
         before=(), fused=None, within=(),
     )  # fmt: skip
     neurons = launch.with_states(stage, 0, 2 * steps)

@@ -51,6 +51,7 @@ class Neurons(NamedTuple):
         keep: (keep_u, keep_v) in 1/4096.
         threshold, bias: int32, flat [pixels or 1, channels padded to blocks].
         per_pixel: 1 if they differ from pixel to pixel, else 0.
+        calm: 1 if u is what arrives, and that surely below 2^17, else 0.
         idles: 1 if a step in which nothing arrives changes nothing and sends nothing, else 0.
         u, v: int32, flat: states [windows, pixels, channels], empty if none is carried on.
         carried: 1 if states go on from an earlier call, else 0.
@@ -61,6 +62,7 @@ class Neurons(NamedTuple):
     threshold: AnyArray
     bias: AnyArray
     per_pixel: int
+    calm: int
     idles: int
     u: AnyArray
     v: AnyArray

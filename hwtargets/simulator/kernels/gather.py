@@ -152,7 +152,11 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
     log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
     per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
     idles = neurons.idles == 1 and len(arrived) == 0 and len(log_u) == 0
-    kind = 3 if keep[0] or len(log_u) else 2 if keep[1] < 4096 else 1
+    kind = 2 if keep[1] < 4096 else 1
+    scaled = (1, 0, 0, 0) if len(arrived) else scaling
+    factors = (scaled[0] << scaled[2] + 6, scaled[1] << scaled[2] + 6, 0, 0)
+    if neurons.calm == 0 or scaled[3] or len(log_u):
+        kind, factors = 3, scaled
     together = max(1, SLOTS // n_steps)
     has_more = len(arrived) > 0
     spare = together * n_steps + 1
@@ -203,12 +207,13 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                     elif scaling[1]:
                         for part in range(parts):
                             n += bounds[item - first, part, k + 1] - bounds[item - first, part, k]
-                    factors, come = scaling, sums
-                    if has_more and parts == 0 and fires:
-                        come, slot = arrived, here // width
+                    if has_more and parts == 0:
+                        slot = spare
+                        for j in range(width):
+                            sums[spare * width + j] = arrived[here + j]
                     elif has_more:
                         scale_sums(lanes, sums, slot, n, scaling, spare)
-                        slot, factors = spare, (1, 0, 0, 0)
+                        slot = spare
                         for j in range(width):
                             sums[spare * width + j] += arrived[here + j]
                         if not fires:
@@ -223,17 +228,17 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                     word += pixel * frames.masks[1] + block * (width // 16)
                     if kind == 3:
                         left = update_lif(
-                            lanes, (0, 0, 0), come, slot, n, factors, keep, u, v, state,
+                            lanes, (0, 0, 0), sums, slot, n, factors, keep, u, v, state,
                             threshold, bias, fixed, sent, word,
                         )  # fmt: skip
                     elif kind == 2:
                         left = update_lif(
-                            lanes, (0, 0), come, slot, n, factors, keep, u, v, state,
+                            lanes, (0, 0), sums, slot, n, factors, keep, u, v, state,
                             threshold, bias, fixed, sent, word,
                         )  # fmt: skip
                     else:
                         left = update_lif(
-                            lanes, (0,), come, slot, n, factors, keep, u, v, state,
+                            lanes, (0,), sums, slot, n, factors, keep, u, v, state,
                             threshold, bias, fixed, sent, word,
                         )  # fmt: skip
                     clips += left & (ESCAPED - 1)

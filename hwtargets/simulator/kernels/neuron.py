@@ -17,6 +17,8 @@ from hwtargets.simulator.kernels.vector import (
     constant,
 )
 
+INTS = ir.VectorType(I32, CHUNK)
+
 
 @intrinsic
 def update_lif(
@@ -44,14 +46,16 @@ def update_lif(
         y <- clip(trunc(v * keep_v / 4096) + u + bias),  s <- y > threshold,  v <- 0 where s, else y
 
     All in 32 bits: for |x| < 2^23 and 0 <= d <= 4096, with x = 4096 h + l and 0 <= l < 4096,
-    trunc(x * d / 4096) = h * d + ((l * d + (4095 if x < 0)) >> 12). What arrives and the new u are
-    watched: if ESCAPED is set, |u| may have reached 2^23 and nothing that follows is to be used.
+    trunc(x * d / 4096) = h * d + ((l * d + (4095 if x < 0)) >> 12). Where u is kept, what arrives
+    and the new u are watched: if ESCAPED is set, |u| may have reached 2^23 and nothing that follows
+    is to be used.
 
     Args:
         lanes: tuple, see the module.
-        kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0, and in both
-            u is not kept; of 3: any.
-        sums, slot, n, scaling: what arrives; see `scale_sums`; sums are int32 or int16.
+        kind: tuple; of length 1: keep_u is 0 and keep_v 4096; of 2: keep_u is 0; in both u is not
+            kept, as |a| < 2^17 whatever comes; of 3: any.
+        sums, slot, n, scaling: what arrives; see `scale_sums`; sums are int32 or int16. Where u is
+            not kept, nothing is shifted right, and scaled sums are a << 6.
         keep: (keep_u, keep_v) in 1/4096.
         u, v: int32, flat, of this block from `state`.
         threshold, bias: int32, flat, of this block from `fixed`.
@@ -78,26 +82,8 @@ def update_lif(
             )
             for k in range(2)
         )
-        ints = ir.VectorType(I32, CHUNK)
-        top, bottom = constant((1 << 23) - 1, I32, CHUNK), constant(1 - (1 << 23), I32, CHUNK)
-        zero = constant(0, I32, CHUNK)
-
-        def number(value: int) -> Any:
-            return constant(value, I32, CHUNK)
-
-        def decay(x: Any, d: Any) -> Any:
-            lift = builder.lshr(builder.ashr(x, number(31)), number(20))
-            low = builder.mul(builder.and_(x, number(4095)), d)
-            rest = builder.lshr(builder.add(low, lift), number(12))
-            return builder.add(builder.mul(builder.ashr(x, number(12)), d), rest)
-
-        def smaller(x: Any, y: Any) -> Any:
-            return builder.select(builder.icmp_signed("<", x, y), x, y)
-
-        def larger(x: Any, y: Any) -> Any:
-            return builder.select(builder.icmp_signed(">", x, y), x, y)
-
-        clips, escaped = ir.Constant(I64, 0), zero
+        top, bottom, zero = _number((1 << 23) - 1), _number(1 - (1 << 23)), _number(0)
+        inside, escaped = zero, zero
         for k in range(2 * lanes.count):
             here = ir.Constant(I64, k * CHUNK)
             mine = builder.add(state, here)
@@ -106,37 +92,56 @@ def update_lif(
                 code.at(sums, element, builder.add(slot, here)), ir.VectorType(element, CHUNK)
             )
             if element != I32:
-                arriving = builder.sext(arriving, ints)
-            arriving = scale(arriving)
-            x = builder.shl(arriving, number(6))
+                arriving = builder.sext(arriving, INTS)
             if kind.count < 3:
-                now, room = x, 1 << 17
+                now = scale.without_shifts(arriving)
             else:
-                now, room = builder.add(x, decay(code.load(p_u, ints), keep_u)), 1 << 24
-                escaped = builder.or_(
-                    escaped, builder.lshr(builder.add(now, number((1 << 23) - 1)), number(24))
+                arriving = scale(arriving)
+                now = builder.add(
+                    builder.shl(arriving, _number(6)),
+                    _decayed(builder, code.load(p_u, INTS), keep_u),
                 )
+                for value, bits in ((arriving, 24), (now, 23)):
+                    over = builder.add(value, _number((1 << bits) - 1))
+                    escaped = builder.or_(escaped, builder.lshr(over, _number(bits + 1)))
                 code.store(now, p_u)
-            over = builder.add(arriving, number(room - 1))
-            escaped = builder.or_(escaped, builder.lshr(over, number(room.bit_length())))
-            y = code.load(p_v, ints)
+            y = code.load(p_v, INTS)
             if kind.count > 1:
-                y = decay(y, keep_v)
+                y = _decayed(builder, y, keep_v)
             y = builder.add(y, now)
             at = builder.add(fixed, here)
-            y = builder.add(y, code.load(code.at(bias, I32, at), ints))
-            clipped = larger(smaller(y, top), bottom)
-            outside = builder.bitcast(builder.icmp_signed("!=", y, clipped), I16)
-            clips = builder.add(clips, builder.zext(builder.ctpop(outside), I64))
-            fired = builder.icmp_signed(">", clipped, code.load(code.at(threshold, I32, at), ints))
+            y = builder.add(y, code.load(code.at(bias, I32, at), INTS))
+            clipped = builder.select(builder.icmp_signed("<", y, top), y, top)
+            clipped = builder.select(builder.icmp_signed(">", clipped, bottom), clipped, bottom)
+            inside = builder.sub(inside, builder.sext(builder.icmp_signed("==", y, clipped), INTS))
+            fired = builder.icmp_signed(">", clipped, code.load(code.at(threshold, I32, at), INTS))
             code.store(builder.select(fired, zero, clipped), p_v)
             mask = builder.bitcast(fired, I16)
             code.store(mask, code.at(sent, I16, builder.add(word, ir.Constant(I64, k))))
+        total = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(I32, [INTS]), f"llvm.vector.reduce.add.v{CHUNK}i32"
+        )
+        clips = builder.sub(ir.Constant(I32, 32 * lanes.count), builder.call(total, [inside]))
+        clips = builder.zext(clips, I64)
+        if kind.count < 3:
+            return clips
         any_escaped = builder.icmp_signed("!=", escaped, zero)
         flag = builder.icmp_signed("!=", builder.bitcast(any_escaped, I16), ir.Constant(I16, 0))
         return builder.or_(clips, builder.shl(builder.zext(flag, I64), ir.Constant(I64, 62)))
 
     return signature, generate
+
+
+def _number(value: int) -> Any:
+    return constant(value, I32, CHUNK)
+
+
+def _decayed(builder: Any, x: Any, d: Any) -> Any:
+    """Emit trunc(x * d / 4096)."""
+    lift = builder.lshr(builder.ashr(x, _number(31)), _number(20))
+    low = builder.mul(builder.and_(x, _number(4095)), d)
+    rest = builder.lshr(builder.add(low, lift), _number(12))
+    return builder.add(builder.mul(builder.ashr(x, _number(12)), d), rest)
 
 
 @intrinsic

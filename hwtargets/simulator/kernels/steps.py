@@ -186,9 +186,12 @@ def run_steps(
     (around, sums), v = with_room(eights, spread), zeros(n)
     beyond = spread.pixels * 8 * len(eights)
     found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
-    u = zeros(n if neurons.keep[0] else 0)
-    left = 0
-    kind = 3 if neurons.keep[0] else 2 if neurons.keep[1] < 4096 else 1
+    left, scaling = 0, spread.scaling
+    kind = 2 if neurons.keep[1] < 4096 else 1
+    at_once = (scaling[0] << scaling[2] + 6, 0, 0, 0)
+    if neurons.calm == 0 or scaling[3]:
+        kind, at_once = 3, scaling
+    u = zeros(n if kind == 3 else 0)
     clips = escaped = 0
     for window in range(frames.items[0], frames.items[1]):
         live, end = frames.live[window]
@@ -207,11 +210,11 @@ def run_steps(
                 continue
             masks = sent[window, k]
             if kind == 3:
-                left = update_all((0, 0, 0), spread, neurons, sums, u, v, masks)
+                left = update_all((0, 0, 0), at_once, neurons, sums, u, v, masks)
             elif kind == 2:
-                left = update_all((0, 0), spread, neurons, sums, u, v, masks)
+                left = update_all((0, 0), at_once, neurons, sums, u, v, masks)
             else:
-                left = update_all((0,), spread, neurons, sums, u, v, masks)
+                left = update_all((0,), at_once, neurons, sums, u, v, masks)
             clips += left & (ESCAPED - 1)
             escaped |= left & ESCAPED
     return clips | escaped
@@ -289,15 +292,15 @@ def list_phase(
 
 @njit(nogil=True, cache=True)
 def update_all(
-    kind: tuple[int, ...], spread: Spread, neurons: Neurons, sums: AnyArray, u: AnyArray,
-    v: AnyArray, masks: AnyArray,
+    kind: tuple[int, ...], scaling: tuple[int, int, int, int], neurons: Neurons, sums: AnyArray,
+    u: AnyArray, v: AnyArray, masks: AnyArray,
 ) -> int:  # pragma: no cover  # fmt: skip
     """Take a step of all neurons and clear the sums; return as `gather.advance` does."""
     clips = escaped = 0
     for block in range(len(sums) // AT_ONCE):
         at = block * AT_ONCE
         left = update_lif(
-            (0, 0), kind, sums, block, 0, spread.scaling, neurons.keep, u, v, at,
+            (0, 0), kind, sums, block, 0, scaling, neurons.keep, u, v, at,
             neurons.threshold, neurons.bias, at * neurons.per_pixel, masks, at // 16,
         )  # fmt: skip
         sums[at : at + AT_ONCE] = 0

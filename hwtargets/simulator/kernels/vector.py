@@ -98,9 +98,13 @@ class Scale:
         self.numbers = [code.splat(x, CHUNK) for x in (scale, zero, left, right)]
 
     def __call__(self, sums: Any) -> Any:
-        scale, zero, left, right = self.numbers
-        scaled = self.builder.add(self.builder.mul(sums, scale), zero)
-        return self.builder.ashr(self.builder.shl(scaled, left), right)
+        _, _, left, right = self.numbers
+        return self.builder.ashr(self.builder.shl(self.without_shifts(sums), left), right)
+
+    def without_shifts(self, sums: Any) -> Any:
+        """Return the same where both shifts are 0."""
+        scale, zero, _, _ = self.numbers
+        return self.builder.add(self.builder.mul(sums, scale), zero)
 
 
 def constant(value: int, kind: Any, n: int) -> Any:
