@@ -5,7 +5,7 @@ same tiles take the same links in the same order, and no routes form a ring.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -21,9 +21,11 @@ class Mesh:
 
     Attributes:
         size: tiles in x and y.
+        known: what `routes` has found, by tiles of the cores.
     """
 
     size: Tile
+    known: dict[tuple[Tile, ...], tuple[IntArray, IntArray]] = field(default_factory=dict)
 
     @cached_property
     def links(self) -> tuple[tuple[Tile, Tile], ...]:
@@ -67,10 +69,14 @@ def routes(mesh: Mesh, tiles: Sequence[Tile]) -> tuple[IntArray, IntArray]:
         `pointer` [n * n + 1] and `links`: the route of (a, b) is
         links[pointer[a * n + b] : pointer[a * n + b + 1]].
     """
-    known = {(a, b): mesh.route(a, b) for a in set(tiles) for b in set(tiles)}
-    found = [known[a, b] for a in tiles for b in tiles]
-    pointer = np.concatenate([[0], np.cumsum([len(route) for route in found])]).astype(np.int64)
-    return pointer, np.array([link for route in found for link in route], dtype=np.int64)
+    key = tuple(tiles)
+    if key not in mesh.known:
+        ways = {(a, b): mesh.route(a, b) for a in set(tiles) for b in set(tiles)}
+        found = [ways[a, b] for a in tiles for b in tiles]
+        pointer = np.concatenate([[0], np.cumsum([len(way) for way in found])]).astype(np.int64)
+        links = np.array([link for way in found for link in way], dtype=np.int64)
+        mesh.known[key] = pointer, links
+    return mesh.known[key]
 
 
 def _sign(a: int) -> int:

@@ -68,7 +68,7 @@ def tables(maker: MessageMaker, unit: float) -> Tables:
         steps.append(np.searchsorted(at, np.arange(n_steps + 1)) + n_spikes)
         neurons.append(fired)
         kinds.append(reach.labels.of[fired] + n_classes)
-        cls, goal = np.nonzero(reach.work[:, 0])
+        cls, goal = reach.sends
         degree.append(np.bincount(cls, minlength=len(reach.work)))
         goals.append(np.array([row.row for row in reach.goals], dtype=np.int64)[goal])
         work.append(reach.work[cls, :, goal] @ maker.taken_s)

@@ -7,12 +7,14 @@ first. A full FIFO stops the one before it, back to the cores. A core that takes
 them one by one; others wait before it in one FIFO for all lanes. Times are whole picoseconds and
 ties are broken by order, so the answer is the same everywhere.
 
-Events are what cores do: make a message, take one. All that follows from an event is worked out
-with it, at the times at which it will happen: a message moves on until it meets others or a FIFO
-without room, and where it leaves room, those move up that wait for it. So a message that nothing
-stops passes all its links in one go, and one made later comes after it on each of them, even where
-it would have been there some nanoseconds earlier. That costs an event per message instead of one
-per router; step times stay in the same band around those of a cycle-accurate network.
+Events are what cores do: make a message, or take one for whose place another waits. All that
+follows from an event is worked out with it, at the times at which it will happen: a message moves
+on until it meets others or a FIFO without room, and where it leaves room, those move up that wait
+for it. So a message that nothing stops passes all its links in one go, and one made later comes
+after it on each of them, even where it would have been there some nanoseconds earlier. When a core
+will begin with a message is known as soon as that stands before it. That costs an event per message
+instead of one per router; step times stay in the same band around those of a cycle-accurate
+network.
 
 Buffers are numbered: ports of the cores 0 .. n - 1, then links, with `lanes` FIFOs each: lane k of
 buffer b is FIFO b * lanes + k. Then comes one FIFO per core, its input.
@@ -29,6 +31,8 @@ from snndeploy.ir.arrays import AnyArray, IntArray
 
 NONE, BLOCKED = -1, -2
 NEVER = np.int64(1) << 62
+MAKES, TAKES = 0, 1
+"""The trees of events."""
 
 FIFO = np.dtype(
     [(name, np.int64)
@@ -39,13 +43,11 @@ there may be; `free`: when the link into it is; `way`: time over that link; `fir
 in the line for room in it; `behind`: the one behind it in the line it stands in itself. `BLOCKED`
 stands in the line of a port whose core waits."""
 PLACE = np.dtype([(name, np.int64) for name in ("message", "arrives", "cursor", "goes")])
-"""A place in a FIFO: its message (before a core: the work it brings), when that arrives, where the
-rest of its way begins among `Ways`, and the FIFO it goes to next."""
-CORE = np.dtype(
-    [(name, np.int64) for name in ("next", "stop", "lane", "tail", "busy", "sent", "taken")]
-)
+"""A place in a FIFO: its message, when that arrives, where the rest of its way begins among `Ways`,
+and the FIFO it goes to next. Before a core only `arrives` is set: when the core takes it."""
+CORE = np.dtype([(name, np.int64) for name in ("next", "stop", "lane", "tail", "busy", "sent")])
 """`next`, `stop`: next and last + 1 message; `lane`: of the next; `tail`: work after the last one;
-`busy`: until when it works on what it took; `sent`, `taken`: when it is done with either."""
+`busy`: until when it works on what stands before it; `sent`: when it is done with the other."""
 LEFT = np.dtype([("fifo", np.int64), ("at", np.int64)])
 """A FIFO that a message has left, and when."""
 
@@ -67,8 +69,9 @@ class State(NamedTuple):
 
     Attributes:
         fifo: [FIFOs]; `ring`: their places [FIFOs * size]; `core`: [n].
-        tree: the events [2 * leaves]: leaf r is what core r takes next, n + r what it makes next,
-            each as time << shift | number; every other node is the smaller of the two below.
+        tree: the events [2, 2 * leaves], flat: leaf r of the first tree is when core r makes its
+            next message, of the second when it takes one for whose place another waits, each as
+            time << shift | number; every other node is the smaller of the two below.
         left: what is yet to be looked at [FIFOs].
         goal, made, work: of the messages, see `Flows`; pointer, way: see `Ways`.
         inputs: number of the first input.
@@ -123,12 +126,12 @@ def _done(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
     _run(s)
     answer = np.empty((2, s.n), dtype=np.int64)
     remain = 0
-    for fifo in s.fifo:
+    for fifo in s.fifo[: s.inputs]:
         remain += fifo.fill
     for r in range(s.n):
         core = s.core[r]
         remain += core.stop - core.next
-        answer[0, r], answer[1, r] = core.sent, core.taken
+        answer[0, r], answer[1, r] = core.sent, core.busy
     if remain:
         answer[:] = NONE
     return answer
@@ -158,10 +161,10 @@ def _start(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
     n, lanes = len(flows.tail), fabric.lanes
     inputs = (n + len(fabric.hop)) * lanes
     places = max(1, fabric.depth // fabric.flits)
-    size, leaves, shift = 1, 2, 1
+    size, leaves, shift = 1, 2, 2
     while size < max(places, fabric.room):
         size *= 2
-    while leaves < 2 * n:
+    while leaves < n:
         leaves, shift = 2 * leaves, shift + 1
     fifo = np.zeros(inputs + n, dtype=FIFO)
     for q in range(len(fifo)):
@@ -171,7 +174,7 @@ def _start(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
         fifo[q].way = fabric.hop[link] if 0 <= link < len(fabric.hop) else fabric.within
     s = State(
         fifo, np.empty(len(fifo) * size, dtype=PLACE), np.zeros(n, dtype=CORE),
-        np.full(2 * leaves, NEVER, dtype=np.int64), np.empty(len(fifo), dtype=LEFT),
+        np.full(4 * leaves, NEVER, dtype=np.int64), np.empty(len(fifo), dtype=LEFT),
         flows.goal, flows.made, flows.work, ways.pointer, ways.fifo, n, leaves, shift, lanes,
         inputs, size, fabric.interface, fabric.service,
     )  # fmt: skip
@@ -179,77 +182,91 @@ def _start(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
         core = s.core[r]
         core.next, core.stop = flows.first[r], flows.first[r + 1]
         core.tail = core.sent = flows.tail[r]
-        core.busy = core.taken = flows.backlog[r]
+        core.busy = flows.backlog[r]
         if core.next < core.stop:
-            _plan(s, n + r, flows.made[core.next])
+            _plan(s, MAKES, r, flows.made[core.next])
     return s
 
 
 @njit(nogil=True, cache=True, _nrt=False)  # tables are made before: counting references is slow
 def _run(s: Any) -> None:  # pragma: no cover
     """Let all events happen, and what follows from them."""
-    left = s.left
-    while s.tree[1] < NEVER:
-        event, now = s.tree[1] & (s.leaves - 1), s.tree[1] >> s.shift
-        q = _take(s, now, event) if event < s.n else _make(s, now, event - s.n)
+    left, leaves = s.left, s.leaves
+    while True:
+        event = min(s.tree[1], s.tree[2 * leaves + 1])
+        if event == NEVER:
+            return
+        now, r = event >> s.shift, event & (leaves - 1)
+        q = _make(s, now, r) if event & leaves else s.inputs + r
         n_left = 0 if q == NONE else 1
         left[0].fifo, left[0].at = q, now
         while n_left > 0:
             n_left -= 1
             q, at = left[n_left].fifo, left[n_left].at
             while at != NONE:
-                n_left = _let_in(s, at, q, n_left)
-                at = _move_on(s, at, q) if q < s.inputs else NONE
+                if q < s.inputs:
+                    n_left = _let_in(s, at, q, n_left)
+                    at = _move_on(s, now, at, q)
+                else:
+                    n_left = _take(s, now, q, n_left)
+                    at = NONE
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _plan(s: Any, event: Any, at: Any) -> None:  # pragma: no cover
-    """Note when an event happens next."""
-    _set(s, event, (at << s.shift) | event)
+def _plan(s: Any, what: Any, r: Any, at: Any) -> None:  # pragma: no cover
+    """Note when a core makes or takes next."""
+    _set(s, what, r, (at << s.shift) | ((1 - what) * s.leaves) | r)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _set(s: Any, event: Any, key: Any) -> None:  # pragma: no cover
-    """Set a leaf of the tree and what is above it."""
-    tree, k = s.tree, s.leaves + event
-    tree[k] = key
+def _set(s: Any, what: Any, r: Any, key: Any) -> None:  # pragma: no cover
+    """Set a leaf of one of the trees and what is above it."""
+    tree, root, k = s.tree, what * 2 * s.leaves, s.leaves + r
+    tree[root + k] = key
     while k > 1:
-        key = min(key, tree[k ^ 1])
+        key = min(key, tree[root + (k ^ 1)])
         k >>= 1
-        tree[k] = key
+        tree[root + k] = key
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _take(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
-    """Let a core work on the first message before it; return its input, NONE if nobody waits."""
-    fifo, core, ring, q = s.fifo, s.core, s.ring, s.inputs + r
-    busy = now + ring[q * s.size + fifo[q].head].message
-    core[r].busy = core[r].taken = busy
-    _drop(s, q)
-    if fifo[q].fill > 0:
-        _plan(s, r, max(busy, ring[q * s.size + fifo[q].head].arrives))
+def _take(s: Any, now: Any, q: Any, n_left: Any) -> Any:  # pragma: no cover
+    """Let those before a core that wait for the place of the message it takes now."""
+    fifo = s.fifo
+    _clear(s, now, q)
+    n_left = _let_in(s, now, q, n_left)
+    if fifo[q].first == NONE:
+        _set(s, TAKES, q - s.inputs, NEVER)
     else:
-        _set(s, r, NEVER)
-    return q if fifo[q].first != NONE else NONE
+        _plan(s, TAKES, q - s.inputs, s.ring[q * s.size + fifo[q].head].arrives)
+    return n_left
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _clear(s: Any, now: Any, q: Any) -> None:  # pragma: no cover
+    """Drop the messages that a core has taken by now."""
+    fifo, ring = s.fifo, s.ring
+    while fifo[q].fill > 0 and ring[q * s.size + fifo[q].head].arrives <= now:
+        _drop(s, q)
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _make(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
     """Hand a core's next message to its port; return the port if it may move on, else NONE."""
     core, i, lane = s.core, s.core[r].next, s.core[r].lane
-    q, event = r * s.lanes + lane, s.n + r
+    q = r * s.lanes + lane
     if s.fifo[q].fill == s.fifo[q].room:
         s.fifo[q].first = BLOCKED
-        _set(s, event, NEVER)
+        _set(s, MAKES, r, NEVER)
         return NONE
     _put(s, q, i, now + s.interface, s.pointer[(lane * s.n + r) * s.n + s.goal[i]])
     core[r].next = i + 1
     core[r].lane = 0 if lane + 1 == s.lanes else lane + 1
     if i + 1 < core[r].stop:
-        _plan(s, event, now + s.made[i + 1])
+        _plan(s, MAKES, r, now + s.made[i + 1])
     else:
         core[r].sent = now + core[r].tail
-        _set(s, event, NEVER)
+        _set(s, MAKES, r, NEVER)
     return q if s.fifo[q].fill == 1 else NONE
 
 
@@ -261,7 +278,7 @@ def _let_in(s: Any, at: Any, q: Any, n_left: Any) -> Any:  # pragma: no cover
         other = fifo[q].first
         if other == BLOCKED:
             fifo[q].first = NONE
-            _plan(s, s.n + q // s.lanes, at)
+            _plan(s, MAKES, q // s.lanes, at)
             break
         fifo[q].first = fifo[other].behind
         k = other * s.size + fifo[other].head
@@ -275,7 +292,7 @@ def _let_in(s: Any, at: Any, q: Any, n_left: Any) -> Any:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _move_on(s: Any, at: Any, q: Any) -> Any:  # pragma: no cover
+def _move_on(s: Any, now: Any, at: Any, q: Any) -> Any:  # pragma: no cover
     """Let the first message of a port or link go as far as it can; return when it left.
 
     If it must wait, its FIFO stands in line; it returns NONE then, and if there is no message.
@@ -285,7 +302,7 @@ def _move_on(s: Any, at: Any, q: Any) -> Any:  # pragma: no cover
         return NONE
     k = q * s.size + fifo[q].head
     goes = ring[k].goes
-    if not _is_open(s, goes):
+    if not _is_open(s, now, goes):
         _stand_in_line(s, q, goes)
         return NONE
     i, cursor, at = ring[k].message, ring[k].cursor, max(at, ring[k].arrives)
@@ -300,7 +317,7 @@ def _move_on(s: Any, at: Any, q: Any) -> Any:  # pragma: no cover
             _enter(s, goes, i, at, cursor)
             return left
         following = s.way[cursor]
-        if not _is_open(s, following):
+        if not _is_open(s, now, following):
             _put(s, goes, i, at, cursor)
             _stand_in_line(s, goes, following)
             return left
@@ -308,8 +325,10 @@ def _move_on(s: Any, at: Any, q: Any) -> Any:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _is_open(s: Any, q: Any) -> Any:  # pragma: no cover
+def _is_open(s: Any, now: Any, q: Any) -> Any:  # pragma: no cover
     """Return whether a FIFO has room and nobody waits for it."""
+    if q >= s.inputs and s.fifo[q].fill == s.fifo[q].room:
+        _clear(s, now, q)
     return (s.fifo[q].first == NONE) & (s.fifo[q].fill < s.fifo[q].room)
 
 
@@ -320,6 +339,8 @@ def _stand_in_line(s: Any, q: Any, goes: Any) -> None:  # pragma: no cover
     fifo[q].behind = NONE
     if fifo[goes].first == NONE:
         fifo[goes].first = q
+        if goes >= s.inputs:
+            _plan(s, TAKES, goes - s.inputs, s.ring[goes * s.size + fifo[goes].head].arrives)
     else:
         fifo[fifo[goes].last].behind = q
     fifo[goes].last = q
@@ -327,15 +348,14 @@ def _stand_in_line(s: Any, q: Any, goes: Any) -> None:  # pragma: no cover
 
 @njit(nogil=True, cache=True, inline="always")
 def _enter(s: Any, q: Any, i: Any, at: Any, cursor: Any) -> None:  # pragma: no cover
-    """Put a message into a link's FIFO or a core's input; a free core may take it."""
+    """Put a message into a link's FIFO or a core's input, to be taken when the core is free."""
     if q < s.inputs:
         _put(s, q, i, at, cursor)
         return
-    k = _place(s, q)
-    s.ring[k].message, s.ring[k].arrives = s.work[i], at
+    core, k = s.core[q - s.inputs], _place(s, q)
+    s.ring[k].arrives = max(at, core.busy)
+    core.busy = s.ring[k].arrives + s.work[i]
     s.fifo[q].fill += 1
-    if s.fifo[q].fill == 1:
-        _plan(s, q - s.inputs, max(at, s.core[q - s.inputs].busy))
 
 
 @njit(nogil=True, cache=True, inline="always")

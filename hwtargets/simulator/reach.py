@@ -49,6 +49,7 @@ class Reach:
         first: first class of each origin [origins + 1].
         goals: a row of each core that is reached.
         work: messages, synaptic operations, words for each goal [classes, 3, goals].
+        sends: class and goal of every message that one spike of each class sets off.
         fan_out: stored synapses into each slice of its target [classes, slices], by projection.
     """
 
@@ -57,6 +58,7 @@ class Reach:
     first: IntArray
     goals: tuple[CoreRow, ...]
     work: IntArray
+    sends: tuple[IntArray, IntArray]
     fan_out: Mapping[str, IntArray]
 
     def routes(self, placement: Placement) -> IntArray:
@@ -99,12 +101,14 @@ def reach_of(network: Network, rows: Rows, name: str) -> Reach:
             work[:, 1, index[row.core]] += reach[:, k]
             work[:, 2, index[row.core]] += words[:, k]
     work[:, 0] = work[:, 1] > 0
+    at, to = np.nonzero(work[:, 0])
     return Reach(
         origins=origins,
         labels=Labels(of=codes.astype(np.int32), n_classes=len(example)),
         first=np.searchsorted(origin[example], np.arange(len(origins) + 1)),
         goals=tuple(goals),
         work=work,
+        sends=(at, to),
         fan_out=fan_out,
     )
 

@@ -26,9 +26,21 @@ class Fifo:
     line: deque["Fifo"] = field(default_factory=deque)
     free: int = 0
 
-    @property
-    def is_open(self):
-        return not self.line and len(self.messages) < self.room
+    def has_room(self, now):  # noqa: ARG002 - an input's depends on it
+        return len(self.messages) < self.room
+
+    def is_open(self, now):
+        return not self.line and self.has_room(now)
+
+
+class Input(Fifo):
+    """Messages before a core, each with the time at which the core takes it: `arrives`."""
+
+    def has_room(self, now):
+        return sum(message.arrives > now for message in self.messages) < self.room
+
+    def next_leaves(self, now):
+        return min(message.arrives for message in self.messages if message.arrives > now)
 
 
 @dataclass(eq=False)
@@ -36,7 +48,7 @@ class Core:
     """A core between its ports and its input; `stuck` is the port that stops it."""
 
     ports: list[Fifo]
-    input: Fifo
+    input: Input
     to_make: deque[Message]
     busy: int
     sent: int
@@ -59,11 +71,11 @@ class Network:
             ]
             ports = [Fifo(places, 0) for _ in range(lanes)]
             core = Core(
-                ports, Fifo(fabric.room, fabric.within), deque(messages),
+                ports, Input(fabric.room, fabric.within), deque(messages),
                 int(flows.backlog[r]), int(flows.tail[r]),
             )  # fmt: skip
             self.cores.append(core)
-        self.tail, self.taken = flows.tail, [core.busy for core in self.cores]
+        self.tail = flows.tail
         for r, core in enumerate(self.cores):
             for k, message in enumerate(core.to_make):
                 pair = r * n + message.goal
@@ -81,18 +93,21 @@ class Network:
 
     def run(self):
         while self.events:
-            now, makes, r = heapq.heappop(self.events)
-            (self.make if makes else self.take)(now, r)
-        left = any(core.to_make or core.input.messages for core in self.cores)
-        assert not left
-        return [core.sent for core in self.cores], self.taken
+            self.now, makes, r = heapq.heappop(self.events)
+            if makes:
+                self.make(self.now, r)
+            else:
+                self.take(self.cores[r], r)
+        for core in self.cores:
+            assert not core.to_make
+            assert not core.input.line
+        return [core.sent for core in self.cores], [core.busy for core in self.cores]
 
-    def take(self, now, r):
-        core = self.cores[r]
-        core.busy = self.taken[r] = now + core.input.messages.popleft().work
-        if core.input.messages:
-            self.plan(max(core.busy, core.input.messages[0].arrives), "take", r)
-        self.follow(core.input, now)
+    def take(self, core, r):
+        """A core takes a message, and others wait for its place."""
+        self.follow(core.input, self.now)
+        if core.input.line:
+            self.plan(core.input.next_leaves(self.now), "take", r)
 
     def make(self, now, r):
         core = self.cores[r]
@@ -122,7 +137,7 @@ class Network:
 
     def let_in(self, fifo, at):
         left = []
-        while fifo.line and len(fifo.messages) < fifo.room:
+        while fifo.line and fifo.has_room(self.now):
             other = fifo.line.popleft()
             message = other.messages.popleft()
             then = max(at, message.arrives, fifo.free)
@@ -130,17 +145,17 @@ class Network:
             fifo.messages.append(message)
             left.append((other, then))
         for r, core in enumerate(self.cores):
-            if core.stuck is fifo and len(fifo.messages) < fifo.room:
+            if core.stuck is fifo and fifo.has_room(self.now):
                 core.stuck = None
                 self.plan(at, "make", r)
         return left
 
     def move_on(self, fifo, at):
-        if not fifo.messages or any(core.input is fifo for core in self.cores):
+        if not fifo.messages or isinstance(fifo, Input):
             return None
         message = fifo.messages[0]
-        if not message.way[0].is_open:
-            message.way[0].line.append(fifo)
+        if not message.way[0].is_open(self.now):
+            self.stand_in_line(fifo, message.way[0])
             return None
         fifo.messages.popleft()
         left = at = max(at, message.arrives, message.way[0].free)
@@ -151,19 +166,27 @@ class Network:
             if goes.messages or not message.way:
                 goes.messages.append(message)
                 return left
-            if not message.way[0].is_open:
+            if not message.way[0].is_open(self.now):
                 goes.messages.append(message)
-                message.way[0].line.append(goes)
+                self.stand_in_line(goes, message.way[0])
                 return left
 
+    def stand_in_line(self, fifo, goes):
+        """Wait for room; a core that will make some soon is told so."""
+        for r, core in enumerate(self.cores):
+            if core.input is goes and not goes.line:
+                self.plan(goes.next_leaves(self.now), "take", r)
+        goes.line.append(fifo)
+
     def cross(self, message, goes, then):
-        """A message enters the link into a FIFO; a free core will take it."""
+        """A message enters the link into a FIFO; before a core it is known when that takes it."""
         message.way.pop(0)
         goes.free = then + self.service
         message.arrives = then + goes.delay
-        for r, core in enumerate(self.cores):
-            if core.input is goes and not goes.messages:
-                self.plan(max(message.arrives, core.busy), "take", r)
+        for core in self.cores:
+            if core.input is goes:
+                message.arrives = max(message.arrives, core.busy)
+                core.busy = message.arrives + message.work
 
 
 def by_hand(flows, fabric):
