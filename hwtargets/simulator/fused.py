@@ -134,7 +134,7 @@ class FusedRun:
         real = self._carries(windows)
         rows = self.given[source.name][:, windows[real]]
         bits[real, begin : begin + steps] = np.swapaxes(rows, 0, 1)
-        return Sent(shape=(*shape, source.n), image=image, bits=bits)
+        return Sent(shape=(*shape, source.n), image=image, bits=bits, awake=real)
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -261,7 +261,8 @@ class Chunked:
         else:
             for (stage, fire, a), is_thin in zip(parts, thin, strict=True):
                 live = self._spans(stage, 0, self.schedule.steps).live
-                if (live[:, 0] == live[:, 1]).all():
+                fire.sent.awake = live[:, 0] < live[:, 1]
+                if not fire.sent.awake.any():
                     continue
                 if is_thin:
                     fire.run_steps()

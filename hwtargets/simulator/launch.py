@@ -22,7 +22,7 @@ def list_frames(
     """Return the event lists of frames bits [n, words]; those of a range end in a gap."""
     bits = np.ascontiguousarray(bits)
     parts = workers.ranges(len(bits))
-    counts = workers.map(lambda part: count_bits(bits[part[0] : part[1]].reshape(-1)), parts)
+    counts = [count_bits(bits[first:stop].reshape(-1)) for first, stop in parts]
     places = np.cumsum([0, *(n + SLACK for n in counts)]).tolist()
     starts = np.empty((len(reader.cells), len(bits)), dtype=np.int32)
     events = np.empty(places[-1], dtype=np.uint32)

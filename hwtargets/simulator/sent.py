@@ -26,6 +26,7 @@ class Sent:
         others: bits in other arrangements; `counted`: spikes per class, `labelled`: per class of
             `Labels`; `windows`: those in which anything was sent. Once all steps have run: none of
             them changes any more.
+        awake: windows in which anything may have been sent; None: any.
     """
 
     shape: tuple[int, int, int]
@@ -36,6 +37,7 @@ class Sent:
     counted: dict[tuple[int, int], IntArray] = field(default_factory=dict)
     labelled: dict[Labels, AnyArray] = field(default_factory=dict)
     windows: BoolArray | None = None
+    awake: BoolArray | None = None
 
     @classmethod
     def silent(cls, windows: int, steps: int, image: Image) -> "Sent":
@@ -188,7 +190,7 @@ class Sent:
             return np.asarray(self.values.reshape(len(self.values), -1).any(axis=1))
         from hwtargets.simulator.kernels.counting import has_bits
 
-        found = np.empty(len(self.bits), dtype=np.bool_)
+        found = np.ones(len(self.bits), dtype=np.bool_) if self.awake is None else self.awake.copy()
         has_bits(np.ascontiguousarray(self.bits).reshape(len(self.bits), -1), found)
         return found
 

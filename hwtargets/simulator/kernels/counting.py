@@ -17,13 +17,14 @@ LISTED = 8
 
 @njit(nogil=True, cache=True)
 def has_bits(bits: AnyArray, found: AnyArray) -> None:  # pragma: no cover
-    """Set found [windows] to whether any bit is set in bits [windows, words]."""
+    """Clear found [windows] where no bit is set in bits [windows, words]."""
     for window in range(bits.shape[0]):
-        found[window] = False
-        for word in bits[window]:
-            if word:
-                found[window] = True
-                break
+        if found[window]:
+            found[window] = False
+            for word in bits[window]:
+                if word:
+                    found[window] = True
+                    break
 
 
 @njit(nogil=True, cache=True)
