@@ -1,5 +1,7 @@
 """Layouts, neurons and spikes as the kernels take them."""
 
+from itertools import accumulate
+
 import numpy as np
 
 from hwtargets.simulator.kernels.arguments import Frames, Gather, Lists, Neurons
@@ -23,7 +25,7 @@ def list_frames(
     bits = np.ascontiguousarray(bits)
     parts = workers.ranges(len(bits))
     counts = [count_bits(bits[first:stop].reshape(-1)) for first, stop in parts]
-    places = np.cumsum([0, *(n + SLACK for n in counts)]).tolist()
+    places = list(accumulate((n + SLACK for n in counts), initial=0))
     starts = np.empty((len(reader.cells), len(bits)), dtype=np.int32)
     events = np.empty(places[-1], dtype=np.uint32)
 
@@ -49,7 +51,7 @@ def gather_of(laid: Layout, lag: int) -> Gather:
 def scatter_of(laid: Listing, lag: int) -> Scatter:
     """Return listed synapses as the kernel takes them, with sums of their own."""
     return Scatter(
-        rows=laid.rows, synapses=laid.synapses, sums=np.zeros(laid.places, dtype=laid.sum_dtype),
+        rows=laid.rows, synapses=laid.synapses, sums=np.empty(laid.places, dtype=laid.sum_dtype),
         scaling=laid.scaling, lag=lag,
     )  # fmt: skip
 
