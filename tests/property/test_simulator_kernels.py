@@ -367,7 +367,7 @@ def test_thin_layers_step_by_step_are_the_same(seed):
 @pytest.mark.parametrize(
     ("kernel", "padding"), [((5, 5), (2, 2)), ((3, 3), (1, 0)), ((1, 3), (0, 1))]
 )
-@pytest.mark.parametrize("c_in", [2, 9, 24])
+@pytest.mark.parametrize("c_in", [2, 24])
 def test_rows_and_columns_that_feed_fewer_targets_are_listed_apart(c_in, kernel, padding, stride):
     rng = np.random.default_rng(c_in)
     synapse = Conv(
