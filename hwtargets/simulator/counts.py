@@ -181,25 +181,24 @@ class Counter:
             return
         span = self._span(name, chunk)
         spikes = sent.per_label(reach.labels)
-        first, (frames, steps) = self.rows[name][0].row, span
         for k, routes in enumerate(self.routes[name]):
-            here = slice(k * TOGETHER, min((k + 1) * TOGETHER, len(reach.origins)))
-            n, mine = here.stop - here.start, slice(reach.first[here.start], reach.first[here.stop])
-            found = routes.tally(spikes[frames, mine])
-            for number, kind in enumerate(TRAVEL):
-                rows = slice(first + here.start, first + here.stop)
-                self.events[kind][rows, steps] = found[number * n : (number + 1) * n]
+            start, stop = k * TOGETHER, min((k + 1) * TOGETHER, len(reach.origins))
+            found = routes.tally(spikes[:, reach.first[start] : reach.first[stop]])
+            by_kind = found.reshape(len(TRAVEL), stop - start, -1)
+            for kind, values in zip(TRAVEL, by_kind, strict=True):
+                self._write(kind, name, span, values, start)
 
     def _span(self, name: str, chunk: Chunk) -> tuple[slice, slice]:
         """Return which frames of a node's windows exist, and their chip steps."""
         return self.schedule.span(chunk.windows, self.network.nodes[name].wave)
 
     def _write(
-        self, kind: EventKind, name: str, span: tuple[slice, slice], values: IntArray
-    ) -> None:
-        """Store values [rows of a node, n_windows * P] at the chip steps that exist."""
-        first, (frames, steps) = self.rows[name][0].row, span
-        self.events[kind][first : first + len(self.rows[name]), steps] = values[:, frames]
+        self, kind: EventKind, name: str, span: tuple[slice, slice], values: IntArray,
+        start: int = 0,
+    ) -> None:  # fmt: skip
+        """Store values [rows of a node from `start` on, n_windows * P] at chip steps that exist."""
+        first, (frames, steps) = self.rows[name][0].row + start, span
+        self.events[kind][first : first + len(values), steps] = values[:, frames]
 
 
 def counter(network: Network, placement: Placement, schedule: Schedule) -> Counter:

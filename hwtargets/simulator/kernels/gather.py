@@ -77,6 +77,17 @@ def zeros(n: int) -> AnyArray:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
+def kind_of(
+    neurons: Neurons, scaling: tuple[int, int, int, int]
+) -> tuple[int, tuple[int, int, int, int]]:  # pragma: no cover
+    """Return the length of `kind` and the scaling with which `update_lif` runs neurons."""
+    scale, zero, left, right = scaling
+    if neurons.calm == 0 or right or len(neurons.log_u):
+        return 3, scaling
+    return 2 if neurons.keep[1] < 4096 else 1, (scale << left + 6, zero << left + 6, 0, 0)
+
+
+@njit(nogil=True, cache=True)
 def list_tile(
     gather: Gather, lists: Lists, frames: Frames, plane: int, first: int,
     rows: AnyArray, bounds: AnyArray,
@@ -152,11 +163,7 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
     log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
     per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
     idles = neurons.idles == 1 and len(arrived) == 0 and len(log_u) == 0
-    kind = 2 if keep[1] < 4096 else 1
-    scaled = (1, 0, 0, 0) if len(arrived) else scaling
-    factors = (scaled[0] << scaled[2] + 6, scaled[1] << scaled[2] + 6, 0, 0)
-    if neurons.calm == 0 or scaled[3] or len(log_u):
-        kind, factors = 3, scaled
+    kind, factors = kind_of(neurons, (1, 0, 0, 0) if len(arrived) else scaling)
     together = max(1, SLOTS // n_steps)
     has_more = len(arrived) > 0
     spare = together * n_steps + 1

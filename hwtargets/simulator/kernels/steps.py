@@ -16,7 +16,7 @@ from numba import njit
 
 from hwtargets.simulator.kernels.arguments import Frames, Neurons
 from hwtargets.simulator.kernels.bits import list_bits
-from hwtargets.simulator.kernels.gather import zeros
+from hwtargets.simulator.kernels.gather import kind_of, zeros
 from hwtargets.simulator.kernels.neuron import fire, update_lif
 from hwtargets.simulator.kernels.rows import SPLIT, add_runs
 from hwtargets.simulator.kernels.vector import ESCAPED
@@ -186,11 +186,7 @@ def run_steps(
     (around, sums), v = with_room(eights, spread), zeros(n)
     beyond = spread.pixels * 8 * len(eights)
     found = np.empty(64 * bits.shape[2] + AT_ONCE, dtype=np.uint32)
-    left, scaling = 0, spread.scaling
-    kind = 2 if neurons.keep[1] < 4096 else 1
-    at_once = (scaling[0] << scaling[2] + 6, 0, 0, 0)
-    if neurons.calm == 0 or scaling[3]:
-        kind, at_once = 3, scaling
+    left, (kind, scaling) = 0, kind_of(neurons, spread.scaling)
     u = zeros(n if kind == 3 else 0)
     clips = escaped = 0
     for window in range(frames.items[0], frames.items[1]):
@@ -210,11 +206,11 @@ def run_steps(
                 continue
             masks = sent[window, k]
             if kind == 3:
-                left = update_all((0, 0, 0), at_once, neurons, sums, u, v, masks)
+                left = update_all((0, 0, 0), scaling, neurons, sums, u, v, masks)
             elif kind == 2:
-                left = update_all((0, 0), at_once, neurons, sums, u, v, masks)
+                left = update_all((0, 0), scaling, neurons, sums, u, v, masks)
             else:
-                left = update_all((0,), at_once, neurons, sums, u, v, masks)
+                left = update_all((0,), scaling, neurons, sums, u, v, masks)
             clips += left & (ESCAPED - 1)
             escaped |= left & ESCAPED
     return clips | escaped
