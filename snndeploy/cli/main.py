@@ -87,10 +87,12 @@ for _command in (
 
 def entry() -> None:
     """Run the command line and leave the process with the documented exit code."""
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    minded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in minded:
+        signal.signal(number, _interrupt)
     code = run(sys.argv[1:])
+    for number in minded:  # all is said: what comes while Python takes itself down just ends it
+        signal.signal(number, signal.SIG_DFL)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -40,6 +40,13 @@ sys.argv = ["snndeploy", "doctor"]
 sys.meta_path.insert(0, Interrupt())
 entry()
 """
+ENDING = """
+import atexit, os, signal, sys
+from snndeploy.cli import entry
+atexit.register(os.kill, os.getpid(), signal.Signals(int(sys.argv.pop())))
+sys.argv = ["snndeploy", "explain", "E1206"]
+entry()
+"""
 SLEEPER = "import time\n\n\ndef read(path):\n    time.sleep(60)\n"
 LIMIT_S = 0.3
 
@@ -93,6 +100,13 @@ def test_a_signal_while_the_program_is_imported_is_one_line_too(number):
     ran = run_python(STARTING, str(int(number)))
     assert ran.returncode == 130
     assert ran.stderr == "interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_all_is_said_just_ends_the_process(number):
+    done = run_python(ENDING, str(int(number)))
+    assert (done.returncode, done.stderr) == (-number, "")
+    assert "E1206" in done.stdout
 
 
 def test_a_signal_while_a_file_is_read_ends_its_reader(files, monkeypatch, capfd):
