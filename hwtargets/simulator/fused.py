@@ -1,23 +1,22 @@
 """Run a network in the kernels: spikes as bits, sums and neurons fused, layer by layer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from hwtargets.simulator.kernels.arguments import Frames, Lists, Neurons
 from hwtargets.simulator.kernels.counting import find_live
-from hwtargets.simulator.kernels.gather import advance
+from hwtargets.simulator.kernels.gather import advance, run_neurons
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
-from hwtargets.simulator.kernels.scatter import deliver_listed
+from hwtargets.simulator.kernels.scatter import Scatter, deliver_listed
 from hwtargets.simulator.kernels.steps import run_levels, run_steps
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
-    NO_GATHER,
-    NO_LISTS,
     NO_NEURONS,
     NOTHING,
     gather_of,
@@ -41,6 +40,8 @@ CROWDED = 64
 SAMPLED = 16
 """Every how many steps spikes are counted to see that."""
 NO_SPIKES = np.empty(0, dtype=np.uint16)
+Steps = Callable[[int, int], None]
+"""What is to be done in steps first .. stop."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -191,51 +192,67 @@ class Chunked:
     def arriving(self, stage: Stage, *, all_of_it: bool) -> AnyArray:
         """Return what `before` brings, and `fused` if asked for: int32, flat; empty if no need."""
         links = (*stage.before, *filter(None, [stage.fused if all_of_it else None]))
-        if not (links or all_of_it or stage.within):
+        if stage.fused and not links:
             return NOTHING
         total = aligned(self._frames() * stage.image.pixels * stage.image.padded, np.int32)
         for link in links:
-            self.deliver(link, stage, total, 0, self.schedule.steps)
+            self.delivery(link, stage, total)(0, self.schedule.steps)
         return total
 
-    def deliver(self, link: Link, stage: Stage, total: AnyArray, first: int, stop: int) -> None:
-        """Add what a projection brings in steps first .. stop to `total`."""
-        sent, image = self.sent[link.source], stage.image
+    def delivery(self, link: Link, stage: Stage, total: AnyArray) -> Steps:
+        """Return what adds to `total` what a projection brings in some steps."""
         if link.deliver:
-            n_windows, steps = len(self.windows), self.schedule.steps
-            values = sent.as_values()[:, max(first - link.lag, 0) : max(stop - link.lag, 0)]
-            if not values.size:
-                return
-            arrived = link.deliver(values.reshape(-1, values.shape[2]))
-            shape = (n_windows, values.shape[1], image.channels, image.pixels)
-            pixel_first = np.swapaxes(arrived.reshape(shape), 2, 3)
-            cells = total.reshape(n_windows, steps, image.pixels, image.padded)
-            cells[:, max(first, link.lag) : stop, :, : image.channels] += pixel_first
-            return
+            return partial(self._add_values, link, stage.image, total)
         assert link.laid is not None
-        lists = self.lists(sent, link, first, stop)
-        frames = self._spans(stage, first, stop)
+        frames = self._spans(stage)
         if isinstance(link.laid, Listing):
-            laid = link.laid
+            of_windows = [
+                (scatter_of(link.laid, link.lag), frames._replace(items=windows))
+                for windows in self.workers.ranges(len(self.windows))
+            ]
 
-            def scatter(windows: tuple[int, int]) -> None:
-                mine = frames._replace(items=windows)
-                deliver_listed(scatter_of(laid, link.lag), lists, mine, total)
+            def scatter(first: int, stop: int) -> None:
+                lists = self.lists(link, first, stop)
 
-            self.workers.map(scatter, self.workers.ranges(len(self.windows)))
-            return
+                def add(task: tuple[Scatter, Frames]) -> None:
+                    mine, frames = task
+                    deliver_listed(mine, lists, frames._replace(first=first, stop=stop), total)
+
+                self.workers.map(add, of_windows)
+
+            return scatter
         blocks, lanes = in_blocks(frames, link.laid), (0,) * link.laid.lanes
-        gather = gather_of(link.laid, link.lag)
+        items = self.workers.ranges(len(self.windows) * blocks.pixels)
+        rows = gather_of(link.laid, link.lag)
 
-        def add(items: tuple[int, int]) -> None:
-            mine = blocks._replace(items=items)
-            advance(lanes, gather, lists, NO_NEURONS, mine, total, NO_SPIKES, False)
+        def gather(first: int, stop: int) -> None:
+            lists, now = self.lists(link, first, stop), blocks._replace(first=first, stop=stop)
 
-        self.workers.map(add, self.workers.ranges(len(self.windows) * blocks.pixels))
+            def add(items: tuple[int, int]) -> None:
+                mine = now._replace(items=items)
+                advance(lanes, rows, lists, NO_NEURONS, mine, total, NO_SPIKES, False)
 
-    def lists(self, sent: Sent, link: Link, first: int, stop: int) -> Lists:
-        """Return the event lists of what arrives in steps first .. stop."""
-        laid, steps = link.laid, self.schedule.steps
+            self.workers.map(add, items)
+
+        return gather
+
+    def _add_values(self, link: Link, image: Image, total: AnyArray, first: int, stop: int) -> None:
+        """Add to `total` what numbers bring in some steps."""
+        n_windows, steps = len(self.windows), self.schedule.steps
+        sent = self.sent[link.source].as_values()
+        values = sent[:, max(first - link.lag, 0) : max(stop - link.lag, 0)]
+        if not values.size:
+            return
+        assert link.deliver is not None
+        arrived = link.deliver(values.reshape(-1, values.shape[2]))
+        shape = (n_windows, values.shape[1], image.channels, image.pixels)
+        pixel_first = np.swapaxes(arrived.reshape(shape), 2, 3)
+        cells = total.reshape(n_windows, steps, image.pixels, image.padded)
+        cells[:, max(first, link.lag) : stop, :, : image.channels] += pixel_first
+
+    def lists(self, link: Link, first: int, stop: int) -> Lists:
+        """Return the event lists of what a projection brings in some steps."""
+        laid, steps, sent = link.laid, self.schedule.steps, self.sent[link.source]
         assert laid is not None
         if stop - first == 1 and steps > 1:
             k = first - link.lag
@@ -260,7 +277,7 @@ class Chunked:
             self._run_loop(parts, beat)
         else:
             for (stage, fire, a), is_thin in zip(parts, thin, strict=True):
-                live = self._spans(stage, 0, self.schedule.steps).live
+                live = self._spans(stage).live
                 fire.sent.awake = live[:, 0] < live[:, 1]
                 if not fire.sent.awake.any():
                     continue
@@ -268,22 +285,22 @@ class Chunked:
                     fire.run_steps()
                     continue
                 fire.begin()
-                link = stage.fused
-                steps = self.schedule.steps
-                lists = self.lists(self.sent[link.source], link, 0, steps) if link else None
-                fire.run(a, 0, steps, link, lists)
+                run = fire.fused(a, stage.fused) if stage.fused else fire.alone(a)
+                run(0, self.schedule.steps)
         for stage, fire, _ in parts:
             self.ran[stage.population.name] = fire.result()
         return not any(fire.escaped for fire in fires)
 
     def _run_loop(self, parts: list[tuple[Stage, "Firing", AnyArray]], beat: Beat) -> None:
         """Run populations that feed back on each other, step by step."""
+        work = []
+        for stage, fire, a in parts:
+            work += [(link.lag, self.delivery(link, stage, a)) for link in stage.within]
+            work.append((0, fire.alone(a)))
         for k in range(self.schedule.steps):
-            for stage, fire, a in parts:
-                for link in stage.within:
-                    if k >= link.lag:
-                        self.deliver(link, stage, a, k, k + 1)
-                fire.run(a, k, k + 1)
+            for lag, do in work:
+                if k >= lag:
+                    do(k, k + 1)
             beat((k + 1) / self.schedule.steps)
 
     def _run_on_arrays(self, group: tuple[Stage, ...], arrived: list[AnyArray], beat: Beat) -> None:
@@ -301,11 +318,15 @@ class Chunked:
             self.sent[population.name] = Sent(
                 shape=(*shape, population.n), image=stage.image, values=run.spikes
             )
+        within = [
+            [(link.lag, self.delivery(link, stage, a)) for link in stage.within]
+            for stage, a in zip(group, arrived, strict=True)
+        ]
         for k in range(self.schedule.steps):
-            for stage, run, a in zip(group, runs, arrived, strict=True):
-                for link in stage.within:
-                    if k >= link.lag:
-                        self.deliver(link, stage, a, k, k + 1)
+            for stage, run, a, deliveries in zip(group, runs, arrived, within, strict=True):
+                for lag, deliver in deliveries:
+                    if k >= lag:
+                        deliver(k, k + 1)
                 image = stage.image
                 cells = a.reshape(*shape, image.pixels, image.padded)[:, k, :, : image.channels]
                 run.step(k, np.swapaxes(cells, 1, 2).reshape(shape[0], -1))
@@ -324,17 +345,17 @@ class Chunked:
     def _frames(self) -> int:
         return len(self.windows) * self.schedule.steps
 
-    def _spans(self, stage: Stage, first: int, stop: int) -> Frames:
-        """Return steps of all windows for a kernel that knows nothing of blocks."""
-        name = stage.population.name
+    def _spans(self, stage: Stage) -> Frames:
+        """Return all steps of all windows for a kernel that knows nothing of blocks."""
+        name, steps = stage.population.name, self.schedule.steps
         if name not in self.spans:
             self.spans[name] = Frames(
-                live=self._live(stage), steps=self.schedule.steps, first=first, stop=stop,
+                live=self._live(stage), steps=steps, first=0, stop=steps,
                 reset=self.schedule.model_start(stage.population.wave),
                 pixels=stage.image.pixels, planes=1, blocks=1, masks=masks_of(stage.image),
                 items=(0, 0),
             )  # fmt: skip
-        return self.spans[name]._replace(first=first, stop=stop)
+        return self.spans[name]
 
     def _live(self, stage: Stage) -> IntArray:
         """Return the steps of each window that exist and in which anything happens, from and to."""
@@ -373,35 +394,51 @@ class Firing:
         shape = (*self.sent.shape[:2], self.stage.image.words)
         self.sent.bits, self.sent.windows = np.zeros(shape, dtype=np.uint64), None
 
-    def run(
-        self, arrived: AnyArray, first: int, stop: int, fused: Link | None = None,
-        lists: Lists | None = None,
-    ) -> None:  # fmt: skip
-        """Take steps first .. stop, adding what `fused` brings to what has arrived."""
-        image = self.stage.image
-        frames = self.chunk._spans(self.stage, first, stop)
-        if fused and lists:
-            laid = fused.laid
-            assert isinstance(laid, Layout)
-            gather, blocks, lanes = gather_of(laid, fused.lag), in_blocks(frames, laid), laid.lanes
-        else:
-            gather, lists, lanes = NO_GATHER, NO_LISTS, 2 if image.padded % 64 == 0 else 1
-            blocks = frames._replace(blocks=image.padded // (32 * lanes))
-        bits, workers = self.sent.bits, self.chunk.workers
+    def fused(self, arrived: AnyArray, link: Link) -> Steps:
+        """Return what takes some steps, adding what a projection brings to what has arrived."""
+        laid, lists = link.laid, self.chunk.lists(link, 0, self.chunk.schedule.steps)
+        assert isinstance(laid, Layout)
+        gather, lanes = gather_of(laid, link.lag), (0,) * laid.lanes
+
+        def run(frames: Frames, sent: AnyArray) -> int:
+            left = advance(lanes, gather, lists, self.neurons, frames, arrived, sent, True)
+            return int(left)
+
+        return self._steps(run, in_blocks(self.chunk._spans(self.stage), laid))
+
+    def alone(self, arrived: AnyArray) -> Steps:
+        """Return what takes some steps with what has arrived."""
+        padded = self.stage.image.padded
+        lanes = (0, 0) if padded % 64 == 0 else (0,)
+        frames = self.chunk._spans(self.stage)._replace(blocks=padded // (32 * len(lanes)))
+        return self._steps(
+            lambda frames, sent: int(run_neurons(lanes, self.neurons, frames, arrived, sent)),
+            frames,
+        )
+
+    def _steps(self, run: Callable[[Frames, AnyArray], int], frames: Frames) -> Steps:
+        """Return what runs some steps in a kernel, which is given frames and room for spikes."""
+        image, workers, bits = self.stage.image, self.chunk.workers, self.sent.bits
         assert bits is not None
         narrow = image.stride < image.padded
         if narrow:  # whole blocks of spikes first
             bits = np.zeros((*bits.shape[:2], image.pixels), dtype=np.uint32)
-            blocks = blocks._replace(masks=(2 * image.pixels, 2))
+            frames = frames._replace(masks=(2 * image.pixels, 2))
         sent = bits.reshape(-1).view(np.uint16)
+        parts = [
+            frames._replace(items=items)
+            for items in workers.ranges(len(self.chunk.windows) * frames.pixels)
+        ]
 
-        def task(items: tuple[int, int]) -> int:
-            mine, neurons = blocks._replace(items=items), self.neurons
-            return int(advance((0,) * lanes, gather, lists, neurons, mine, arrived, sent, True))
+        def steps(first: int, stop: int) -> None:
+            for left in workers.map(
+                lambda part: run(part._replace(first=first, stop=stop), sent), parts
+            ):
+                self._take(left)
+            if narrow:
+                self.sent.by_pixel()[:, first:stop] = bits[:, first:stop]
 
-        self._take(workers.map(task, workers.ranges(len(self.chunk.windows) * blocks.pixels)))
-        if narrow:
-            self.sent.by_pixel()[:, first:stop] = bits[:, first:stop]
+        return steps
 
     def run_steps(self) -> None:
         """Take all steps in the stepwise kernel."""
@@ -411,7 +448,7 @@ class Firing:
         assert link.laid is not None
         assert spread is not None
         assert neurons is not None
-        frames = chunk._spans(stage, 0, chunk.schedule.steps)
+        frames = chunk._spans(stage)
         source, wanted = chunk.sent[link.source], link.laid.source
         if source.bits is not None and source.image.pixels == 1:
             bits, pixels = source.bits, max(wanted.pixels, spread.divisor * spread.flat)
@@ -430,13 +467,13 @@ class Firing:
                 return int(run_levels(eights, spread, bits, neurons, levels, mine, sent))
             return int(run_steps(eights, spread, bits, neurons, mine, sent))
 
-        self._take(chunk.workers.map(task, chunk.workers.ranges(len(chunk.windows))))
+        for left in chunk.workers.map(task, chunk.workers.ranges(len(chunk.windows))):
+            self._take(left)
 
-    def _take(self, results: list[int]) -> None:
-        """Note what the kernels return."""
-        for left in results:
-            self.escaped |= left >= ESCAPED
-            self.clips += left & (ESCAPED - 1)
+    def _take(self, left: int) -> None:
+        """Note what a kernel returns."""
+        self.escaped |= left >= ESCAPED
+        self.clips += left & (ESCAPED - 1)
 
     def result(self) -> Ran:
         """Return what happened."""

@@ -16,6 +16,8 @@ from hwtargets.simulator.workers import Workers
 from snndeploy.ir.arrays import AnyArray
 
 NOTHING = np.empty(0, dtype=np.int32)
+CROWDED_BITS = 3
+"""Bits per word from which on they are listed byte by byte."""
 
 
 def list_frames(
@@ -32,7 +34,7 @@ def list_frames(
     def fill(k: int) -> None:
         list_events(
             bits, reader.cells, reader.words, reader.masks, reader.bases, starts, events,
-            *parts[k], places[k],
+            *parts[k], places[k], sum(counts) > CROWDED_BITS * bits.size,
         )  # fmt: skip
 
     workers.map(fill, range(len(parts)))
@@ -80,15 +82,7 @@ def with_states(stage: Stage, n_carried: int, n_logged: int) -> Neurons:
 
 
 NO_NEURONS = Neurons(
-    keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, calm=0, idles=0,
+    keep=(0, 0), threshold=NOTHING, bias=NOTHING, per_pixel=0, per_block=0, calm=0, idles=0,
     u=NOTHING, v=NOTHING, carried=0, log_u=NOTHING, log_v=NOTHING,
 )  # fmt: skip
-"""Of the right types, as what follows."""
-NO_GATHER = Gather(
-    runs=np.empty((0, 3), dtype=np.int32), starts=np.zeros(1, dtype=np.int64), parts=0, cells=0,
-    weights=np.empty(0, dtype=np.int16), rows=0, most=0, safe=0, scaling=(1, 0, 0, 0), lag=0,
-)  # fmt: skip
-NO_LISTS = Lists(
-    starts=np.zeros((1, 0), dtype=np.int32), events=np.empty(0, dtype=np.uint32),
-    per_window=0, first=0,
-)  # fmt: skip
+"""Of the right types."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwtargets.simulator.deliver import delivery, largest_sum
 from hwtargets.simulator.kernels.arguments import Neurons
-from hwtargets.simulator.kernels.images import Image
+from hwtargets.simulator.kernels.images import WORD, Image
 from hwtargets.simulator.kernels.layout import Layout, lay_out
 from hwtargets.simulator.kernels.listing import Listing, list_synapses
 from hwtargets.simulator.kernels.spreading import levels_of, spread_out
@@ -225,22 +225,25 @@ def is_quiet(fixed: Constants) -> bool:
 def neurons_of(fixed: Constants, image: Image, arriving: int) -> Neurons:
     """Return parameters as the kernel takes them, without states; `arriving` bounds what comes."""
     per_pixel = max(len(fixed.threshold), len(fixed.bias)) > 1
+    alike = not per_pixel and (image.channels == image.padded or is_quiet(fixed))
 
     def spread(values: AnyArray, beyond: int) -> AnyArray:
-        spread = aligned((image.pixels if per_pixel else 1) * image.padded, np.int32)
-        wide = spread.reshape(-1, image.padded)
+        n = WORD if alike else image.padded
+        spread = aligned((image.pixels if per_pixel else 1) * n, np.int32)
+        wide = spread.reshape(-1, n)
         wide[:] = beyond
         if per_pixel:
             full = np.broadcast_to(values, (image.n,))
             wide[:, : image.channels] = full.reshape(image.channels, image.pixels).T
         else:
-            wide[:, : image.channels] = values
+            wide[:, : n if alike else image.channels] = values
         return spread
 
     nothing, keep = np.empty(0, dtype=np.int32), (int(fixed.keep_u[0]), int(fixed.keep_v[0]))
     return Neurons(
         keep=keep, threshold=spread(fixed.threshold, INT32_MAX), bias=spread(fixed.bias, 0),
-        per_pixel=int(per_pixel), calm=int(keep[0] == 0 and arriving < CALM),
+        per_pixel=int(per_pixel), per_block=int(not alike),
+        calm=int(keep[0] == 0 and arriving < CALM),
         idles=int(keep == (0, 4096) and is_quiet(fixed)),
         u=nothing, v=nothing, carried=0, log_u=nothing, log_v=nothing,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwtargets.simulator import engine, fused, launch, plan, windows
 from hwtargets.simulator.kernels import events, images, layout
 from hwtargets.simulator.kernels.arguments import Frames
-from hwtargets.simulator.kernels.gather import advance
+from hwtargets.simulator.kernels.gather import run_neurons
 from hwtargets.simulator.kernels.images import Image
 from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.labels import Labels
@@ -239,10 +239,7 @@ def test_neurons_in_the_kernel_are_those_on_arrays(seed):
         planes=1, blocks=image.padded // (32 * len(lanes)), masks=launch.masks_of(image),
         items=(0, 2),
     )  # fmt: skip
-    left = advance(
-        lanes, launch.NO_GATHER, launch.NO_LISTS, neurons, frames, arrived.reshape(-1),
-        sent.reshape(-1), True,
-    )  # fmt: skip
+    left = run_neurons(lanes, neurons, frames, arrived.reshape(-1), sent.reshape(-1))
     escaped = left >= ESCAPED
     assert want.overflows["u_wraps"] == 0 or escaped
     if not escaped:

@@ -49,8 +49,8 @@ class Neurons(NamedTuple):
 
     Attributes:
         keep: (keep_u, keep_v) in 1/4096.
-        threshold, bias: int32, flat [pixels or 1, channels padded to blocks].
-        per_pixel: 1 if they differ from pixel to pixel, else 0.
+        threshold, bias: int32, flat [pixels or 1, channels padded to blocks], or of one block.
+        per_pixel, per_block: 1 if they differ from pixel to pixel, from block to block, else 0.
         calm: 1 if u is what arrives, and that surely below 2^17, else 0.
         idles: 1 if a step in which nothing arrives changes nothing and sends nothing, else 0.
         u, v: int32, flat: states [windows, pixels, channels], empty if none is carried on.
@@ -62,6 +62,7 @@ class Neurons(NamedTuple):
     threshold: AnyArray
     bias: AnyArray
     per_pixel: int
+    per_block: int
     calm: int
     idles: int
     u: AnyArray

@@ -1,5 +1,6 @@
 """From bits to numbers and back."""
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -72,6 +73,21 @@ def _bit_by_bit(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any:
     return n
 
 
+def _in_vectors(code: Code, word: Any, base: Any, events: Any, at: Any) -> Any:
+    """Emit what packs the numbers of the bits of a word, some lanes at a time."""
+    builder = code.builder
+    ints, flags = ir.VectorType(I32, CHUNK), ir.VectorType(ir.IntType(1), CHUNK)
+    numbers = builder.add(code.splat(base, CHUNK), ir.Constant(ints, list(range(CHUNK))))
+    stop = at
+    for k in range(64 // CHUNK):
+        part = builder.trunc(builder.lshr(word, ir.Constant(I64, k * CHUNK)), I16)
+        shifted = builder.add(numbers, constant(k * CHUNK, I32, CHUNK))
+        packed = _compressed(builder, shifted, builder.bitcast(part, flags))
+        code.store(packed, code.at(events, I32, stop))
+        stop = builder.add(stop, builder.zext(builder.ctpop(part), I64))
+    return builder.sub(stop, at)
+
+
 def _compressed(builder: Any, values: Any, flags: Any) -> Any:
     """Emit the chosen lanes of a vector, side by side."""
     compress = cgutils.get_or_insert_function(
@@ -90,23 +106,22 @@ def list_bits(context, word, base, events, at):
         word: uint64.
         events: uint32, at least 64 longer than what is listed.
     """
+    return _listing(_bit_by_bit, word, base, events, at)
+
+
+@intrinsic
+def list_many_bits(context, word, base, events, at):
+    """Do what `list_bits` does, faster where most words have more than FEW bits."""
+    return _listing(_byte_by_byte, word, base, events, at)
+
+
+def _listing(emit: Callable[..., Any], word: Any, base: Any, events: Any, at: Any) -> Any:
+    """Return what lists the bits of a word: in vectors, or, without the instruction, as said."""
     signature = types.int64(word, base, events, at)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        word, base, events, at = code.args
-        if not COMPRESSES:
-            return _bit_by_bit(code, word, base, events, at)
-        ints, flags = ir.VectorType(I32, CHUNK), ir.VectorType(ir.IntType(1), CHUNK)
-        numbers = builder.add(code.splat(base, CHUNK), ir.Constant(ints, list(range(CHUNK))))
-        stop = at
-        for k in range(64 // CHUNK):
-            part = builder.trunc(builder.lshr(word, ir.Constant(I64, k * CHUNK)), I16)
-            shifted = builder.add(numbers, constant(k * CHUNK, I32, CHUNK))
-            packed = _compressed(builder, shifted, builder.bitcast(part, flags))
-            code.store(packed, code.at(events, I32, stop))
-            stop = builder.add(stop, builder.zext(builder.ctpop(part), I64))
-        return builder.sub(stop, at)
+        return (_in_vectors if COMPRESSES else emit)(code, *code.args)
 
     return signature, generate
 

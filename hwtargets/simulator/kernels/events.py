@@ -9,7 +9,7 @@ words to visit, in order, cell by cell.
 import numpy as np
 from numba import njit
 
-from hwtargets.simulator.kernels.bits import list_bits, n_bits, pack_word
+from hwtargets.simulator.kernels.bits import list_bits, list_many_bits, n_bits, pack_word
 from snndeploy.ir.arrays import AnyArray
 
 SLACK = 64
@@ -73,7 +73,7 @@ def list_neurons(
 @njit(nogil=True, cache=True)
 def list_events(
     bits: AnyArray, cells: AnyArray, words: AnyArray, masks: AnyArray, bases: AnyArray,
-    starts: AnyArray, events: AnyArray, first: int, stop: int, at: int,
+    starts: AnyArray, events: AnyArray, first: int, stop: int, at: int, crowded: bool,
 ) -> int:  # pragma: no cover  # fmt: skip
     """Fill the lists of frames first .. stop from events[at] on and return where they end.
 
@@ -85,6 +85,7 @@ def list_events(
         bases: the number of its bit 0, uint32.
         starts: int32 [cells + 1, frames], filled.
         events: uint32, filled; SLACK longer than needed.
+        crowded: whether most words have more than a few bits.
     """
     for row in range(first, stop):
         frame = bits[row]
@@ -92,7 +93,10 @@ def list_events(
             starts[cell, row] = at
             if len(masks) == 0:
                 for k in range(cells[cell], cells[cell + 1]):
-                    at += list_bits(frame[words[k]], bases[k], events, at)
+                    if crowded:
+                        at += list_many_bits(frame[words[k]], bases[k], events, at)
+                    else:
+                        at += list_bits(frame[words[k]], bases[k], events, at)
                 continue
             for k in range(cells[cell], cells[cell + 1]):
                 at += list_bits(frame[words[k]] & masks[k], bases[k], events, at)

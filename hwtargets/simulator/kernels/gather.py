@@ -43,10 +43,10 @@ def advance(
     """
     width = 32 * len(lanes)
     n_steps = frames.stop - frames.first
-    fills = GROUP * max(1, gather.parts) * n_steps
+    fills = GROUP * gather.parts * n_steps
     most = min(gather.most * n_steps, len(lists.events) + fills)  # a pixel sees a spike once
     rows = np.empty(TILE_ROWS + most + ROW_SLACK, dtype=np.uint32)
-    bounds = np.zeros((TILE_PIXELS, max(1, gather.parts), n_steps + 1), dtype=np.int32)
+    bounds = np.zeros((TILE_PIXELS, gather.parts, n_steps + 1), dtype=np.int32)
     together = max(1, SLOTS // n_steps)
     sums = zeros((together * n_steps + 2) * width)
     u, v = neurons.u, neurons.v
@@ -161,7 +161,8 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
     weights, parts, safe, scaling = gather.weights, gather.parts, gather.safe, gather.scaling
     threshold, bias = neurons.threshold, neurons.bias
     log_u, log_v, keep = neurons.log_u, neurons.log_v, neurons.keep
-    per_pixel, carried, spans = neurons.per_pixel, neurons.carried, frames.live
+    per_block, carried, spans = neurons.per_block * width, neurons.carried, frames.live
+    per_pixel = neurons.per_pixel * channels
     idles = neurons.idles == 1 and len(arrived) == 0 and len(log_u) == 0
     kind, factors = kind_of(neurons, (1, 0, 0, 0) if len(arrived) else scaling)
     together = max(1, SLOTS // n_steps)
@@ -189,7 +190,7 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
             for item in range(start, end):
                 window, pixel = item // pixels, item % pixels
                 live = spans[window, 0]
-                fixed = pixel * per_pixel * channels + block * width
+                fixed = pixel * per_pixel + block * per_block
                 state = item * carried * channels + block * width
                 for k in range(max(live - begin, 0), min(spans[window, 1] - begin, n_steps)):
                     starts_over = begin + k == 0 or begin + k == live or begin + k == reset
@@ -214,11 +215,7 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                     elif scaling[1]:
                         for part in range(parts):
                             n += bounds[item - first, part, k + 1] - bounds[item - first, part, k]
-                    if has_more and parts == 0:
-                        slot = spare
-                        for j in range(width):
-                            sums[spare * width + j] = arrived[here + j]
-                    elif has_more:
+                    if has_more:
                         scale_sums(lanes, sums, slot, n, scaling, spare)
                         slot = spare
                         for j in range(width):
@@ -254,4 +251,54 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                         for j in range(width):
                             log_u[here + j] = u[state + j]
                             log_v[here + j] = v[state + j]
+    return clips | escaped
+
+
+@njit(nogil=True, cache=True)
+def run_neurons(
+    lanes: tuple[int, ...], neurons: Neurons, frames: Frames, arrived: AnyArray, sent: AnyArray
+) -> int:  # pragma: no cover
+    """Run the neurons of some steps and items on what has arrived; see `advance`."""
+    width = 32 * len(lanes)
+    channels = width * frames.blocks
+    threshold, bias, keep = neurons.threshold, neurons.bias, neurons.keep
+    log_u, log_v = neurons.log_u, neurons.log_v
+    kind, factors = kind_of(neurons, (1, 0, 0, 0))
+    u, v = neurons.u, neurons.v
+    if not neurons.carried:
+        u, v = zeros(channels), zeros(channels)
+    left = clips = escaped = 0
+    for item in range(frames.items[0], frames.items[1]):
+        window, pixel = item // frames.pixels, item % frames.pixels
+        live, end = frames.live[window]
+        state = item * neurons.carried * channels
+        for k in range(max(live, frames.first), min(end, frames.stop)):
+            if k == 0 or k == live or k == frames.reset:
+                u[state : state + channels], v[state : state + channels] = 0, 0
+            frame = window * frames.steps + k
+            here = (frame * frames.pixels + pixel) * channels
+            word = frame * frames.masks[0] + pixel * frames.masks[1]
+            for block in range(frames.blocks):
+                at = block * width
+                fixed = pixel * neurons.per_pixel * channels + at * neurons.per_block
+                if kind == 3:
+                    left = update_lif(
+                        lanes, (0, 0, 0), arrived, (here + at) // width, 0, factors, keep, u, v,
+                        state + at, threshold, bias, fixed, sent, word + at // 16,
+                    )  # fmt: skip
+                elif kind == 2:
+                    left = update_lif(
+                        lanes, (0, 0), arrived, (here + at) // width, 0, factors, keep, u, v,
+                        state + at, threshold, bias, fixed, sent, word + at // 16,
+                    )  # fmt: skip
+                else:
+                    left = update_lif(
+                        lanes, (0,), arrived, (here + at) // width, 0, factors, keep, u, v,
+                        state + at, threshold, bias, fixed, sent, word + at // 16,
+                    )  # fmt: skip
+                clips += left & (ESCAPED - 1)
+                escaped |= left & ESCAPED
+            if len(log_u):
+                log_u[here : here + channels] = u[state : state + channels]
+                log_v[here : here + channels] = v[state : state + channels]
     return clips | escaped

@@ -17,6 +17,8 @@ AHEAD = 4
 """Rows of so many spikes are on their way at a time."""
 LINE = 16
 """Synapses in a cache line."""
+FEW = 8
+"""Where so many times fewer synapses than targets bring something, sums of all cost more."""
 
 
 class Scatter(NamedTuple):
@@ -53,15 +55,38 @@ def deliver_listed(
         live, end = frames.live[window]
         for k in range(max(live, frames.first, scatter.lag), min(end, frames.stop)):
             frame = window * lists.per_window + k - scatter.lag - lists.first
-            scatter.sums[:] = 0
-            add_rows(scatter, lists.events[lists.starts[0, frame] : lists.starts[1, frame]])
+            events = lists.events[lists.starts[0, frame] : lists.starts[1, frame]]
             here = (window * frames.steps + k) * n
+            if not right and n_synapses(scatter.rows, events) < n // FEW:
+                add_one_by_one(scatter, events, factor, arrived[here : here + n])
+                continue
+            scatter.sums[:] = 0
+            add_rows(scatter, events)
             if right:
                 for j in range(n):
                     arrived[here + j] += ((scatter.sums[j] * scale) << left) >> right
             else:
                 for j in range(n):
                     arrived[here + j] += np.int32(scatter.sums[j] * factor)
+
+
+@njit(nogil=True, cache=True)
+def n_synapses(rows: AnyArray, events: AnyArray) -> int:  # pragma: no cover
+    """Return how many synapses some neurons have."""
+    n = 0
+    for event in events:
+        n += rows[event + 1] - rows[event]
+    return n
+
+
+@njit(nogil=True, cache=True)
+def add_one_by_one(
+    scatter: Scatter, events: AnyArray, factor: int, arrived: AnyArray
+) -> None:  # pragma: no cover
+    """Add the synapses of some neurons, times a factor, to what arrives [places]."""
+    for event in events:
+        for synapse in scatter.synapses[scatter.rows[event] : scatter.rows[event + 1]]:
+            arrived[synapse >> 8] += np.int32(np.int8(synapse & 255)) * factor
 
 
 @njit(nogil=True, cache=True)
