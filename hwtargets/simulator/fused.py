@@ -49,7 +49,7 @@ class FusedRun:
     """A network ready to run.
 
     Attributes:
-        given: bits [P, B, words] of the inputs that are 0 and 1 throughout.
+        given: bits [B, P, words] of the inputs that are 0 and 1 throughout.
         workers: what the kernels run on.
         rests: whether nothing happens in windows without a sample.
     """
@@ -78,7 +78,7 @@ class FusedRun:
                 values = inputs[source.name].reshape(*inputs[source.name].shape[:2], -1)
                 bits, is_plain = packed(values, images[source.name])
                 if is_plain:
-                    given[source.name] = bits
+                    given[source.name] = np.ascontiguousarray(np.swapaxes(bits, 0, 1))
                 else:
                     plain.remove(source.name)
                     peaks[source.name] = int(max(1, values.max(), -values.min()))
@@ -130,12 +130,16 @@ class FusedRun:
         if source.name not in self.given:
             values = self.schedule.injected(source, self.inputs.get(source.name), windows)
             return Sent(shape=(*shape, source.n), image=image, values=values)
-        bits = np.zeros((*shape, image.words), dtype=np.uint64)
-        begin, steps = self.schedule.model_start(source.wave), self.schedule.network.steps
-        real = self._carries(windows)
-        rows = self.given[source.name][:, windows[real]]
-        bits[real, begin : begin + steps] = np.swapaxes(rows, 0, 1)
-        return Sent(shape=(*shape, source.n), image=image, bits=bits, awake=real)
+        first = int(windows[0])
+        samples = slice(max(first, 0), max(first + len(windows), 0))
+        bits = self.given[source.name][samples]
+        if bits.shape[:2] != shape:
+            begin, given = self.schedule.model_start(source.wave), bits
+            bits = np.zeros((*shape, image.words), dtype=np.uint64)
+            real = slice(samples.start - first, samples.start - first + len(given))
+            bits[real, begin : begin + self.schedule.network.steps] = given
+        awake = self._carries(windows)
+        return Sent(shape=(*shape, source.n), image=image, bits=bits, awake=awake)
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

@@ -58,6 +58,7 @@ class Stage:
         alone, spread, thin, levels: the only projection, also as the stepwise kernel takes it, and
             the neurons, and how if they only add up; None if it is not for them.
         within: projections from its own group.
+        is_quiet: whether its neurons stay at rest if nothing arrives.
     """
 
     population: Population
@@ -71,11 +72,7 @@ class Stage:
     spread: Spread | None = None
     thin: Neurons | None = None
     levels: Levels | None = None
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether its neurons stay at rest if nothing arrives."""
-        return self.lif is not None and is_quiet(self.lif)
+    is_quiet: bool = False
 
 
 def plan(
@@ -111,7 +108,7 @@ def _on_arrays(stage: Stage, peaks: Mapping[str, int]) -> Stage:
         replace(link, laid=None, deliver=delivery(link.projection, peaks[link.source]))
         for link in stage.within
     )
-    return replace(stage, lif=None, within=within)
+    return replace(stage, lif=None, within=within, is_quiet=False)
 
 
 def image_of(network: Network, name: str) -> Image:
@@ -153,6 +150,7 @@ def _stage(
         alone=alone if spread else None, spread=spread,
         thin=thin_neurons(lif, image, spread, arriving) if spread and lif else None,
         levels=levels_of(links[0][0].synapse, spread, lif) if spread and lif else None,
+        is_quiet=lif is not None and is_quiet(lif),
     )  # fmt: skip
 
 
