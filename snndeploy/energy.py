@@ -6,7 +6,7 @@ taken as zero.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, localcontext
 from typing import Literal, Protocol, get_args
@@ -219,27 +219,27 @@ def price(
 
 
 def _price_events(counts: EventCounts, table: PriceTable) -> Iterator[EnergyRow]:
-    names = dict.fromkeys(counts.populations)
-    members = np.array([np.equal(counts.populations, name) for name in names], dtype=np.int64)
+    number = {name: index for index, name in enumerate(dict.fromkeys(counts.populations))}
+    of = np.array([number[name] for name in counts.populations])
+    members = (of == np.arange(len(number))[:, None]).astype(np.int64)
     kinds = [kind for kind in EVENT_KINDS if kind in table.prices and kind in counts.events]
     others = np.flatnonzero((counts.phase != 0).any(axis=0))
-    beside = [counts.phase[:, others] == index for index in range(1, len(PHASES))]
+    beside = np.stack([counts.phase[:, others] == index for index in range(1, len(PHASES))])
     found = [(members @ _by_phase(counts.events[kind], others, beside)).tolist() for kind in kinds]
-    for number, population in enumerate(names):
+    for population, index in number.items():
         for kind, sums in zip(kinds, found, strict=True):
-            for count, phase in zip(sums[number], PHASES, strict=True):
+            for count, phase in zip(sums[index], PHASES, strict=True):
                 if count:
                     yield _row(kind, phase, population, count, table.prices[kind])
 
 
-def _by_phase(events: IntArray, others: IntArray, beside: Sequence[BoolArray]) -> IntArray:
+def _by_phase(events: IntArray, others: IntArray, beside: BoolArray) -> IntArray:
     """Return events of each row and phase [rows, phases].
 
     `others` are the few steps that are not of work alone, `beside` where they are of other phases.
     """
-    there = events[:, others]
-    apart = [np.where(inside, there, 0).sum(axis=1) for inside in beside]
-    return np.stack([events.sum(axis=1) - sum(apart), *apart], axis=1)
+    apart = (events[:, others] * beside).sum(axis=2)
+    return np.stack([events.sum(axis=1) - apart.sum(axis=0), *apart], axis=1)
 
 
 def _add_up(rows: Iterable[EnergyRow]) -> Iterator[EnergyRow]:

@@ -39,6 +39,11 @@ class Mesh:
         )
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Name of every link."""
+        return tuple(f"({a[0]},{a[1]})>({b[0]},{b[1]})" for a, b in self.links)
+
+    @cached_property
     def number(self) -> dict[tuple[Tile, Tile], int]:
         """Number of every link."""
         return {link: index for index, link in enumerate(self.links)}

@@ -177,7 +177,7 @@ class Sent:
     @property
     def is_silent(self) -> bool:
         """Whether nothing was sent."""
-        return not self.in_windows().any()
+        return not any(self.in_windows().tolist())
 
     def in_windows(self) -> BoolArray:
         """Return in which windows anything was sent."""

@@ -55,7 +55,7 @@ def time_steps(
             given; E3007, it does not state the network that the level follows.
     """
     costs = costs_of(counts, traffic, placement, chip)
-    used = np.flatnonzero(traffic.crossed.any(axis=1))
+    used = np.flatnonzero(traffic.crossed.max(axis=1))
     crossed = traffic.crossed[used]
     busy_s, link_grades = _links(crossed, chip)
     missing = (*costs.missing, *(("links",) if not link_grades and len(used) else ()))
@@ -89,7 +89,7 @@ def time_steps(
         ),
         bottleneck=_bottleneck(costs, steps, critical),
         core_s=steps.core_s,
-        links=tuple(f"({a[0]},{a[1]})>({b[0]},{b[1]})" for a, b in traffic.mesh.links),
+        links=traffic.mesh.names,
         link_s=link_s,
         barrier_s=costs.barrier_s,
         cycle_s=float(chip.clock.period.value) if chip.clock else None,
@@ -116,12 +116,13 @@ def _bottleneck(costs: Costs, steps: Steps, critical: IntArray) -> IntArray:
     own work is waiting.
     """
     at = (critical, np.arange(len(critical)))
-    is_taking = costs.taking[at] >= costs.making[at]
-    own = np.maximum(costs.taking, costs.making)[at]
-    memory = np.where(is_taking, costs.memory[at], 0.0)
-    compute = np.where(is_taking, 0.0, costs.compute[at])
+    taking, making = costs.taking[at], costs.making[at]
+    is_taking = taking >= making
     traffic = np.where(is_taking, costs.axon_in[at], costs.axon_out[at])
-    traffic = traffic + np.maximum(steps.step_s - own, 0.0)
-    shares = {"memory": memory, "compute": compute, "traffic": traffic}
+    shares = {
+        "memory": costs.memory[at] * is_taking,
+        "compute": costs.compute[at] * ~is_taking,
+        "traffic": traffic + np.maximum(steps.step_s - np.maximum(taking, making), 0.0),
+    }
     found: IntArray = np.argmax([shares[state] for state in BOTTLENECKS], axis=0)
     return found

@@ -11,6 +11,7 @@ then lags by 1 + delay steps, and the reset comes at step w.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,19 +20,19 @@ from snndeploy.ir.arrays import BoolArray, IntArray
 from snndeploy.ir.network import Network, Population, Projection, Source
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Windows of one run; those that carry a sample are numbered 0 .. n_samples - 1."""
 
     network: Network
     n_samples: int
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Chip steps of a window."""
         return self.network.period
 
-    @property
+    @cached_property
     def n_chip_steps(self) -> int:
         return self.network.chip_steps(self.n_samples)
 

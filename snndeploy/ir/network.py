@@ -189,12 +189,12 @@ class Network:
         """Return the projections that start in a source or population."""
         return tuple(p for p in self.projections if p.source == name)
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """The largest wave offset: chip steps between a sample's first input and last window."""
         return max((population.wave for population in self.populations), default=0)
 
-    @property
+    @cached_property
     def period(self) -> int:
         """Chip steps from one sample's start to the next one's."""
         return self.steps + (self.depth if self.alone else self.guard)

@@ -11,7 +11,7 @@ TOGETHER = 8
 """Frames whose spikes are counted together, so that what is known of a group is at hand."""
 PLANES = 8
 """Binary digits of what is counted bit by bit: words at a time are fewer than two to that."""
-LISTED = 8
+LISTED = 4
 """Classes per word of a group beyond which every spike is looked up by itself."""
 
 
@@ -49,41 +49,35 @@ def tally_groups(
     bits: AnyArray, starts: AnyArray, words: AnyArray, labels: AnyArray, firsts: AnyArray,
     classes: AnyArray, masks: AnyArray, total: AnyArray,
 ) -> None:  # pragma: no cover  # fmt: skip
-    """Add the spikes of every class to total [frames, classes], int64.
+    """Add the spikes of every class to total [frames, classes].
+
+    No slices are taken in the loops: each would count references, which takes longer than the rest.
 
     Args:
         bits: uint64 [frames, words].
         starts, words, labels, firsts, classes, masks: see `labels.Groups`.
     """
     found, planes = np.empty(128, dtype=np.uint32), np.empty(PLANES, dtype=np.uint64)
-    n_frames = bits.shape[0]
+    n_frames, at_once = bits.shape[0], (1 << PLANES) - 1
     for earliest in range(0, n_frames, TOGETHER):
         for group in range(len(starts) - 1):
-            mine = words[starts[group] : starts[group + 1]]
-            kinds = classes[firsts[group] : firsts[group + 1]]
-            of = masks[firsts[group] : firsts[group + 1]]
+            first, stop = starts[group], starts[group + 1]
+            kind, end = firsts[group], firsts[group + 1]
             for frame in range(earliest, min(earliest + TOGETHER, n_frames)):
-                row, sums = bits[frame], total[frame]
-                if len(kinds) == 1:
-                    for word in mine:
-                        sums[kinds[0]] += n_bits(row[word])
-                elif len(kinds) > LISTED * len(mine):
-                    add_listed(row, mine, labels[group], found, sums)
+                if end - kind == 1:
+                    n = np.int64(0)
+                    for i in range(first, stop):
+                        n += n_bits(bits[frame, words[i]])
+                    total[frame, classes[kind]] += n
+                elif end - kind > LISTED * (stop - first):
+                    for i in range(first, stop):
+                        n = list_bits(bits[frame, words[i]], np.uint32(0), found, 0)
+                        for k in range(n):
+                            total[frame, labels[group, found[k]]] += 1
                 else:
-                    for k in range(0, len(mine), (1 << PLANES) - 1):
-                        some = mine[k : k + (1 << PLANES) - 1]
-                        add_classes(planes, add_up(row, some, planes), kinds, of, sums)
-
-
-@njit(nogil=True, cache=True)
-def add_listed(
-    row: AnyArray, words: AnyArray, of: AnyArray, found: AnyArray, sums: AnyArray
-) -> None:  # pragma: no cover
-    """Add the spikes of some words to the sums of their classes, one by one."""
-    for word in words:
-        n = list_bits(row[word], np.uint32(0), found, 0)
-        for i in range(n):
-            sums[of[found[i]]] += 1
+                    for i in range(first, stop, at_once):
+                        n = add_up(bits, frame, words, i, min(i + at_once, stop), planes)
+                        add_classes(planes, n, classes, masks, kind, end, total, frame)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -94,31 +88,36 @@ def full(a: int, b: int, c: int) -> tuple[int, int]:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
-def add_up(row: AnyArray, words: AnyArray, planes: AnyArray) -> int:  # pragma: no cover
+def add_up(
+    bits: AnyArray, frame: int, words: AnyArray, first: int, stop: int, planes: AnyArray
+) -> int:  # pragma: no cover
     """Count, for each of 64 bits, in how many words it is set; return how many digits there are.
 
     Args:
-        row: uint64; which of them: words, uint32, fewer than two to the PLANES.
+        bits: uint64 [frames, words], of which words[first:stop] count, fewer than two to the
+            PLANES.
         planes: uint64, set: bit i of word k is digit k of the number of bit i.
     """
-    if len(words) == 1:
-        planes[0] = row[words[0]]
-        return 1
     none = np.uint64(0)
     d0 = d1 = d2 = d3 = d4 = d5 = d6 = d7 = none
-    whole, i = len(words) // 8 * 8, 0
-    while i < len(words):
+    whole, i = first + (stop - first) // 8 * 8, first
+    while i < stop:
         if i < whole:
-            a, twos_a = full(row[words[i]], row[words[i + 1]], row[words[i + 2]])
-            b, twos_b = full(row[words[i + 3]], row[words[i + 4]], row[words[i + 5]])
-            c, twos_c = full(row[words[i + 6]], row[words[i + 7]], d0)
+            a, twos_a = full(
+                bits[frame, words[i]], bits[frame, words[i + 1]], bits[frame, words[i + 2]]
+            )
+            b, twos_b = full(
+                bits[frame, words[i + 3]], bits[frame, words[i + 4]], bits[frame, words[i + 5]]
+            )
+            c, twos_c = full(bits[frame, words[i + 6]], bits[frame, words[i + 7]], d0)
             d0, twos = full(a, b, c)
             a, fours_a = full(twos_a, twos_b, twos_c)
             d1, fours = full(twos, a, d1)
             d2, carry = full(fours_a, fours, d2)
             i += 8
         else:
-            d0, carry = full(d0, row[words[i]], row[words[i + 1]] if i + 1 < len(words) else none)
+            second = bits[frame, words[i + 1]] if i + 1 < stop else none
+            d0, carry = full(d0, bits[frame, words[i]], second)
             d1, carry = d1 ^ carry, d1 & carry
             d2, carry = d2 ^ carry, d2 & carry
             i += 2
@@ -138,14 +137,17 @@ def add_up(row: AnyArray, words: AnyArray, planes: AnyArray) -> int:  # pragma: 
 
 @njit(nogil=True, cache=True)
 def add_classes(
-    planes: AnyArray, n: int, classes: AnyArray, masks: AnyArray, sums: AnyArray
-) -> None:  # pragma: no cover
-    """Add up the numbers of n digits of the bits of each class."""
-    for i in range(len(classes)):
-        total = np.int64(0)
-        for k in range(n):
-            total += n_bits(planes[k] & masks[i]) << k
-        sums[classes[i]] += total
+    planes: AnyArray, n: int, classes: AnyArray, masks: AnyArray, first: int, stop: int,
+    total: AnyArray, frame: int,
+) -> None:  # pragma: no cover  # fmt: skip
+    """Add up the numbers of n digits of the bits of classes first .. stop; mostly they are few."""
+    ones, twos, fours = planes[0], planes[1], planes[2]
+    for i in range(first, stop):
+        mask = masks[i]
+        sum_ = n_bits(ones & mask) + (n_bits(twos & mask) << 1) + (n_bits(fours & mask) << 2)
+        for k in range(3, n):
+            sum_ += n_bits(planes[k] & mask) << k
+        total[frame, classes[i]] += sum_
 
 
 @njit(nogil=True, cache=True)

@@ -1,6 +1,7 @@
 """Where neurons are among bits and lists: images, windows over them, readers of their spikes."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from snndeploy.ir.synapses import Pair
 WORD = 64
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Image:
     """How a node's neurons are arranged: neuron = channel * pixels + pixel.
 
@@ -21,18 +22,18 @@ class Image:
     channels: int
     pixels: int
 
-    @property
+    @cached_property
     def stride(self) -> int:
         """Bits of a pixel: no word is shared but by whole pixels of 8, 16 or 32."""
         narrow = (width for width in (8, 16) if self.channels <= width and self.pixels > 1)
         return next(narrow, self.padded)
 
-    @property
+    @cached_property
     def words(self) -> int:
         """64-bit words of a frame."""
         return -(-self.pixels * self.stride // WORD)
 
-    @property
+    @cached_property
     def padded(self) -> int:
         """Channels in whole blocks: one of 32, or as many of 64 as it takes."""
         return 32 if self.channels <= 32 else -(-self.channels // WORD) * WORD
