@@ -14,7 +14,7 @@ from numba import njit
 
 from hwtargets.simulator.kernels.arguments import Frames, Gather, Lists, Neurons
 from hwtargets.simulator.kernels.neuron import update_lif
-from hwtargets.simulator.kernels.rows import add_rows, copy_run, scale_sums
+from hwtargets.simulator.kernels.rows import add_rows, list_rows, scale_sums
 from hwtargets.simulator.kernels.vector import ESCAPED, GROUP
 from snndeploy.ir.arrays import AnyArray
 
@@ -98,6 +98,7 @@ def list_tile(
     begin.
     """
     stop: int = min(frames.items[1], first + TILE_PIXELS)
+    n_frames, shift = lists.starts.shape[1], plane * gather.cells
     at = 0
     for item in range(first, stop):
         if at > TILE_ROWS:
@@ -105,37 +106,20 @@ def list_tile(
             break
         window, pixel = item // frames.pixels, item % frames.pixels
         live, end = frames.live[window]
-        for part in range(gather.parts):
-            here = bounds[item - first, part]
-            for k in range(max(live, frames.first), min(end, frames.stop)):
-                here[k - frames.first] = at
+        begin, until = max(live, frames.first), min(end, frames.stop)
+        for part in range(gather.parts if begin < until else 0):
+            mine = pixel * gather.parts + part
+            span = gather.starts[mine], gather.starts[mine + 1]
+            bounds[item - first, part, begin - frames.first] = at
+            for k in range(begin, until):
                 if k >= gather.lag:
                     frame = window * lists.per_window + k - gather.lag - lists.first
-                    at = list_part(
-                        gather, lists, frame, plane, pixel * gather.parts + part, rows, at
-                    )
-                here[k - frames.first + 1] = at
+                    at = list_rows(
+                        lists.events, lists.starts, n_frames, frame, gather.runs, span, shift,
+                        gather.rows - 1, rows, at,
+                    )  # fmt: skip
+                bounds[item - first, part, k - frames.first + 1] = at
     return stop
-
-
-@njit(nogil=True, cache=True, inline="always")
-def list_part(
-    gather: Gather, lists: Lists, frame: int, plane: int, part: int, rows: AnyArray, at: int
-) -> int:  # pragma: no cover
-    """List the weight rows of one part of a pixel in one frame from `at` on; return their end.
-
-    The last row of a block, which is empty, fills the last group.
-    """
-    shift = plane * gather.cells
-    first = at
-    for r in range(gather.starts[part], gather.starts[part + 1]):
-        start = lists.starts[shift + gather.runs[r, 0], frame]
-        stop = lists.starts[shift + gather.runs[r, 1], frame]
-        at += copy_run(lists.events, start, stop, np.int64(gather.runs[r, 2]), rows, at)
-    for k in range(GROUP):
-        rows[at + k] = gather.rows - 1
-    end: int = first + (at - first + GROUP - 1) // GROUP * GROUP
-    return end
 
 
 @njit(nogil=True, cache=True)

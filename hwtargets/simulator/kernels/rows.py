@@ -115,38 +115,58 @@ def scale_sums(context, lanes, sums, slot, n, scaling, after):
 
 
 @intrinsic
-def copy_run(context, events, start, stop, base, rows, at):
-    """Write events[start:stop] - base to rows[at:]; return how many there are.
+def list_rows(context, events, starts, n_frames, frame, runs, span, shift, filler, rows, at):
+    """List the rows of runs span[0] .. span[1] in a frame from rows[at] on; return their end.
 
-    Whole vectors are read and written, two always, without a guess to get wrong: up to 2 * CHUNK
-    words beyond the end.
+    The last group is filled. Whole vectors are read and written, two always, without a guess to get
+    wrong: up to 2 * CHUNK words beyond the end.
 
     Args:
-        events, rows: uint32.
+        events: uint32; starts: int32, flat [cells + 1, n_frames]; see `events.list_events`.
+        runs: int32, flat [n, 3]; shift: what is added to their cells; see `arguments.Gather`.
+        filler: row that is empty; rows: uint32.
     """
-    signature = types.int64(events, start, stop, base, rows, at)
+    signature = types.int64(
+        events, starts, n_frames, frame, runs, span, shift, filler, rows, at
+    )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(context, builder, signature, args)
-        events, start, stop, base, rows, at = code.args
+        events, starts, n_frames, frame, runs, span, shift, filler, rows, first = code.args
         ints, width = ir.VectorType(I32, CHUNK), ir.Constant(I64, CHUNK)
-        shift = code.splat(builder.trunc(base, I32), CHUNK)
-        start, stop = code.wide(start), code.wide(stop)
-        n = builder.sub(stop, start)
 
-        def copy(k: Any) -> None:
-            values = code.load(code.at(events, I32, builder.add(start, k)), ints)
-            code.store(builder.sub(values, shift), code.at(rows, I32, builder.add(at, k)))
+        def number(array: Any, index: Any) -> Any:
+            return code.wide(builder.load(code.at(array, I32, index)))
 
-        def more(i: Any, _: list[Any]) -> list[Any]:
-            copy(builder.mul(i, width))
-            return []
+        def run(i: Any, values: list[Any]) -> list[Any]:
+            (at,) = values
+            here = code.at(runs, I32, builder.mul(i, ir.Constant(I64, 3)))
+            cells = [builder.add(number(here, ir.Constant(I64, k)), shift) for k in range(2)]
+            start, stop = (
+                number(starts, builder.add(builder.mul(cell, n_frames), frame)) for cell in cells
+            )
+            base = code.splat(builder.load(code.at(here, I32, ir.Constant(I64, 2))), CHUNK)
+            n = builder.sub(stop, start)
 
-        copy(ir.Constant(I64, 0))
-        copy(width)
-        chunks = builder.lshr(builder.add(n, ir.Constant(I64, CHUNK - 1)), ir.Constant(I64, 4))
-        code.loop(ir.Constant(I64, 2), chunks, [], more)
-        return n
+            def copy(k: Any) -> None:
+                values = code.load(code.at(events, I32, builder.add(start, k)), ints)
+                code.store(builder.sub(values, base), code.at(rows, I32, builder.add(at, k)))
+
+            def more(i: Any, _: list[Any]) -> list[Any]:
+                copy(builder.mul(i, width))
+                return []
+
+            copy(ir.Constant(I64, 0))
+            copy(width)
+            chunks = builder.lshr(builder.add(n, ir.Constant(I64, CHUNK - 1)), ir.Constant(I64, 4))
+            code.loop(ir.Constant(I64, 2), chunks, [], more)
+            return [builder.add(at, n)]
+
+        span = [builder.extract_value(span, k) for k in range(2)]
+        (end,) = code.loop(*span, [first], run)
+        code.store(code.splat(builder.trunc(filler, I32), GROUP), code.at(rows, I32, end))
+        n = builder.add(builder.sub(end, first), ir.Constant(I64, GROUP - 1))
+        return builder.add(first, builder.and_(n, ir.Constant(I64, -GROUP)))
 
     return signature, generate
 
