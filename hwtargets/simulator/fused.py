@@ -1,20 +1,18 @@
 """Run a network in the kernels: spikes as bits, sums and neurons fused, layer by layer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from hwtargets.simulator.kernels.arguments import Frames, Lists, Neurons
+from hwtargets.simulator.firing import Firing, Steps
+from hwtargets.simulator.kernels.arguments import Frames, Lists
 from hwtargets.simulator.kernels.counting import find_live
-from hwtargets.simulator.kernels.gather import advance, run_neurons
+from hwtargets.simulator.kernels.gather import advance
 from hwtargets.simulator.kernels.images import Image
-from hwtargets.simulator.kernels.layout import Layout
 from hwtargets.simulator.kernels.listing import Listing
 from hwtargets.simulator.kernels.scatter import Scatter, deliver_listed
-from hwtargets.simulator.kernels.steps import run_levels, run_steps
-from hwtargets.simulator.kernels.vector import ESCAPED
 from hwtargets.simulator.kernels.weights import aligned
 from hwtargets.simulator.launch import (
     NO_NEURONS,
@@ -24,7 +22,6 @@ from hwtargets.simulator.launch import (
     list_frames,
     masks_of,
     scatter_of,
-    with_states,
 )
 from hwtargets.simulator.neuron import kernel
 from hwtargets.simulator.plan import Link, Stage, image_of, plan
@@ -40,8 +37,6 @@ CROWDED = 64
 SAMPLED = 16
 """Every how many steps spikes are counted to see that."""
 NO_SPIKES = np.empty(0, dtype=np.uint16)
-Steps = Callable[[int, int], None]
-"""What is to be done in steps first .. stop."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -208,7 +203,7 @@ class Chunked:
         if link.deliver:
             return partial(self._add_values, link, stage.image, total)
         assert link.laid is not None
-        frames = self._spans(stage)
+        frames = self.spans_of(stage)
         if isinstance(link.laid, Listing):
             of_windows = [
                 (scatter_of(link.laid, link.lag), frames._replace(items=windows))
@@ -281,7 +276,7 @@ class Chunked:
             self._run_loop(parts, beat)
         else:
             for (stage, fire, a), is_thin in zip(parts, thin, strict=True):
-                live = self._spans(stage).live
+                live = self.spans_of(stage).live
                 fire.sent.awake = live[:, 0] < live[:, 1]
                 if not fire.sent.awake.any():
                     continue
@@ -295,7 +290,7 @@ class Chunked:
             self.ran[stage.population.name] = fire.result()
         return not any(fire.escaped for fire in fires)
 
-    def _run_loop(self, parts: list[tuple[Stage, "Firing", AnyArray]], beat: Beat) -> None:
+    def _run_loop(self, parts: list[tuple[Stage, Firing, AnyArray]], beat: Beat) -> None:
         """Run populations that feed back on each other, step by step."""
         work = []
         for stage, fire, a in parts:
@@ -349,7 +344,7 @@ class Chunked:
     def _frames(self) -> int:
         return len(self.windows) * self.schedule.steps
 
-    def _spans(self, stage: Stage) -> Frames:
+    def spans_of(self, stage: Stage) -> Frames:
         """Return all steps of all windows for a kernel that knows nothing of blocks."""
         name, steps = stage.population.name, self.schedule.steps
         if name not in self.spans:
@@ -370,124 +365,3 @@ class Chunked:
             self.windows, self._at_rest(stage), start, schedule.steps, schedule.n_chip_steps, live
         )
         return live
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class Firing:
-    """A population of `lif` neurons under way in the kernel."""
-
-    chunk: Chunked
-    stage: Stage
-    neurons: Neurons
-    sent: Sent
-    clips: int = 0
-    escaped: bool = False
-
-    @classmethod
-    def of(cls, chunk: Chunked, stage: Stage, *, carried: bool) -> "Firing":
-        """Return a population that has taken no step."""
-        name, image = stage.population.name, stage.image
-        shape = (len(chunk.windows), chunk.schedule.steps)
-        sent = chunk.sent[name] = Sent.silent(*shape, image)
-        logged = shape[0] * shape[1] * (name in chunk.record)
-        neurons = with_states(stage, shape[0] if carried else 0, logged)
-        return cls(chunk=chunk, stage=stage, neurons=neurons, sent=sent)
-
-    def begin(self) -> None:
-        """Make room for spikes."""
-        shape = (*self.sent.shape[:2], self.stage.image.words)
-        self.sent.bits, self.sent.windows = np.zeros(shape, dtype=np.uint64), None
-
-    def fused(self, arrived: AnyArray, link: Link) -> Steps:
-        """Return what takes some steps, adding what a projection brings to what has arrived."""
-        laid, lists = link.laid, self.chunk.lists(link, 0, self.chunk.schedule.steps)
-        assert isinstance(laid, Layout)
-        gather, lanes = gather_of(laid, link.lag), (0,) * laid.lanes
-
-        def run(frames: Frames, sent: AnyArray) -> int:
-            left = advance(lanes, gather, lists, self.neurons, frames, arrived, sent, True)
-            return int(left)
-
-        return self._steps(run, in_blocks(self.chunk._spans(self.stage), laid))
-
-    def alone(self, arrived: AnyArray) -> Steps:
-        """Return what takes some steps with what has arrived."""
-        padded = self.stage.image.padded
-        lanes = (0, 0) if padded % 64 == 0 else (0,)
-        frames = self.chunk._spans(self.stage)._replace(blocks=padded // (32 * len(lanes)))
-        return self._steps(
-            lambda frames, sent: int(run_neurons(lanes, self.neurons, frames, arrived, sent)),
-            frames,
-        )
-
-    def _steps(self, run: Callable[[Frames, AnyArray], int], frames: Frames) -> Steps:
-        """Return what runs some steps in a kernel, which is given frames and room for spikes."""
-        image, workers, bits = self.stage.image, self.chunk.workers, self.sent.bits
-        assert bits is not None
-        narrow = image.stride < image.padded
-        if narrow:  # whole blocks of spikes first
-            bits = np.zeros((*bits.shape[:2], image.pixels), dtype=np.uint32)
-            frames = frames._replace(masks=(2 * image.pixels, 2))
-        sent = bits.reshape(-1).view(np.uint16)
-        parts = [
-            frames._replace(items=items)
-            for items in workers.ranges(len(self.chunk.windows) * frames.pixels)
-        ]
-
-        def steps(first: int, stop: int) -> None:
-            for left in workers.map(
-                lambda part: run(part._replace(first=first, stop=stop), sent), parts
-            ):
-                self._take(left)
-            if narrow:
-                self.sent.by_pixel()[:, first:stop] = bits[:, first:stop]
-
-        return steps
-
-    def run_steps(self) -> None:
-        """Take all steps in the stepwise kernel."""
-        chunk, stage = self.chunk, self.stage
-        link, spread, neurons, levels = stage.alone, stage.spread, stage.thin, stage.levels
-        assert link is not None
-        assert link.laid is not None
-        assert spread is not None
-        assert neurons is not None
-        frames = chunk._spans(stage)
-        source, wanted = chunk.sent[link.source], link.laid.source
-        if source.bits is not None and source.image.pixels == 1:
-            bits, pixels = source.bits, max(wanted.pixels, spread.divisor * spread.flat)
-            words = np.arange(source.image.words, dtype=np.uint32)[None]
-            spread = spread._replace(words=words, divisor=pixels, flat=1)
-        else:
-            bits = source.as_bits(wanted)
-        bits = np.ascontiguousarray(bits)
-        spikes = np.empty((*self.sent.shape[:2], stage.image.words), dtype=np.uint64)
-        self.sent.bits, self.sent.windows = spikes, None
-        sent, eights = spikes.view(np.uint16), (0,) * (spread.width // 8)
-
-        def task(items: tuple[int, int]) -> int:
-            mine = frames._replace(items=items)
-            if levels:
-                return int(run_levels(eights, spread, bits, neurons, levels, mine, sent))
-            return int(run_steps(eights, spread, bits, neurons, mine, sent))
-
-        for left in chunk.workers.map(task, chunk.workers.ranges(len(chunk.windows))):
-            self._take(left)
-
-    def _take(self, left: int) -> None:
-        """Note what a kernel returns."""
-        self.escaped |= left >= ESCAPED
-        self.clips += left & (ESCAPED - 1)
-
-    def result(self) -> Ran:
-        """Return what happened."""
-        overflows = {"u_wraps": 0, "v_clips": int(self.clips)}
-        if self.stage.population.name not in self.chunk.record:
-            return Ran(spikes=NOTHING, states={}, overflows=overflows)
-        shape, places = (*self.sent.shape[:2], -1), self.stage.image.places()
-        logs = {"u": self.neurons.log_u, "v": self.neurons.log_v}
-        return Ran(
-            spikes=self.sent.as_values(),
-            states={name: log.reshape(shape)[:, :, places] for name, log in logs.items()},
-            overflows=overflows,
-        )

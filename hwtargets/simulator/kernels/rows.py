@@ -162,8 +162,8 @@ def list_rows(context, events, starts, n_frames, frame, runs, span, shift, fille
             code.loop(ir.Constant(I64, 2), chunks, [], more)
             return [builder.add(at, n)]
 
-        span = [builder.extract_value(span, k) for k in range(2)]
-        (end,) = code.loop(*span, [first], run)
+        begin, stop = (builder.extract_value(span, k) for k in range(2))
+        (end,) = code.loop(begin, stop, [first], run)
         code.store(code.splat(builder.trunc(filler, I32), GROUP), code.at(rows, I32, end))
         n = builder.add(builder.sub(end, first), ir.Constant(I64, GROUP - 1))
         return builder.add(first, builder.and_(n, ir.Constant(I64, -GROUP)))
