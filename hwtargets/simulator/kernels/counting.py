@@ -1,5 +1,7 @@
 """Counting: spikes per class of neurons, windows that see one, steps in which there are any."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -9,7 +11,7 @@ from snndeploy.ir.synapses import Pair
 
 TOGETHER = 8
 """Frames whose spikes are counted together, so that what is known of a group is at hand."""
-PLANES = 8
+DIGITS = 8
 """Binary digits of what is counted bit by bit: words at a time are fewer than two to that."""
 LISTED = 4
 """Classes per word of a group beyond which every spike is looked up by itself."""
@@ -57,8 +59,8 @@ def tally_groups(
         bits: uint64 [frames, words].
         starts, words, labels, firsts, classes, masks: see `labels.Groups`.
     """
-    found, planes = np.empty(128, dtype=np.uint32), np.empty(PLANES, dtype=np.uint64)
-    n_frames, at_once = bits.shape[0], (1 << PLANES) - 1
+    found = np.empty(128, dtype=np.uint32)
+    n_frames, at_once = bits.shape[0], (1 << DIGITS) - 1
     for earliest in range(0, n_frames, TOGETHER):
         for group in range(len(starts) - 1):
             first, stop = starts[group], starts[group + 1]
@@ -76,8 +78,8 @@ def tally_groups(
                             total[frame, labels[group, found[k]]] += 1
                 else:
                     for i in range(first, stop, at_once):
-                        n = add_up(bits, frame, words, i, min(i + at_once, stop), planes)
-                        add_classes(planes, n, classes, masks, kind, end, total, frame)
+                        digits = add_up(bits, frame, words, i, min(i + at_once, stop))
+                        add_classes(digits, classes, masks, kind, end, total, frame)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -87,16 +89,15 @@ def full(a: int, b: int, c: int) -> tuple[int, int]:  # pragma: no cover
     return half ^ c, (a & b) | (half & c)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def add_up(
-    bits: AnyArray, frame: int, words: AnyArray, first: int, stop: int, planes: AnyArray
-) -> int:  # pragma: no cover
-    """Count, for each of 64 bits, in how many words it is set; return how many digits there are.
+    bits: AnyArray, frame: int, words: AnyArray, first: int, stop: int
+) -> Any:  # pragma: no cover
+    """Return, for each of 64 bits, in how many words it is set: bit i of the k-th is digit k of it.
 
     Args:
         bits: uint64 [frames, words], of which words[first:stop] count, fewer than two to the
-            PLANES.
-        planes: uint64, set: bit i of word k is digit k of the number of bit i.
+            DIGITS.
     """
     none = np.uint64(0)
     d0 = d1 = d2 = d3 = d4 = d5 = d6 = d7 = none
@@ -104,10 +105,14 @@ def add_up(
     while i < stop:
         if i < whole:
             a, twos_a = full(
-                bits[frame, words[i]], bits[frame, words[i + 1]], bits[frame, words[i + 2]]
+                bits[frame, words[i]],
+                bits[frame, words[i + 1]],
+                bits[frame, words[i + 2]],
             )
             b, twos_b = full(
-                bits[frame, words[i + 3]], bits[frame, words[i + 4]], bits[frame, words[i + 5]]
+                bits[frame, words[i + 3]],
+                bits[frame, words[i + 4]],
+                bits[frame, words[i + 5]],
             )
             c, twos_c = full(bits[frame, words[i + 6]], bits[frame, words[i + 7]], d0)
             d0, twos = full(a, b, c)
@@ -127,27 +132,26 @@ def add_up(
             d5, carry = d5 ^ carry, d5 & carry
             d6, carry = d6 ^ carry, d6 & carry
             d7 ^= carry
-    planes[0], planes[1], planes[2], planes[3] = d0, d1, d2, d3
-    planes[4], planes[5], planes[6], planes[7] = d4, d5, d6, d7
-    n = PLANES
-    while n and planes[n - 1] == 0:
-        n -= 1
-    return n
+    return d0, d1, d2, d3, d4, d5, d6, d7
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def add_classes(
-    planes: AnyArray, n: int, classes: AnyArray, masks: AnyArray, first: int, stop: int,
+    digits: Any, classes: AnyArray, masks: AnyArray, first: int, stop: int,
     total: AnyArray, frame: int,
 ) -> None:  # pragma: no cover  # fmt: skip
-    """Add up the numbers of n digits of the bits of classes first .. stop; mostly they are few."""
-    ones, twos, fours = planes[0], planes[1], planes[2]
+    """Add the numbers of the bits of classes first .. stop to their totals; mostly they are few."""
+    d0, d1, d2, d3, d4, d5, d6, d7 = digits
+    some, many = d2 | d3, d4 | d5 | d6 | d7
     for i in range(first, stop):
         mask = masks[i]
-        sum_ = n_bits(ones & mask) + (n_bits(twos & mask) << 1) + (n_bits(fours & mask) << 2)
-        for k in range(3, n):
-            sum_ += n_bits(planes[k] & mask) << k
-        total[frame, classes[i]] += sum_
+        n = n_bits(d0 & mask) + (n_bits(d1 & mask) << 1)
+        if some:
+            n += (n_bits(d2 & mask) << 2) + (n_bits(d3 & mask) << 3)
+        if many:
+            n += (n_bits(d4 & mask) << 4) + (n_bits(d5 & mask) << 5)
+            n += (n_bits(d6 & mask) << 6) + (n_bits(d7 & mask) << 7)
+        total[frame, classes[i]] += n
 
 
 @njit(nogil=True, cache=True)
