@@ -195,7 +195,7 @@ def draw(found):
 
 def main():
     torch.set_num_threads(1)
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
     rng, limit, found = np.random.default_rng(0), Limit(), {}
     print(f"medians of {rounds} interleaved rounds ({FRAMEWORK_ROUNDS} of the frameworks)")
     print_rows("", chip_object())
