@@ -197,9 +197,10 @@ def _run(s: Any) -> None:  # pragma: no cover
         if event == NEVER:
             return
         now, r = event >> s.shift, event & (leaves - 1)
-        q = _make(s, now, r) if event & leaves else s.inputs + r
-        n_left = 0 if q == NONE else 1
-        left[0].fifo, left[0].at = q, now
+        if event & leaves:
+            _make(s, now, r)
+            continue
+        n_left, left[0].fifo, left[0].at = 1, s.inputs + r, now
         while n_left > 0:
             n_left -= 1
             q, at = left[n_left].fifo, left[n_left].at
@@ -251,15 +252,15 @@ def _clear(s: Any, now: Any, q: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _make(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
-    """Hand a core's next message to its port; return the port if it may move on, else NONE."""
+def _make(s: Any, now: Any, r: Any) -> None:  # pragma: no cover
+    """Let a core's next message go as far as it can, or stand in its port."""
     core, i, lane = s.core, s.core[r].next, s.core[r].lane
     q = r * s.lanes + lane
-    if s.fifo[q].fill == s.fifo[q].room:
+    fill = s.fifo[q].fill
+    if fill == s.fifo[q].room:
         s.fifo[q].first = BLOCKED
         _set(s, MAKES, r, NEVER)
-        return NONE
-    _put(s, q, i, now + s.interface, s.pointer[(lane * s.n + r) * s.n + s.goal[i]])
+        return
     core[r].next = i + 1
     core[r].lane = 0 if lane + 1 == s.lanes else lane + 1
     if i + 1 < core[r].stop:
@@ -267,7 +268,14 @@ def _make(s: Any, now: Any, r: Any) -> Any:  # pragma: no cover
     else:
         core[r].sent = now + core[r].tail
         _set(s, MAKES, r, NEVER)
-    return q if s.fifo[q].fill == 1 else NONE
+    cursor = s.pointer[(lane * s.n + r) * s.n + s.goal[i]]
+    at, goes = now + s.interface, s.way[cursor]
+    if fill == 0 and _is_open(s, now, goes):
+        _travel(s, now, at, i, cursor, goes)
+        return
+    _put(s, q, i, at, cursor)
+    if fill == 0:
+        _stand_in_line(s, q, goes)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -305,9 +313,17 @@ def _move_on(s: Any, now: Any, at: Any, q: Any) -> Any:  # pragma: no cover
     if not _is_open(s, now, goes):
         _stand_in_line(s, q, goes)
         return NONE
-    i, cursor, at = ring[k].message, ring[k].cursor, max(at, ring[k].arrives)
+    at = max(at, ring[k].arrives)
     left = max(at, fifo[goes].free)
     _drop(s, q)
+    _travel(s, now, at, ring[k].message, ring[k].cursor, goes)
+    return left
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _travel(s: Any, now: Any, at: Any, i: Any, cursor: Any, goes: Any) -> None:  # pragma: no cover
+    """Let a message that is free at some time into a FIFO with room, and on as far as it can go."""
+    fifo = s.fifo
     while True:
         at = max(at, fifo[goes].free)
         fifo[goes].free = at + s.service
@@ -315,12 +331,12 @@ def _move_on(s: Any, now: Any, at: Any, q: Any) -> Any:  # pragma: no cover
         cursor += 1
         if goes >= s.inputs or fifo[goes].fill > 0:
             _enter(s, goes, i, at, cursor)
-            return left
+            return
         following = s.way[cursor]
         if not _is_open(s, now, following):
             _put(s, goes, i, at, cursor)
             _stand_in_line(s, goes, following)
-            return left
+            return
         goes = following
 
 
