@@ -45,9 +45,13 @@ stands in the line of a port whose core waits."""
 PLACE = np.dtype([(name, np.int64) for name in ("message", "arrives", "cursor", "goes")])
 """A place in a FIFO: its message, when that arrives, where the rest of its way begins among `Ways`,
 and the FIFO it goes to next. Before a core only `arrives` is set: when the core takes it."""
-CORE = np.dtype([(name, np.int64) for name in ("next", "stop", "lane", "tail", "busy", "sent")])
-"""`next`, `stop`: next and last + 1 message; `lane`: of the next; `tail`: work after the last one;
-`busy`: until when it works on what stands before it; `sent`: when it is done with the other."""
+CORE = np.dtype(
+    [(name, np.int64)
+     for name in ("next", "stop", "lane", "cursor", "goes", "tail", "busy", "sent")]
+)  # fmt: skip
+"""`next`, `stop`: next and last + 1 message; `lane`, `cursor`, `goes`: of the next, its way as in
+`PLACE`, looked up long before it is needed; `tail`: work after the last one; `busy`: until when it
+works on what stands before it; `sent`: when it is done with the other."""
 LEFT = np.dtype([("fifo", np.int64), ("at", np.int64)])
 """A FIFO that a message has left, and when."""
 
@@ -185,6 +189,7 @@ def _start(flows: Any, fabric: Any, ways: Any) -> Any:  # pragma: no cover
         core.busy = flows.backlog[r]
         if core.next < core.stop:
             _plan(s, MAKES, r, flows.made[core.next])
+            _look_up(s, r)
     return s
 
 
@@ -255,7 +260,7 @@ def _clear(s: Any, now: Any, q: Any) -> None:  # pragma: no cover
 def _make(s: Any, now: Any, r: Any) -> None:  # pragma: no cover
     """Let a core's next message go as far as it can, or stand in its port."""
     core, i, lane = s.core, s.core[r].next, s.core[r].lane
-    q = r * s.lanes + lane
+    q, at, cursor, goes = r * s.lanes + lane, now + s.interface, core[r].cursor, core[r].goes
     fill = s.fifo[q].fill
     if fill == s.fifo[q].room:
         s.fifo[q].first = BLOCKED
@@ -265,17 +270,24 @@ def _make(s: Any, now: Any, r: Any) -> None:  # pragma: no cover
     core[r].lane = 0 if lane + 1 == s.lanes else lane + 1
     if i + 1 < core[r].stop:
         _plan(s, MAKES, r, now + s.made[i + 1])
+        _look_up(s, r)
     else:
         core[r].sent = now + core[r].tail
         _set(s, MAKES, r, NEVER)
-    cursor = s.pointer[(lane * s.n + r) * s.n + s.goal[i]]
-    at, goes = now + s.interface, s.way[cursor]
     if fill == 0 and _is_open(s, now, goes):
         _travel(s, now, at, i, cursor, goes)
         return
     _put(s, q, i, at, cursor)
     if fill == 0:
         _stand_in_line(s, q, goes)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _look_up(s: Any, r: Any) -> None:  # pragma: no cover
+    """Note the way of a core's next message."""
+    core = s.core
+    core[r].cursor = s.pointer[(core[r].lane * s.n + r) * s.n + s.goal[core[r].next]]
+    core[r].goes = s.way[core[r].cursor]
 
 
 @njit(nogil=True, cache=True, inline="always")
