@@ -205,17 +205,13 @@ def _run(s: Any) -> None:  # pragma: no cover
         if event & leaves:
             _make(s, now, r)
             continue
-        n_left, left[0].fifo, left[0].at = 1, s.inputs + r, now
+        n_left = _take(s, now, s.inputs + r)
         while n_left > 0:
             n_left -= 1
             q, at = left[n_left].fifo, left[n_left].at
             while at != NONE:
-                if q < s.inputs:
-                    n_left = _let_in(s, at, q, n_left)
-                    at = _move_on(s, now, at, q)
-                else:
-                    n_left = _take(s, now, q, n_left)
-                    at = NONE
+                n_left = _let_in(s, at, q, n_left)
+                at = _move_on(s, now, at, q)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -236,11 +232,14 @@ def _set(s: Any, what: Any, r: Any, key: Any) -> None:  # pragma: no cover
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _take(s: Any, now: Any, q: Any, n_left: Any) -> Any:  # pragma: no cover
-    """Let those before a core that wait for the place of the message it takes now."""
+def _take(s: Any, now: Any, q: Any) -> Any:  # pragma: no cover
+    """Let those before a core that wait for the place of the message it takes now.
+
+    Return how many left their FIFOs for it.
+    """
     fifo = s.fifo
     _clear(s, now, q)
-    n_left = _let_in(s, now, q, n_left)
+    n_left = _let_in(s, now, q, 0)
     if fifo[q].first == NONE:
         _set(s, TAKES, q - s.inputs, NEVER)
     else:
