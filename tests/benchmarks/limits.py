@@ -58,13 +58,13 @@ class Limit:
         """Return the three, measured once more."""
         times = [time.process_time()]
         for run in (
-            lambda: add_many((0, 0), self.rows, 400, self.weights, self.arrays[0]),
-            lambda: update_many((0, 0), 200_000, *self.arrays, self.sent),
-            lambda: scatter_many(20_000, self.synapses, self.sums),
+            lambda: add_many((0, 0), self.rows, 4_000, self.weights, self.arrays[0]),
+            lambda: update_many((0, 0), 500_000, *self.arrays, self.sent),
+            lambda: scatter_many(50_000, self.synapses, self.sums),
         ):
             run()
             times.append(time.process_time())
-        counts = 400 * 4096 * BLOCK, 200_000 * BLOCK, 20_000 * len(self.synapses)
+        counts = 4_000 * 4096 * BLOCK, 500_000 * BLOCK, 50_000 * len(self.synapses)
         return tuple(np.diff(times) / counts)
 
     def floor(self, workload, operations):
