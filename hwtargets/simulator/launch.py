@@ -28,13 +28,14 @@ def list_frames(
     parts = workers.ranges(len(bits))
     counts = [count_bits(bits[first:stop].reshape(-1)) for first, stop in parts]
     places = list(accumulate((n + SLACK for n in counts), initial=0))
+    crowded = sum(counts) > CROWDED_BITS * bits.size
     starts = np.empty((len(reader.cells), len(bits)), dtype=np.int32)
     events = np.empty(places[-1], dtype=np.uint32)
 
     def fill(k: int) -> None:
         list_events(
             bits, reader.cells, reader.words, reader.masks, reader.bases, starts, events,
-            *parts[k], places[k], sum(counts) > CROWDED_BITS * bits.size,
+            *parts[k], places[k], crowded,
         )  # fmt: skip
 
     workers.map(fill, range(len(parts)))

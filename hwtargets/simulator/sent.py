@@ -177,7 +177,7 @@ class Sent:
     @property
     def is_silent(self) -> bool:
         """Whether nothing was sent."""
-        return not any(self.in_windows().tolist())
+        return not any(self.in_windows().tolist())  # a few flags: numpy takes longer to begin
 
     def in_windows(self) -> BoolArray:
         """Return in which windows anything was sent."""

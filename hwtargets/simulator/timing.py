@@ -55,7 +55,7 @@ def time_steps(
             given; E3007, it does not state the network that the level follows.
     """
     costs = costs_of(counts, traffic, placement, chip)
-    used = np.flatnonzero(traffic.crossed.max(axis=1))
+    used = np.flatnonzero(traffic.crossed.any(axis=1))
     crossed = traffic.crossed[used]
     busy_s, link_grades = _links(crossed, chip)
     missing = (*costs.missing, *(("links",) if not link_grades and len(used) else ()))

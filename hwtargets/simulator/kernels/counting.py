@@ -105,14 +105,10 @@ def add_up(
     while i < stop:
         if i < whole:
             a, twos_a = full(
-                bits[frame, words[i]],
-                bits[frame, words[i + 1]],
-                bits[frame, words[i + 2]],
+                bits[frame, words[i]], bits[frame, words[i + 1]], bits[frame, words[i + 2]]
             )
             b, twos_b = full(
-                bits[frame, words[i + 3]],
-                bits[frame, words[i + 4]],
-                bits[frame, words[i + 5]],
+                bits[frame, words[i + 3]], bits[frame, words[i + 4]], bits[frame, words[i + 5]]
             )
             c, twos_c = full(bits[frame, words[i + 6]], bits[frame, words[i + 7]], d0)
             d0, twos = full(a, b, c)
@@ -140,7 +136,10 @@ def add_classes(
     digits: Any, classes: AnyArray, masks: AnyArray, first: int, stop: int,
     total: AnyArray, frame: int,
 ) -> None:  # pragma: no cover  # fmt: skip
-    """Add the numbers of the bits of classes first .. stop to their totals; mostly they are few."""
+    """Add the numbers of the bits of classes first .. stop, as `add_up` has them, to their totals.
+
+    Where spikes are few the higher digits are 0 throughout, and not looked at.
+    """
     d0, d1, d2, d3, d4, d5, d6, d7 = digits
     some, many = d2 | d3, d4 | d5 | d6 | d7
     for i in range(first, stop):
