@@ -87,6 +87,32 @@ def kind_of(
     return 2 if neurons.keep[1] < 4096 else 1, (scale << left + 6, zero << left + 6, 0, 0)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def step_block(
+    kind: int, lanes: tuple[int, ...], sums: AnyArray, slot: int, n: int,
+    scaling: tuple[int, int, int, int], keep: tuple[int, int], u: AnyArray, v: AnyArray,
+    state: int, threshold: AnyArray, bias: AnyArray, fixed: int, sent: AnyArray, word: int,
+) -> int:  # pragma: no cover  # fmt: skip
+    """Do as `update_lif` does with neurons of the kind that `kind_of` says."""
+    left: int
+    if kind == 3:
+        left = update_lif(
+            lanes, (0, 0, 0), sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed,
+            sent, word,
+        )  # fmt: skip
+    elif kind == 2:
+        left = update_lif(
+            lanes, (0, 0), sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed,
+            sent, word,
+        )  # fmt: skip
+    else:
+        left = update_lif(
+            lanes, (0,), sums, slot, n, scaling, keep, u, v, state, threshold, bias, fixed,
+            sent, word,
+        )  # fmt: skip
+    return left
+
+
 @njit(nogil=True, cache=True)
 def list_tile(
     gather: Gather, lists: Lists, frames: Frames, plane: int, first: int,
@@ -214,21 +240,10 @@ def run_tile(  # noqa: C901 - one loop nest, for the sake of what stays in regis
                             v[state + j] = 0
                     word = (window * steps + begin + k) * frames.masks[0]
                     word += pixel * frames.masks[1] + block * (width // 16)
-                    if kind == 3:
-                        left = update_lif(
-                            lanes, (0, 0, 0), sums, slot, n, factors, keep, u, v, state,
-                            threshold, bias, fixed, sent, word,
-                        )  # fmt: skip
-                    elif kind == 2:
-                        left = update_lif(
-                            lanes, (0, 0), sums, slot, n, factors, keep, u, v, state,
-                            threshold, bias, fixed, sent, word,
-                        )  # fmt: skip
-                    else:
-                        left = update_lif(
-                            lanes, (0,), sums, slot, n, factors, keep, u, v, state,
-                            threshold, bias, fixed, sent, word,
-                        )  # fmt: skip
+                    left = step_block(
+                        kind, lanes, sums, slot, n, factors, keep, u, v, state,
+                        threshold, bias, fixed, sent, word,
+                    )  # fmt: skip
                     clips += left & (ESCAPED - 1)
                     escaped |= left & ESCAPED
                     if len(log_u):
@@ -251,7 +266,7 @@ def run_neurons(
     u, v = neurons.u, neurons.v
     if not neurons.carried:
         u, v = zeros(channels), zeros(channels)
-    left = clips = escaped = 0
+    clips = escaped = 0
     for item in range(frames.items[0], frames.items[1]):
         window, pixel = item // frames.pixels, item % frames.pixels
         live, end = frames.live[window]
@@ -265,21 +280,10 @@ def run_neurons(
             for block in range(frames.blocks):
                 at = block * width
                 fixed = pixel * neurons.per_pixel * channels + at * neurons.per_block
-                if kind == 3:
-                    left = update_lif(
-                        lanes, (0, 0, 0), arrived, (here + at) // width, 0, factors, keep, u, v,
-                        state + at, threshold, bias, fixed, sent, word + at // 16,
-                    )  # fmt: skip
-                elif kind == 2:
-                    left = update_lif(
-                        lanes, (0, 0), arrived, (here + at) // width, 0, factors, keep, u, v,
-                        state + at, threshold, bias, fixed, sent, word + at // 16,
-                    )  # fmt: skip
-                else:
-                    left = update_lif(
-                        lanes, (0,), arrived, (here + at) // width, 0, factors, keep, u, v,
-                        state + at, threshold, bias, fixed, sent, word + at // 16,
-                    )  # fmt: skip
+                left = step_block(
+                    kind, lanes, arrived, (here + at) // width, 0, factors, keep, u, v,
+                    state + at, threshold, bias, fixed, sent, word + at // 16,
+                )  # fmt: skip
                 clips += left & (ESCAPED - 1)
                 escaped |= left & ESCAPED
             if len(log_u):
